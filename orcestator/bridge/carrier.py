@@ -1,0 +1,49 @@
+"""Carries one attempt to where its candidate lives: a link in this process, one of our workers, or a stock worker.
+
+One protocol, three implementations; the loop does not know which one serves.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from orcestator.errors import UpstreamUnavailable
+from orcestator.routing.offer import Candidate
+from orcestator.upstream.order import Answer, Order
+from orcestator.upstream.provider_link import ProviderLink
+
+
+class Carrier(Protocol):
+    """Makes one attempt at one candidate. Raises UpstreamError."""
+
+    async def attempt(self, candidate: Candidate, order: Order) -> Answer:
+        """The answer, at or after its commit point."""
+
+
+class LocalCarrier:
+    """The candidate's link is in this process: a function call in place of the HTTP hop."""
+
+    def __init__(self, links: Mapping[str, ProviderLink]) -> None:
+        self._links = dict(links)
+
+    async def attempt(self, candidate: Candidate, order: Order) -> Answer:
+        """One attempt through the provider's link."""
+        link = self._links.get(candidate.provider)
+        if link is None:
+            raise UpstreamUnavailable(f"{candidate.provider} is not served here.", cause="no_link", sent=False)
+        return await link.attempt(candidate.model, order)
+
+
+class Carriers:
+    """Chooses the carrier by the candidate's worker: none for this process, and by its kind otherwise."""
+
+    def __init__(self, local: Carrier, proxy: Carrier, stock: Carrier) -> None:
+        self._local = local
+        self._proxy = proxy
+        self._stock = stock
+
+    async def attempt(self, candidate: Candidate, order: Order) -> Answer:
+        """One attempt wherever the candidate lives."""
+        if not candidate.worker:
+            return await self._local.attempt(candidate, order)
+        carrier = self._proxy if candidate.kind == "proxy" else self._stock
+        return await carrier.attempt(candidate, order)

@@ -1,0 +1,157 @@
+"""Where the API server learns what can be asked for. It always has a catalog: the last good one.
+
+``LocalDirectory`` reads the links of this process and the controller's table beside them; ``RemoteDirectory`` asks a
+controller over HTTP, ours or a stock one. Neither is asked on a request's path: both swap a finished catalog in.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from orcestator.bridge.control import ControlClient
+from orcestator.bridge.registration_policy import OFFER_KEY
+from orcestator.bridge.registry import WorkerRegistry
+from orcestator.routing.catalog import Catalog
+from orcestator.routing.offer import Offer, stock_offer
+from orcestator.upstream.provider_link import ProviderLink
+
+Json = dict[str, Any]
+logger = logging.getLogger(__name__)
+POLL_SECONDS = 1.0
+STOCK_POLL_SECONDS = 5.0
+"""A stock controller counts every question for an address as a request, so it is asked seldom."""
+
+
+def offers_of_worker(worker: str, model_names: Any, offer: Any) -> list[Offer]:
+    """What a worker offers; one that does not say so in our form is a stock worker. Foreign shapes give []."""
+    if not isinstance(offer, dict):
+        names = [str(name) for name in model_names] if isinstance(model_names, list) else []
+        return [stock_offer(worker, names)] if names else []
+    try:
+        return [Offer.from_wire(wire, worker) for wire in offer["offers"]]
+    except (KeyError, TypeError, ValueError):
+        logger.warning("the worker at %s describes itself in a form this version does not know", worker)
+        return []
+
+
+class LocalDirectory:
+    """The catalog of this process: its links, and whichever workers registered at its controller."""
+
+    def __init__(
+        self,
+        links: Sequence[ProviderLink],
+        registry: WorkerRegistry | None,
+        aliases: Mapping[str, Sequence[str]],
+        default_targets: Sequence[str],
+    ) -> None:
+        self._links = links
+        self._registry = registry
+        self._aliases = aliases
+        self._default_targets = default_targets
+        self._seen = -1
+        self._catalog = self._built()
+
+    def catalog(self) -> Catalog:
+        """The current catalog."""
+        if self._registry is not None and self._registry.version != self._seen:
+            self.refresh()
+        return self._catalog
+
+    def refresh(self) -> None:
+        """Build the catalog anew, after a link's offer changed."""
+        self._catalog = self._built()
+
+    def _built(self) -> Catalog:
+        offers = [link.offer for link in self._links]
+        if self._registry is not None:
+            self._seen = self._registry.version
+            offers += offers_of_workers(self._registry.workers())
+        return Catalog(offers, self._aliases, self._default_targets)
+
+
+def offers_of_workers(workers: Iterable[Json]) -> list[Offer]:
+    """The offers in a controller's list of workers."""
+    return [
+        offer
+        for worker in workers
+        for offer in offers_of_worker(worker["worker_name"], worker["model_names"], worker["offer"])
+    ]
+
+
+class RemoteDirectory:
+    """The catalog of a controller elsewhere. While it does not answer, the last catalog stays in use."""
+
+    def __init__(
+        self,
+        control: ControlClient,
+        controller: str,
+        aliases: Mapping[str, Sequence[str]],
+        default_targets: Sequence[str],
+    ) -> None:
+        self._control = control
+        self._controller = controller.rstrip("/")
+        self._aliases = aliases
+        self._default_targets = default_targets
+        self._version: int | None = None
+        self._stock_workers: dict[str, None] = {}
+        self._catalog = Catalog([])
+        self.reaches_controller = False
+        self.is_stock = False
+
+    def catalog(self) -> Catalog:
+        """The last good catalog."""
+        return self._catalog
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep the catalog fresh until ``stop`` is set."""
+        while not stop.is_set():
+            await self.refresh()
+            try:
+                await asyncio.wait_for(stop.wait(), STOCK_POLL_SECONDS if self.is_stock else POLL_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def refresh(self) -> bool:
+        """Ask once; whether the controller answered."""
+        known = "" if self._version is None else f"?version={self._version}"
+        status, answer = await self._control.get(f"{self._controller}/orcestator/workers{known}")
+        if status == 404:
+            self._note_reached(await self._refresh_from_stock())
+        else:
+            self._note_reached(status == 200)
+            if status == 200 and not answer.get("unchanged"):
+                self._take(offers_of_workers(answer["workers"]))
+                self._version = answer["version"]
+        return self.reaches_controller
+
+    async def _refresh_from_stock(self) -> bool:
+        """A stock controller: ask for models and addresses, then each worker what it is. Never ``refresh_all_workers``."""
+        self.is_stock = True
+        status, answer = await self._control.post(f"{self._controller}/list_models")
+        if status != 200:
+            return False
+        for model in answer.get("models", []):
+            _, found = await self._control.post(f"{self._controller}/get_worker_address", {"model": model})
+            if found.get("address"):
+                self._stock_workers[found["address"]] = None
+        offers: list[Offer] = []
+        for worker in list(self._stock_workers):
+            status, answer = await self._control.post(f"{worker}/worker_get_status")
+            if status == 200:
+                offers += offers_of_worker(worker, answer.get("model_names"), answer.get(OFFER_KEY))
+            else:
+                del self._stock_workers[worker]
+        self._take(offers)
+        return True
+
+    def _take(self, offers: list[Offer]) -> None:
+        if offers or not self._catalog.offers:
+            self._catalog = Catalog(offers, self._aliases, self._default_targets)
+
+    def _note_reached(self, reached: bool) -> None:
+        if self.reaches_controller and not reached:
+            logger.warning("the controller at %s does not answer; the last plan stays in use", self._controller)
+        elif reached and not self.reaches_controller:
+            logger.info("the controller at %s answers", self._controller)
+        self.reaches_controller = reached

@@ -1,0 +1,68 @@
+"""The wire between our API server and our workers: an order in one header, the caller's body as it came.
+
+``POST /orcestator/attempt`` answers with the upstream's answer in the OpenAI dialect, or with a failure that keeps
+its class, so that the verdict is the same on both sides of the border.
+"""
+
+import json
+import re
+from typing import Any
+
+from orcestator.errors import InvalidRequest
+from orcestator.routing.offer import Candidate
+from orcestator.upstream.ids import new_id
+from orcestator.upstream.order import Order
+
+Json = dict[str, Any]
+ATTEMPT_PATH = "/orcestator/attempt"
+ORDER_HEADER = "x-orcestator-order"
+SECRET_HEADER = "x-orcestator-worker-secret"
+"""Proves that the API server belongs to this cluster; set by OR_WORKER_SECRET."""
+
+_PATH = re.compile(r"(?:/[a-z_]{1,32}){1,4}")
+
+
+def order_to_wire(candidate: Candidate, order: Order, seconds_left: float) -> str:
+    """The header's text: ASCII JSON. Time left, not a deadline, since clocks differ between processes."""
+    return json.dumps(
+        {
+            "provider": candidate.provider,
+            "model": candidate.model,
+            "endpoint": order.endpoint,
+            "path": order.path,
+            "shown_model": order.shown_model,
+            "streamed": order.streamed,
+            "request_id": order.request_id,
+            "seconds": round(seconds_left, 3),
+            "created": order.created,
+        }
+    )
+
+
+def order_from_wire(text: str, body: bytes, call: Json | None, content_type: str, now: float) -> tuple[str, str, Order]:
+    """(provider, model, order). Raises InvalidRequest on a foreign header.
+
+    The worker always asks for usage: who counts tokens is the API server.
+    """
+    try:
+        wire = json.loads(text)
+        if not _PATH.fullmatch(wire["path"]):
+            raise ValueError("path")
+        order = Order(
+            endpoint=str(wire["endpoint"]),
+            path=str(wire["path"]),
+            body=body,
+            call=call,
+            content_type=content_type,
+            shown_model=str(wire["shown_model"]),
+            streamed=bool(wire["streamed"]),
+            include_usage=True,
+            request_id=str(wire["request_id"]),
+            deadline=now + float(wire["seconds"]),
+            text_cap=0,
+            created=int(wire["created"]),
+            new_id=new_id,
+        )
+        return str(wire["provider"]), str(wire["model"]), order
+    except (ValueError, KeyError, TypeError):
+        raise InvalidRequest(f"The header {ORDER_HEADER} is not an order of this version.") from None

@@ -1,0 +1,155 @@
+"""Attempts carried to an unmodified FastChat worker: a prompt instead of messages, frames instead of events.
+
+Contract C2. What a stock worker cannot carry (tools, structured output) is refused with its name, never dropped.
+"""
+
+from typing import Any
+
+from orcestator.bridge.control import ControlClient
+from orcestator.bridge.stock_frames import StockStream, stock_reply
+from orcestator.bridge.stock_prompt import fit_to_context, prompt_params, text_params
+from orcestator.dialects.json_text import dumps, loads
+from orcestator.dialects.openai.stream import ChatStream
+from orcestator.errors import InvalidRequest, UpstreamBroken, UpstreamRejected, UpstreamUnavailable
+from orcestator.routing.offer import Candidate
+from orcestator.upstream.answers import StreamAnswer
+from orcestator.upstream.client import Response, UpstreamClient
+from orcestator.upstream.opening import EVENT_STREAMS, stream_terms, whole_answer_of
+from orcestator.upstream.order import Answer, Order
+from orcestator.upstream.origin import Origin
+from orcestator.upstream.timeouts import Timeouts
+
+Json = dict[str, Any]
+_HEADERS = b"Content-Type: application/json\r\n"
+
+
+class StockCarrier:
+    """Speaks the stock worker protocol of fschat 0.2.36; keeps each worker's conversation template."""
+
+    def __init__(self, client: UpstreamClient, control: ControlClient, waiting: Timeouts) -> None:
+        self._client = client
+        self._control = control
+        self._waiting = waiting
+        self._templates: dict[tuple[str, str], Json] = {}
+
+    async def attempt(self, candidate: Candidate, order: Order) -> Answer:
+        """One attempt. Raises UpstreamRejected for what the protocol cannot carry, and UpstreamError."""
+        if order.endpoint == "embeddings":
+            return await self._embeddings(candidate, order)
+        params = await self._params(candidate, order)
+        path = b"/worker_generate_stream" if order.streamed else b"/worker_generate"
+        response = await self._post(candidate, path, params, order)
+        try:
+            if order.streamed:
+                return await self._stream(response, candidate, order)
+            created, answer_id = order.created, order.new_id("chatcmpl-")
+            answer = _parsed(await response.read_all())
+            reply = stock_reply(answer, candidate.model, answer_id, created, chat=order.endpoint == "chat")
+            return whole_answer_of(dumps(reply), order, candidate.provider)
+        except BaseException:
+            response.close()
+            raise
+
+    async def _params(self, candidate: Candidate, order: Order) -> Json:
+        call = order.call or {}
+        template = await self._template(candidate)
+        build = prompt_params if order.endpoint == "chat" else text_params
+        try:
+            params = build(call, template, candidate.model)
+            details = await self._ask(candidate, "/model_details", {"model": candidate.model})
+            counted = await self._ask(candidate, "/count_token", {"model": candidate.model, "prompt": params["prompt"]})
+            return fit_to_context(params, int(details["context_length"]), int(counted["count"]))
+        except InvalidRequest as error:
+            raise UpstreamRejected(
+                error.message, cause="not_carried", upstream_code=error.code, param=error.param, sent=False
+            ) from error
+        except (KeyError, TypeError, ValueError):
+            raise UpstreamBroken(
+                f"{candidate.worker} does not count tokens as FastChat does.", cause="not_json"
+            ) from None
+
+    async def _template(self, candidate: Candidate) -> Json:
+        key = (candidate.worker, candidate.model)
+        known = self._templates.get(key)
+        if known is None:
+            answer = await self._ask(candidate, "/worker_get_conv_template", {"model": candidate.model})
+            known = self._templates[key] = answer.get("conv") or {}
+        return known
+
+    async def _ask(self, candidate: Candidate, route: str, body: Json) -> Json:
+        status, answer = await self._control.post(candidate.worker + route, body)
+        if status != 200:
+            raise UpstreamUnavailable(
+                f"The FastChat worker at {candidate.worker} does not answer.", cause="refused", sent=False
+            )
+        return answer
+
+    async def _post(self, candidate: Candidate, path: bytes, params: Json, order: Order) -> Response:
+        origin = Origin.from_url(candidate.worker)[0]
+        response = await self._client.send(
+            origin, b"POST", path, _HEADERS, dumps(params), self._waiting, deadline=order.deadline
+        )
+        if response.status != 200:
+            status = response.status
+            response.close()
+            raise UpstreamUnavailable(
+                f"The FastChat worker at {candidate.worker} answered {status}.",
+                cause=f"http_{status}",
+                upstream_status=status,
+            )
+        return response
+
+    async def _stream(self, response: Response, candidate: Candidate, order: Order) -> Answer:
+        decoder = EVENT_STREAMS[order.endpoint](stream_terms(order, candidate.provider))
+        frames = StockStream(order.shown_model, order.new_id("chatcmpl-"), order.created, chat=order.endpoint == "chat")
+        answer = StockStreamAnswer(response, decoder, frames)
+        await answer.commit()
+        return answer
+
+    async def _embeddings(self, candidate: Candidate, order: Order) -> Answer:
+        call = order.call or {}
+        texts = call.get("input")
+        texts = [texts] if isinstance(texts, str) else texts
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise UpstreamRejected(
+                "A FastChat worker embeds texts only.", cause="not_carried", param="input", sent=False
+            )
+        params = {"model": candidate.model, "input": texts, "encoding_format": call.get("encoding_format")}
+        response = await self._post(candidate, b"/worker_get_embeddings", params, order)
+        answer = _parsed(await response.read_all())
+        vectors, tokens = answer.get("embedding"), answer.get("token_num")
+        if not isinstance(vectors, list) or not isinstance(tokens, int):
+            raise UpstreamBroken("The FastChat worker sent no embeddings.", cause="empty")
+        data = [{"object": "embedding", "index": place, "embedding": vector} for place, vector in enumerate(vectors)]
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        body = {"object": "list", "data": data, "model": order.shown_model, "usage": usage}
+        return whole_answer_of(dumps(body), order, candidate.provider)
+
+
+class StockStreamAnswer(StreamAnswer):
+    """A stream of stock frames, made into events and held to the same rules as any other stream."""
+
+    __slots__ = ("_frames",)
+
+    def __init__(self, response: Response, decoder: ChatStream, frames: StockStream) -> None:
+        super().__init__(response, decoder, comments_count=True)
+        self._frames = frames
+
+    def _decode(self, piece: bytes) -> None:
+        for chunk in self._frames.feed(piece):
+            self._decoder.feed(b"data: " + dumps(chunk) + b"\n\n")
+
+    def _end(self) -> None:
+        for chunk in self._frames.end():
+            self._decoder.feed(b"data: " + dumps(chunk) + b"\n\n")
+        self._decoder.end()
+
+
+def _parsed(body: bytes) -> Json:
+    try:
+        answer = loads(body)
+    except ValueError:
+        raise UpstreamBroken("The FastChat worker sent something that is not JSON.", cause="not_json") from None
+    if not isinstance(answer, dict):
+        raise UpstreamBroken("The FastChat worker sent JSON that is not an object.", cause="not_json")
+    return answer

@@ -1,0 +1,136 @@
+"""What our worker does when a stock API server calls it: stock parameters to a call, the attempt loop, frames back.
+
+Contract C1. The loop runs here, over this worker's own deployments, since a stock API server has none.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from orcestator.bridge.carrier import LocalCarrier
+from orcestator.bridge.stock_frames import StockFrames, failure_frame, stock_answer_of, stock_failure
+from orcestator.bridge.stock_prompt import MARKER, call_from_stock, has_messages
+from orcestator.dialects.json_text import dumps, loads
+from orcestator.dialects.openai.usage import BYTES_PER_TOKEN
+from orcestator.dialects.sse import SseSplitter
+from orcestator.errors import OrcestatorError
+from orcestator.routing.catalog import Catalog
+from orcestator.routing.loop import AttemptLoop, Tally
+from orcestator.upstream.ids import new_id
+from orcestator.upstream.order import Answer, Order, WholeAnswer
+
+Json = dict[str, Any]
+
+
+class StockGates:
+    """The gates of a worker: each takes stock parameters; none raises, a failure is an answer of the protocol."""
+
+    def __init__(
+        self,
+        attempts: AttemptLoop[Answer],
+        carrier: LocalCarrier,
+        catalog: Callable[[], Catalog],
+        *,
+        context_length: int,
+        total_timeout: float,
+        marker: str = MARKER,
+    ) -> None:
+        self._attempts = attempts
+        self._carrier = carrier
+        self._catalog = catalog
+        self._context_length = context_length
+        self._total_timeout = total_timeout
+        self._marker = marker
+
+    def count_tokens(self, params: Json) -> int:
+        """An estimate: which tokenizer will read the prompt is only known once a provider is chosen."""
+        return -(-len(str(params.get("prompt", "")).encode("utf-8", "replace")) // BYTES_PER_TOKEN)
+
+    async def generate(self, params: Json) -> Json:
+        """The answer of ``/worker_generate``."""
+        try:
+            answer = await self._answer(params, streamed=False)
+        except OrcestatorError as error:
+            return stock_failure(error)
+        return stock_answer_of(_whole(answer))
+
+    async def embed(self, params: Json) -> Json:
+        """The answer of ``/worker_get_embeddings``."""
+        call = {"model": params.get("model"), "input": params.get("input"), "encoding_format": "float"}
+        try:
+            reply = _whole(await self._run("embeddings", call, streamed=False))
+        except OrcestatorError as error:
+            return stock_failure(error)
+        vectors = [item["embedding"] for item in reply.get("data", [])]
+        return {"embedding": vectors, "token_num": int((reply.get("usage") or {}).get("prompt_tokens", 0))}
+
+    async def stream(self, params: Json) -> AsyncIterator[bytes]:
+        """The frames of ``/worker_generate_stream``."""
+        answer = None
+        try:
+            answer = await self._answer(params, streamed=True)
+            async for frame in _frames(answer):
+                yield frame
+        except OrcestatorError as error:
+            yield failure_frame(error)
+        finally:
+            if answer is not None and not isinstance(answer, WholeAnswer):
+                answer.close()
+
+    async def _answer(self, params: Json, *, streamed: bool) -> Answer:
+        room = self._context_length - self.count_tokens(params)
+        call = call_from_stock(params, room=room, marker=self._marker)
+        endpoint = "chat" if has_messages(str(params.get("prompt", "")), self._marker) else "completions"
+        if endpoint == "completions":
+            # A stock chat server with a template of its own, or a legacy completion: chat models take it as a message.
+            call = {**{k: v for k, v in call.items() if k != "prompt"}, "messages": _as_message(call["prompt"])}
+        return await self._run("chat", call, streamed=streamed)
+
+    async def _run(self, endpoint: str, call: Json, *, streamed: bool) -> Answer:
+        name = str(call.get("model") or "")
+        candidates = self._catalog().candidates(name, endpoint)
+        call = {**call, "stream": streamed} if endpoint == "chat" else call
+        now = asyncio.get_running_loop().time()
+        order = Order(
+            endpoint=endpoint,
+            path="/chat/completions" if endpoint == "chat" else "/embeddings",
+            body=dumps(call),
+            call=call,
+            content_type="application/json",
+            shown_model=name,
+            streamed=streamed,
+            include_usage=True,
+            request_id=new_id("stock-"),
+            deadline=now + self._total_timeout,
+            text_cap=0,
+            created=int(time.time()),
+            new_id=new_id,
+        )
+        return await self._attempts.run(
+            order.request_id,
+            candidates,
+            lambda candidate: self._carrier.attempt(candidate, order),
+            Tally(),
+            order.deadline,
+        )
+
+
+async def _frames(answer: Answer) -> AsyncIterator[bytes]:
+    if isinstance(answer, WholeAnswer):
+        yield dumps(stock_answer_of(answer.wire or {})) + b"\0"
+        return
+    frames, events = StockFrames(), SseSplitter()
+    while piece := await answer.next():
+        for data in events.feed(piece):
+            if data != b"[DONE]" and (frame := frames.feed(loads(data))):
+                yield frame
+    yield frames.end()
+
+
+def _whole(answer: Answer) -> Json:
+    return (answer.wire or {}) if isinstance(answer, WholeAnswer) else {}
+
+
+def _as_message(prompt: Any) -> list[Json]:
+    return [{"role": "user", "content": str(prompt)}]

@@ -1,0 +1,141 @@
+"""The command line. Each command is a few lines over the parts; heavy imports wait until a command needs them."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from orcestator import __version__
+from orcestator.errors import StartupProblem
+
+COULD_NOT_START = 2
+_SANDBOX_PORT = 9100
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.print_help()
+        return 0
+    return guarded(lambda: arguments.run(arguments))
+
+
+def guarded(run: Any) -> int:
+    """Run a program; a problem at the start is one sentence on standard error and status 2."""
+    try:
+        run()
+    except StartupProblem as problem:
+        sys.stderr.write(f"orcestator: {problem.message}\n")
+        return COULD_NOT_START
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def say(text: str) -> None:
+    """Print for people, at once, also into a pipe; a terminal that lacks a character gets a question mark for it."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    sys.stdout.flush()
+
+
+def serve(coroutine: Any) -> None:
+    """Run a program's coroutine on the fastest event loop there is."""
+    import asyncio  # noqa: PLC0415 - help and errors need no event loop
+
+    if sys.platform != "win32":
+        try:
+            import uvloop  # noqa: PLC0415
+        except ImportError:
+            pass
+        else:
+            uvloop.run(coroutine)
+            return
+    asyncio.run(coroutine)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors in the shape of all our errors: one sentence, status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"orcestator: {message}. Try: {self.prog} --help\n")
+        sys.exit(COULD_NOT_START)
+
+
+def parser_for(program: str, description: str) -> argparse.ArgumentParser:
+    """An argument parser in our voice."""
+    return _Parser(prog=program, description=description)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = parser_for(
+        "orcestator", "One OpenAI-compatible door on localhost for every LLM provider you have a key to."
+    )
+    parser.add_argument("--version", action="version", version=f"orcestator {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    _add_up(commands)
+    _add_sandbox(commands)
+    return parser
+
+
+def _add_up(commands: Any) -> None:
+    up = commands.add_parser(
+        "up", help="start the cluster", description="Start the cluster: in this process, or with --processes split."
+    )
+    up.add_argument("--config", metavar="FILE", help="YAML file with providers, models and settings (OR_CONFIG)")
+    up.add_argument("--host", help="address to listen on (OR_HOST, 0.0.0.0)")
+    up.add_argument("--port", type=int, help="port to listen on (OR_PORT, 8000)")
+    up.add_argument("--processes", action="store_true", help="controller, one worker a provider and API servers apart")
+    up.add_argument("--api-workers", type=int, default=1, metavar="N", help="API servers with --processes (1)")
+    up.set_defaults(run=_run_up)
+
+
+def _run_up(arguments: argparse.Namespace) -> None:
+    from orcestator.settings import load  # noqa: PLC0415
+
+    settings = load(config_path=arguments.config, overrides=given(host=arguments.host, port=arguments.port))
+    if arguments.processes:
+        from orcestator.cluster.supervisor import run_supervised  # noqa: PLC0415
+
+        serve(run_supervised(settings, arguments.config, arguments.api_workers, say))
+    else:
+        from orcestator.cluster.embedded import run_embedded  # noqa: PLC0415
+
+        if arguments.api_workers != 1:
+            raise StartupProblem("--api-workers needs --processes: one process has one API server.")
+        serve(run_embedded(settings, say))
+
+
+def _add_sandbox(commands: Any) -> None:
+    sandbox = commands.add_parser(
+        "sandbox",
+        help="start the built-in provider, which fails on command",
+        description="A real HTTP server in the OpenAI dialect for first steps and tests; model fault:ID gives each fault.",
+    )
+    sandbox.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    sandbox.add_argument("--port", type=int, default=_SANDBOX_PORT, help=f"port to listen on ({_SANDBOX_PORT})")
+    sandbox.add_argument("--ttft", type=float, default=0.0, metavar="S", help="seconds to the first token (0)")
+    sandbox.add_argument("--tps", type=float, default=0.0, metavar="N", help="tokens a second (as fast as possible)")
+    sandbox.add_argument("--tokens", type=int, metavar="N", help="length of every answer in tokens")
+    sandbox.add_argument("--answer", metavar="TEXT", help="what it always answers")
+    sandbox.set_defaults(run=_run_sandbox)
+
+
+def _run_sandbox(arguments: argparse.Namespace) -> None:
+    from orcestator.cluster.sandbox import run_sandbox  # noqa: PLC0415
+    from orcestator.sandbox.settings import SandboxSettings  # noqa: PLC0415
+
+    sandbox = SandboxSettings(
+        ttft_seconds=arguments.ttft,
+        tokens_per_second=arguments.tps,
+        tokens=arguments.tokens,
+        answer=arguments.answer,
+    )
+    serve(run_sandbox(sandbox, arguments.host, arguments.port, say))
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The arguments that were given."""
+    return {name: value for name, value in values.items() if value is not None}

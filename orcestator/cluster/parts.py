@@ -1,0 +1,158 @@
+"""From settings to parts. Each function builds one; nothing here runs anything."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from orcestator.bridge.carrier import Carrier, Carriers, LocalCarrier
+from orcestator.bridge.control import ControlClient
+from orcestator.bridge.controller_app import ControllerApp
+from orcestator.bridge.registration_policy import RegistrationPolicy, is_loopback
+from orcestator.bridge.registry import WorkerRegistry
+from orcestator.bridge.stock_carrier import StockCarrier
+from orcestator.bridge.worker_carrier import WorkerCarrier
+from orcestator.routing.catalog import Catalog
+from orcestator.routing.events import EventSink
+from orcestator.routing.health import BreakerPolicy, HealthBoard
+from orcestator.routing.loop import AttemptLoop, LoopPolicy
+from orcestator.routing.retry_budget import RetryBudget
+from orcestator.settings import Settings
+from orcestator.upstream.client import UpstreamClient
+from orcestator.upstream.order import Answer
+from orcestator.upstream.provider_link import ProviderLink, Waiting
+from orcestator.upstream.timeouts import Timeouts
+from orcestator.web.admission import Admission, AdmissionPolicy
+from orcestator.web.call_rules import CallLimits
+from orcestator.web.drain import Drain
+from orcestator.web.edge import EdgeLimits
+from orcestator.web.exchange import ExchangePolicy, Gateway
+
+
+def edge_limits(settings: Settings) -> EdgeLimits:
+    """What a connection to one of our servers may cost."""
+    return EdgeLimits(
+        max_header_bytes=settings.max_header_bytes,
+        max_header_fields=settings.max_header_fields,
+        max_body_bytes=settings.max_body_bytes,
+        header_timeout=settings.header_timeout_seconds,
+        body_timeout=settings.body_timeout_seconds,
+        write_stall_seconds=settings.write_stall_seconds,
+        keep_alive_seconds=int(settings.keep_alive_seconds),
+        max_connections=settings.max_connections,
+        max_connections_per_peer=settings.max_connections_per_ip,
+    )
+
+
+def upstream_client(settings: Settings) -> UpstreamClient:
+    """The process's HTTP client."""
+    return UpstreamClient(
+        connections_per_origin=settings.connections_per_provider,
+        pending_per_origin=2 * settings.connections_per_provider,
+        proxy=settings.upstream_proxy or None,
+        max_reply_bytes=settings.max_reply_bytes,
+    )
+
+
+def provider_links(settings: Settings, client: UpstreamClient, only: str | None = None) -> list[ProviderLink]:
+    """A link for each provider that is switched on, or for the one named."""
+    waiting = Waiting(
+        connect=settings.connect_timeout_seconds,
+        tls=settings.tls_timeout_seconds,
+        first_token=settings.first_token_timeout_seconds,
+        first_token_reasoning=settings.first_token_timeout_reasoning_seconds,
+        idle=settings.idle_timeout_seconds,
+        total=settings.total_timeout_seconds,
+        comments_count=settings.keepalive_counts,
+    )
+    return [
+        ProviderLink(provider.row, provider.base_url, provider.key, order, client, waiting)
+        for order, provider in enumerate(settings.providers, 1)
+        if only is None or provider.row.name == only
+    ]
+
+
+def carriers(settings: Settings, client: UpstreamClient, links: list[ProviderLink]) -> Carriers:
+    """The ways an attempt can go from this process."""
+    waiting = Timeouts(
+        connect=settings.connect_timeout_seconds,
+        idle=settings.idle_timeout_seconds,
+        total=settings.total_timeout_seconds,
+    )
+    local = LocalCarrier({link.row.name: link for link in links})
+    control = ControlClient(client, settings.worker_secret)
+    return Carriers(
+        local, WorkerCarrier(client, settings.worker_secret, waiting), StockCarrier(client, control, waiting)
+    )
+
+
+def attempt_loop(settings: Settings, emit: EventSink) -> AttemptLoop[Answer]:
+    """The attempt loop with its health board and retry budget."""
+    breaker = BreakerPolicy(
+        consecutive_failures=settings.breaker_consecutive_failures,
+        window_seconds=settings.breaker_window_seconds,
+        minimum_calls=settings.breaker_minimum_calls,
+        failure_ratio=settings.breaker_failure_percent / 100.0,
+        open_seconds=settings.breaker_open_seconds,
+        longest_open_seconds=settings.breaker_longest_open_seconds,
+    )
+    return AttemptLoop(
+        policy=LoopPolicy(attempts=settings.attempts, attempts_per_provider=settings.attempts_per_provider),
+        health=HealthBoard(breaker, emit, random.random),
+        budget=RetryBudget(percent=settings.retry_budget_percent, floor=settings.retry_floor),
+        # Not the loop's own clock: uvloop's stands still within one turn of the loop. Both count from the same start.
+        now=time.monotonic,
+        sleep=asyncio.sleep,
+        rng=random.random,
+        emit=emit,
+    )
+
+
+def gateway(
+    settings: Settings, catalog: Callable[[], Catalog], carrier: Carrier, emit: EventSink, drain: Drain
+) -> Gateway:
+    """What every exchange of an API server uses."""
+    admission = AdmissionPolicy(
+        settings.caller_keys, settings.allow_anonymous, frozenset(map(str.lower, settings.allowed_hosts))
+    )
+    policy = ExchangePolicy(
+        max_body_bytes=settings.max_body_bytes,
+        max_json_depth=settings.max_json_depth,
+        total_timeout=settings.total_timeout_seconds,
+        keepalive_interval=settings.keepalive_interval_seconds,
+        text_chars=settings.log_text_chars if settings.log_texts != "none" else 0,
+        expose_router=settings.expose_router,
+        limits=CallLimits(settings.max_messages, settings.max_n, settings.max_tools, settings.max_stop),
+    )
+    return Gateway(
+        policy=policy,
+        admission=Admission(admission),
+        catalog=catalog,
+        attempts=attempt_loop(settings, emit),
+        carry=carrier.attempt,
+        emit=emit,
+        drain=drain,
+    )
+
+
+def controller(settings: Settings, client: UpstreamClient, host: str) -> ControllerApp:
+    """The controller's application and its table."""
+    control = ControlClient(client, settings.worker_secret)
+
+    async def fetch_status(address: str) -> dict[str, object]:
+        _, status = await control.post(f"{address}/worker_get_status")
+        return status
+
+    policy = RegistrationPolicy(
+        on_loopback=is_loopback(host),
+        secret=settings.worker_secret.reveal() if settings.worker_secret else "",
+        accepts_anyone=settings.insecure_open_registration,
+    )
+    return ControllerApp(
+        registry=WorkerRegistry(draw=random.random, first_version=int(time.time() * 1000)),
+        policy=policy,
+        persist_path=Path(settings.state_dir) / "workers.json",
+        fetch_status=fetch_status,
+        clock=time.monotonic,
+    )

@@ -1,0 +1,99 @@
+"""Everything that listens to events, assembled: metrics, traffic log, JSON log, ledger."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from orcestator.routing.events import Event, EventSink, Outcome, RequestEnded
+from orcestator.settings import Settings
+from orcestator.store.ledger import Ledger
+from orcestator.telemetry.background import BackgroundWriter
+from orcestator.telemetry.exposition import render
+from orcestator.telemetry.fan_out import fan_out
+from orcestator.telemetry.json_log import LogWriter, setup_logging
+from orcestator.telemetry.loop_lag import LoopLag
+from orcestator.telemetry.metrics import Metrics
+from orcestator.telemetry.redaction import Redactor
+from orcestator.telemetry.texts import text_policy
+from orcestator.telemetry.traffic_log import TrafficLog
+
+CLOSE_SECONDS = 5.0
+
+
+class Recording:
+    """The subscribers of one process. ``emit`` is the sink that the core is given."""
+
+    def __init__(self, settings: Settings, log: LogWriter, redact: Redactor, knows: Callable[[str], bool]) -> None:
+        texts = text_policy(settings.log_texts, settings.log_text_chars, redact)
+        self._log = log
+        self.metrics = Metrics(knows)
+        self.writers: list[BackgroundWriter[Any]] = []
+        if settings.log_file:
+            self._add(BackgroundWriter("traffic_log", TrafficLog(Path(settings.log_file), texts, redact)))
+        if settings.db_path:
+            ledger = Ledger(Path(settings.db_path), texts, redact)
+            self._add(BackgroundWriter("ledger", ledger, keeps_failed=True))
+        self.metrics.watch(log)
+        self.active: Callable[[], int] = lambda: 0
+        self.lag = LoopLag(self.metrics.observe_lag)
+        self.emit: EventSink = fan_out([self.metrics, log, *self.writers])
+
+    def _add(self, writer: BackgroundWriter[Event]) -> None:
+        self.writers.append(writer)
+        self.metrics.watch(writer)
+
+    def start(self) -> None:
+        """Start the writers and the lag sampler; needs a running loop."""
+        for writer in self.writers:
+            writer.start()
+        self.lag.start()
+
+    def exposition(self) -> bytes:
+        """The metrics as Prometheus reads them."""
+        self.metrics.active = self.active()
+        return render(self.metrics.registry)
+
+    def rejected(self, status: int, code: str, request_id: str) -> None:
+        """The edge refused what never became a request: counted and logged, with no line among the requests."""
+        outcome: Outcome = "shed" if status == 503 else "client_error"
+        event = RequestEnded(
+            request_id=request_id,
+            started_at=time.time(),
+            route="edge",
+            streamed=False,
+            outcome=outcome,
+            status=status,
+            error=code,
+            message="refused at the edge",
+            caller="",
+            requested_model="",
+            provider="",
+            model="",
+            user_text="",
+            assistant_text="",
+            prompt_tokens=0,
+            completion_tokens=0,
+            tokens_estimated=False,
+            latency_s=0.0,
+            first_content_s=-1.0,
+            attempts=0,
+            fallbacks=0,
+            parse_s=0.0,
+            plan_s=0.0,
+            relay_s=0.0,
+        )
+        self.metrics(event)
+        self._log(event)
+
+    def close(self) -> None:
+        """Write what is queued. Blocks up to five seconds a writer."""
+        self.lag.stop()
+        for writer in self.writers:
+            writer.close(CLOSE_SECONDS)
+
+
+def start_log(settings: Settings) -> tuple[LogWriter, Redactor]:
+    """The program's log and the one redactor, from the settings' secrets."""
+    redact = Redactor(settings.secrets())
+    return setup_logging(settings.log_level, settings.log_format, redact), redact

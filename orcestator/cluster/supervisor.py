@@ -1,0 +1,254 @@
+"""``orcestator up --processes``: controller, one worker a provider and N API servers as children of one process.
+
+It starts them in order, restarts one that dies with back-off, passes the end on to all of them, and merges the
+metrics of the API servers into one page. It serves no request itself.
+"""
+
+import asyncio
+import logging
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from orcestator.bridge.control import ControlClient
+from orcestator.cluster.banner import Facts, ProviderLine, banner
+from orcestator.cluster.lifetime import Lifetime
+from orcestator.cluster.recording import start_log
+from orcestator.cluster.sandbox import start_sandbox
+from orcestator.errors import StartupProblem
+from orcestator.providers.secret import Secret
+from orcestator.settings import Settings, child_environment
+from orcestator.telemetry.exposition import merge
+from orcestator.telemetry.metrics_server import MetricsServer
+from orcestator.upstream.client import UpstreamClient
+from orcestator.web.serving import listen
+
+logger = logging.getLogger(__name__)
+Announce = Callable[[str], None]
+FIRST_WORKER_PORT = 8002
+READY_SECONDS = 20.0
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 30.0
+CALM_SECONDS = 30.0
+"""A child that lived this long and then died is restarted at once again."""
+KILL_AFTER_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Child:
+    """One supervised program. ``ready_url`` answers 200 when it serves."""
+
+    name: str
+    arguments: list[str]
+    environment: Mapping[str, str]
+    ready_url: str
+    pass_fds: Sequence[int] = ()
+    process: asyncio.subprocess.Process | None = None
+    failures: int = field(default=0)
+
+    async def start(self) -> None:
+        """Start the program."""
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            *self.arguments,
+            env=dict(self.environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            pass_fds=self.pass_fds if sys.platform != "win32" else (),
+            # A Ctrl-C at the terminal reaches the supervisor alone; it tells the children itself.
+            start_new_session=sys.platform != "win32",
+        )
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """Pass a signal on."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.send_signal(number)
+
+    async def wait(self) -> int:
+        """Until it ends; its status."""
+        return await self.process.wait() if self.process is not None else 0
+
+
+async def run_supervised(settings: Settings, config: str | None, api_workers: int, announce: Announce) -> None:
+    """Serve until a signal. Raises StartupProblem when a child cannot start."""
+    if api_workers < 1:
+        raise StartupProblem("--api-workers must be 1 or more.")
+    if api_workers > 1 and sys.platform == "win32":
+        raise StartupProblem("--api-workers above 1 needs a system that shares sockets between processes, not Windows.")
+    lifetime = Lifetime()
+    lifetime.stopping.install()
+    try:
+        await _Supervisor(settings, config, api_workers, lifetime).run(announce)
+    finally:
+        await lifetime.close()
+
+
+class _Supervisor:
+    def __init__(self, settings: Settings, config: str | None, api_workers: int, lifetime: Lifetime) -> None:
+        self._settings = settings
+        self._config = ["--config", config] if config else []
+        self._api_workers = api_workers
+        self._lifetime = lifetime
+        # A cluster of one machine needs no secret of the user's: its parts share one made here.
+        self._secret = settings.worker_secret or Secret(secrets.token_urlsafe(32))
+        self._metrics_ports: list[int] = []
+
+    async def run(self, announce: Announce) -> None:
+        log, _ = start_log(self._settings)
+        self._lifetime.on_close(lambda: asyncio.to_thread(log.close, 2.0))
+        listener = listen(self._settings.host, self._settings.port, "OR_PORT")
+        self._lifetime.on_close(lambda: _closed(listener))
+        if self._settings.sandbox_fallback:
+            self._settings = await start_sandbox(self._settings, self._lifetime)
+        client = UpstreamClient()
+        self._lifetime.on_close(client.close)
+        control = ControlClient(client, self._secret)
+        await self._serve_metrics(control, client)
+        stages = self._stages(listener)
+        children = [child for stage in stages for child in stage]
+        for stage in stages:
+            for child in stage:
+                await child.start()
+            await asyncio.gather(*(self._until_ready(child, control) for child in stage))
+        keepers = [asyncio.create_task(self._keep(child)) for child in children]
+        announce(banner(self._facts(children)))
+        await self._lifetime.wait()
+        await self._stop(stages, keepers)
+
+    def _stages(self, listener: socket.socket) -> list[list[Child]]:
+        """Controller first, then workers, then API servers: each finds what it needs already there."""
+        settings = self._settings
+        controller = f"http://127.0.0.1:{settings.controller_port}"
+        common = {"OR_WORKER_SECRET": self._secret.reveal(), **settings.sandbox_environment()}
+        first = Child(
+            "controller",
+            ["orcestator.controller", "--port", str(settings.controller_port), *self._config],
+            child_environment(common, keys_of=None),
+            f"{controller}/health",
+        )
+        workers = [
+            Child(
+                f"worker {provider.row.name}",
+                [
+                    "orcestator.proxy_worker", "--provider", provider.row.name, "--controller", controller,
+                    "--port", str(port), *self._config,
+                ],
+                child_environment(common, keys_of=provider.row.name),
+                f"http://127.0.0.1:{port}/health",
+            )
+            for provider, port in zip(settings.providers, free_ports(FIRST_WORKER_PORT), strict=False)
+        ]  # fmt: skip
+        servers = []
+        for number in range(self._api_workers):
+            arguments = [
+                "orcestator.api_server", "--host", settings.host, "--port", str(settings.port),
+                "--controller", controller, "--metrics-port", str(self._metrics_ports[number]),
+            ]  # fmt: skip
+            fds: tuple[int, ...] = ()
+            if sys.platform != "win32":
+                fds = (listener.fileno(),)
+                arguments += ["--listen-fd", str(listener.fileno())]
+            environment = child_environment({**common, "OR_METRICS_HOST": "127.0.0.1"}, keys_of=None)
+            ready = f"http://127.0.0.1:{self._metrics_ports[number]}/metrics"
+            servers.append(Child(f"api server {number + 1}", [*arguments, *self._config], environment, ready, fds))
+        if sys.platform == "win32":
+            listener.close()
+        return [[first], workers, servers]
+
+    async def _until_ready(self, child: Child, control: ControlClient) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            if child.process is None or child.process.returncode is not None:
+                raise StartupProblem(f"The {child.name} ended while starting; its message is above.")
+            if await control.is_up(child.ready_url):
+                return
+            await asyncio.sleep(0.02)
+        raise StartupProblem(f"The {child.name} was not ready within {READY_SECONDS:g} seconds.")
+
+    async def _keep(self, child: Child) -> None:
+        """Restart the child whenever it dies, more slowly the more often it does."""
+        while True:
+            started = time.monotonic()
+            status = await child.wait()
+            if self._lifetime.stopping.event.is_set():
+                return
+            child.failures = 1 if time.monotonic() - started > CALM_SECONDS else child.failures + 1
+            pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (child.failures - 1))
+            logger.error("%s ended with status %s; starting it again in %g s", child.name, status, pause)
+            await asyncio.sleep(pause)
+            await child.start()
+
+    async def _stop(self, stages: list[list[Child]], keepers: list[asyncio.Task[None]]) -> None:
+        """API servers drain first: their running requests still need the workers."""
+        for keeper in keepers:
+            keeper.cancel()
+        patience = self._settings.drain_seconds + KILL_AFTER_SECONDS
+        for stage in reversed(stages):
+            for child in stage:
+                child.stop()
+            await asyncio.gather(*(_ended(child, patience) for child in stage))
+
+    async def _serve_metrics(self, control: ControlClient, client: UpstreamClient) -> None:
+        settings = self._settings
+        self._metrics_ports = [port for port, _ in zip(free_ports(0), range(self._api_workers), strict=False)]
+        if not settings.metrics_port:
+            return
+
+        async def pages() -> bytes:
+            texts = [await control.text(f"http://127.0.0.1:{port}/metrics") for port in self._metrics_ports]
+            return merge(text for text in texts if text)
+
+        server = MetricsServer(settings.metrics_host, settings.metrics_port, pages)
+        await server.start()
+        self._lifetime.on_close(server.close)
+
+    def _facts(self, children: list[Child]) -> Facts:
+        providers = tuple(
+            ProviderLine(provider.row.name, provider.row.default_model, provider.base_url)
+            for provider in self._settings.providers
+        )
+        processes = tuple((child.name, f"python -m {' '.join(child.arguments)}") for child in children)
+        return Facts(self._settings, providers, processes)
+
+
+def free_ports(first: int) -> "_Ports":
+    """Free loopback ports: counting up from ``first``, or any when it is 0."""
+    return _Ports(first)
+
+
+class _Ports:
+    def __init__(self, first: int) -> None:
+        self._next = first
+
+    def __iter__(self) -> "_Ports":
+        return self
+
+    def __next__(self) -> int:
+        while True:
+            with socket.socket() as probe:
+                try:
+                    probe.bind(("127.0.0.1", self._next))
+                except OSError:
+                    self._next += 1
+                    continue
+                port: int = probe.getsockname()[1]
+            if self._next:
+                self._next = port + 1
+            return port
+
+
+async def _ended(child: Child, patience: float) -> None:
+    try:
+        await asyncio.wait_for(child.wait(), patience)
+    except TimeoutError:
+        child.stop(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+        await child.wait()
+
+
+async def _closed(listener: socket.socket) -> None:
+    listener.close()

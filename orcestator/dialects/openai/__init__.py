@@ -1,0 +1,1 @@
+"""The OpenAI dialect: the pass-through. The body travels intact; only model and credentials change."""

@@ -1,0 +1,162 @@
+"""An upstream's whole reply to the one our caller gets: validated before a 200 is sent, mended where clients need it.
+
+A healthy reply keeps its bytes; only the model name is spliced.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from orcestator.dialects.json_text import dumps, loads, needs_mending
+from orcestator.dialects.openai.content import joined_parts, usable_created, usable_id
+from orcestator.dialects.openai.errors import error_in_answer
+from orcestator.dialects.openai.finish import FAILED, finish_reason, has_finished
+from orcestator.dialects.openai.tool_calls import whole_calls
+from orcestator.dialects.openai.usage import Usage, estimate, read_usage, usage_body
+from orcestator.errors import UpstreamBroken
+
+Json = dict[str, Any]
+_SPEAKING_FIELDS = ("content", "tool_calls", "refusal", "audio", "reasoning_content", "reasoning", "function_call")
+
+
+class Reply(NamedTuple):
+    """A whole answer: ``body`` for the caller, ``text`` and ``usage`` for the log."""
+
+    body: bytes
+    text: str
+    usage: Usage
+    wire: Json
+
+
+class ReplyTerms(NamedTuple):
+    """What is needed to read a reply."""
+
+    provider: str
+    shown_model: str
+    prompt_bytes: int
+    created: int
+    new_id: Callable[[str], str]
+
+
+def chat_reply(body: bytes, terms: ReplyTerms) -> Reply:
+    """Read a chat completion. Raises UpstreamBroken (or the error inside it) when it cannot be passed on."""
+    wire = parsed_object(body, terms.provider)
+    choices = wire.get("choices")
+    if not isinstance(choices, list) or not choices:
+        raise UpstreamBroken(f"{terms.provider} answered without choices.", cause="empty")
+    mended = [_mended_choice(choice, index, terms) for index, choice in enumerate(choices)]
+    texts = [choice["message"].get("content") for choice in mended]
+    text = "".join(content for content in texts if isinstance(content, str))
+    return _finished(body, wire, mended, text, terms, "chat.completion", "chatcmpl-")
+
+
+def text_reply(body: bytes, terms: ReplyTerms) -> Reply:
+    """Read a legacy text completion; same errors."""
+    wire = parsed_object(body, terms.provider)
+    choices = wire.get("choices")
+    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
+        raise UpstreamBroken(f"{terms.provider} answered without choices.", cause="empty")
+    mended = [_mended_text_choice(choice, index, terms) for index, choice in enumerate(choices)]
+    text = "".join(choice["text"] for choice in mended)
+    return _finished(body, wire, mended, text, terms, "text_completion", "cmpl-")
+
+
+def plain_reply(body: bytes, terms: ReplyTerms) -> Reply:
+    """Read any other JSON answer (embeddings, images, moderations): an object without an error."""
+    wire = parsed_object(body, terms.provider)
+    usage = read_usage(wire.get("usage")) or estimate(terms.prompt_bytes, 0)
+    shown = {**wire, "model": terms.shown_model} if "model" in wire else wire
+    return Reply(_relayed(body, wire, shown), "", usage, wire)
+
+
+def parsed_object(body: bytes, provider: str) -> Json:
+    """The JSON object of a 200. Raises UpstreamBroken for anything else, and the error class of an error in it."""
+    try:
+        wire = loads(body)
+    except ValueError:
+        raise UpstreamBroken(f"{provider} answered 200 with something that is not JSON.", cause="not_json") from None
+    if not isinstance(wire, dict):
+        raise UpstreamBroken(f"{provider} answered 200 with JSON that is not an object.", cause="not_json")
+    if wire.get("error") or wire.get("object") == "error":
+        raise error_in_answer(provider, wire.get("error") or wire)
+    return wire
+
+
+def _finished(
+    body: bytes, wire: Json, choices: list[Json], text: str, terms: ReplyTerms, kind: str, prefix: str
+) -> Reply:
+    reported = read_usage(wire.get("usage"))
+    usage = reported or estimate(terms.prompt_bytes, len(text))
+    whole_usage = reported is not None and usage_body(reported, wire["usage"]) == wire["usage"]
+    whole_head = wire.get("object") == kind and usable_id(wire) and usable_created(wire)
+    if choices == wire["choices"] and whole_usage and whole_head:
+        shown = {**wire, "model": terms.shown_model}
+        return Reply(_relayed(body, wire, shown), text, usage, wire)
+    changed = {
+        **wire,
+        "id": usable_id(wire) or terms.new_id(prefix),
+        "object": kind,
+        "created": usable_created(wire) or terms.created,
+        "model": terms.shown_model,
+        "choices": choices,
+        "usage": usage_body(usage, wire.get("usage")),
+    }
+    return Reply(dumps(changed), text, usage, changed)
+
+
+def _relayed(body: bytes, wire: Json, shown: Json) -> bytes:
+    """The bytes as they came but for the model name, where anyone can read them and it can be told apart."""
+    if needs_mending(body):
+        return dumps(shown)
+    if wire.get("model") == shown.get("model"):
+        return body
+    theirs = dumps(wire.get("model"))
+    for colon in (b'"model":', b'"model": '):
+        if "model" in wire and body.count(colon + theirs) == 1 and body.count(b'"model"') == 1:
+            return body.replace(colon + theirs, colon + dumps(shown["model"]))
+    return dumps(shown)
+
+
+def _mended_choice(wire: Any, index: int, terms: ReplyTerms) -> Json:
+    """The choice itself when nothing is wrong with it, else a mended copy."""
+    if not isinstance(wire, dict) or not isinstance(wire.get("message"), dict):
+        raise UpstreamBroken(f"{terms.provider} answered with a choice that has no message.", cause="empty")
+    reason, message = wire.get("finish_reason"), wire["message"]
+    if reason == FAILED:
+        raise error_in_answer(terms.provider, wire.get("error") or "the model broke while answering")
+    speaks = any(message.get(name) for name in _SPEAKING_FIELDS)
+    if not has_finished(reason) and not speaks:
+        raise UpstreamBroken(f"{terms.provider} answered with nothing.", cause="empty")
+    mended = _mended_message(message, speaks, terms)
+    if not has_finished(reason):
+        reason = "tool_calls" if mended.get("tool_calls") else "stop"
+    reason = finish_reason(reason)
+    if wire.get("finish_reason") == reason and wire.get("index") == index and mended is message:
+        return wire
+    return {**wire, "index": index, "message": mended, "finish_reason": reason}
+
+
+def _mended_text_choice(wire: Json, index: int, terms: ReplyTerms) -> Json:
+    reason, text = wire.get("finish_reason"), wire.get("text")
+    if reason == FAILED:
+        raise error_in_answer(terms.provider, wire.get("error") or "the model broke while answering")
+    if not has_finished(reason) and not text:
+        raise UpstreamBroken(f"{terms.provider} answered with nothing.", cause="empty")
+    text = text if isinstance(text, str) else joined_parts(text)
+    return {**wire, "index": index, "text": text, "finish_reason": finish_reason(reason)}
+
+
+def _mended_message(message: Json, speaks: bool, terms: ReplyTerms) -> Json:
+    changes: Json = {}
+    if not message.get("role"):
+        changes["role"] = "assistant"
+    content = message.get("content")
+    if content is not None and not isinstance(content, str):
+        changes["content"] = joined_parts(content)
+    elif content is None and not speaks:
+        changes["content"] = ""
+    wires = message.get("tool_calls")
+    if wires:
+        calls = whole_calls(wires if isinstance(wires, list) else [], lambda: terms.new_id("call_"))
+        if calls != wires:
+            changes["tool_calls"] = calls
+    return {**message, **changes} if changes else message

@@ -1,0 +1,56 @@
+"""The caller's body to the upstream's: bytes are kept, only what must change is changed."""
+
+import re
+from typing import Any
+
+from orcestator.dialects.json_text import dumps
+
+Json = dict[str, Any]
+_MODEL = re.compile(rb'("model"\s*:\s*)"((?:[^"\\]|\\.)*)"')
+_STREAM_OPTIONS = b'{"stream_options":{"include_usage":true},'
+
+
+def upstream_body(body: bytes, call: Json, model: str, *, asks_usage: bool) -> bytes:
+    """The body for one attempt; ``body`` and ``call`` are never modified, so that an attempt can be repeated.
+
+    ``call`` is what ``body`` parses to. It has a ``model``, which need not be spelled plainly in the body.
+    ``asks_usage``: the caller did not ask for a usage chunk but we count tokens, and the upstream allows it.
+    """
+    # Options of a foreign type are the caller's mistake, which the upstream explains best.
+    wants_options = asks_usage and isinstance(call.get("stream_options"), dict | None) and not includes_usage(call)
+    if wants_options and "stream_options" in call:
+        return _rebuilt(call, model, options=True)
+    spliced = _with_model(body, model)
+    if spliced is None:
+        return _rebuilt(call, model, options=wants_options)
+    if wants_options:
+        start = spliced.index(b"{")
+        return _STREAM_OPTIONS + spliced[start + 1 :]
+    return spliced
+
+
+def includes_usage(call: Json) -> bool:
+    """Whether the caller asked for the usage chunk."""
+    options = call.get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def _with_model(body: bytes, model: str) -> bytes | None:
+    """The body with another model name spliced in, or None where splicing could miss the one that counts.
+
+    One literal ``"model"`` and no escaped ASCII letter (which could spell a second one) means that what we routed
+    by is what the upstream will read.
+    """
+    if body.count(b'"model"') != 1 or b"\\u00" in body:
+        return None
+    match = _MODEL.search(body)
+    if match is None:
+        return None
+    return body[: match.end(1)] + dumps(model) + body[match.end() :]
+
+
+def _rebuilt(call: Json, model: str, *, options: bool) -> bytes:
+    changed = {**call, "model": model}
+    if options:
+        changed["stream_options"] = {**(call.get("stream_options") or {}), "include_usage": True}
+    return dumps(changed)

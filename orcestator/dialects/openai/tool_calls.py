@@ -1,0 +1,159 @@
+"""Tool calls of a stream, put in the order clients can read: whole, one after another, with stable ids.
+
+VS Code groups deltas by id and otherwise appends to the last call, ignoring ``index`` (checked 2026-11), so
+interleaved calls corrupt each other. The first call streams live; the others wait and follow whole.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from orcestator.dialects.json_text import dumps
+from orcestator.errors import UpstreamBroken
+
+Json = dict[str, Any]
+MOST_CALLS = 512
+MOST_ARGUMENT_CHARS = 4 << 20
+_TEXT_FIELD = {"function": "arguments", "custom": "input"}
+
+
+@dataclass(slots=True)
+class _Call:
+    wire_index: object
+    id: str
+    kind: str = "function"
+    name: str = ""
+    extras: Json = field(default_factory=dict)
+    waiting: list[str] = field(default_factory=list)
+    place: int | None = None
+    """Its index in what we send, from its first delta on."""
+
+
+class ToolCallOrder:
+    """The calls of one choice. ``add`` takes a delta's ``tool_calls`` and gives the deltas to send now."""
+
+    def __init__(self, new_id: Callable[[], str]) -> None:
+        self._new_id = new_id
+        self._calls: list[_Call] = []
+        self._wire_ids: dict[str, _Call] = {}
+        self._chars = 0
+        self._sent = 0
+
+    def __bool__(self) -> bool:
+        return any(call.name for call in self._calls)
+
+    def add(self, wires: list[Any]) -> list[Json]:
+        """Deltas that can go out now: those of the first call. Raises UpstreamBroken over the caps."""
+        ready = []
+        for wire in wires:
+            if isinstance(wire, dict):
+                call = self._call_of(wire)
+                self._take(call, wire)
+                if call is self._calls[0] and call.name:
+                    ready += self._drain(call)
+        return ready
+
+    def finish(self) -> list[Json]:
+        """Everything that waited, each call whole; what got neither a name nor arguments was no call.
+
+        Raises UpstreamBroken on arguments for a tool that was never named.
+        """
+        calls = [call for call in self._calls if call.name or call.waiting]
+        if not all(call.name for call in calls):
+            raise _nameless()
+        return [delta for call in calls for delta in self._drain(call)]
+
+    def _call_of(self, wire: Json) -> _Call:
+        index, name = wire.get("index"), _name(wire)
+        wire_id = wire["id"] if isinstance(wire.get("id"), str) else ""
+        known = self._by_index(index) if index is not None else self._wire_ids.get(wire_id)
+        if known is None and index is None and not name and self._calls:
+            known = self._calls[-1]
+        # Some upstreams number every call 0: a name that comes with another id, or differs, starts another call.
+        has_other_id = bool(wire_id) and wire_id not in self._wire_ids
+        starts_another = known is not None and name and known.name and (has_other_id or name != known.name)
+        if known is None or starts_another:
+            return self._open(index, wire_id)
+        return known
+
+    def _by_index(self, index: object) -> _Call | None:
+        return next((call for call in reversed(self._calls) if call.wire_index == index), None)
+
+    def _open(self, index: object, wire_id: str) -> _Call:
+        if len(self._calls) >= MOST_CALLS:
+            raise UpstreamBroken(f"The upstream sent over {MOST_CALLS} tool calls.", cause="too_many_tool_calls")
+        usable = wire_id and wire_id not in self._wire_ids
+        call = _Call(index, wire_id if usable else self._new_id())
+        self._calls.append(call)
+        self._wire_ids[call.id] = call
+        return call
+
+    def _take(self, call: _Call, wire: Json) -> None:
+        kind = "custom" if wire.get("type") == "custom" or "custom" in wire else call.kind
+        call.kind = kind
+        part = wire.get(kind)
+        part = part if isinstance(part, dict) else {}
+        call.name = call.name or _name(wire)
+        text = part.get(_TEXT_FIELD[kind])
+        if text is not None and text != "":
+            call.waiting.append(text if isinstance(text, str) else dumps(text).decode())
+            self._chars += len(call.waiting[-1])
+            if self._chars > MOST_ARGUMENT_CHARS:
+                raise UpstreamBroken("The upstream's tool arguments are over 4 MiB.", cause="too_large")
+        call.extras |= {key: value for key, value in wire.items() if key not in ("index", "id", "type", kind)}
+
+    def _drain(self, call: _Call) -> list[Json]:
+        text = "".join(call.waiting)
+        call.waiting.clear()
+        part: Json = {_TEXT_FIELD[call.kind]: text}
+        if call.place is None:
+            call.place = self._sent
+            self._sent += 1
+            delta = {"index": call.place, "id": call.id, "type": call.kind, call.kind: {"name": call.name, **part}}
+        elif text or call.extras:
+            delta = {"index": call.place, call.kind: part}
+        else:
+            return []
+        delta |= call.extras
+        call.extras = {}
+        return [delta]
+
+
+def whole_calls(wires: list[Any], new_id: Callable[[], str]) -> list[Json]:
+    """The tool calls of a whole message with unique ids and text arguments; foreign entries are dropped.
+
+    Raises UpstreamBroken on a call that names no tool, and over the cap.
+    """
+    calls: list[Json] = []
+    seen: set[str] = set()
+    for wire in wires:
+        if not isinstance(wire, dict):
+            continue
+        call = dict(wire)
+        kind = "custom" if call.get("type") == "custom" or "custom" in call else "function"
+        part = dict(call[kind]) if isinstance(call.get(kind), dict) else {}
+        if not _name(call):
+            raise _nameless()
+        text = part.get(_TEXT_FIELD[kind])
+        if not isinstance(text, str):
+            part[_TEXT_FIELD[kind]] = "" if text is None else dumps(text).decode()
+        wire_id = call.get("id")
+        call_id = wire_id if isinstance(wire_id, str) and wire_id and wire_id not in seen else new_id()
+        seen.add(call_id)
+        call |= {"id": call_id, "type": kind, kind: part}
+        calls.append(call)
+    if len(calls) > MOST_CALLS:
+        raise UpstreamBroken(f"The upstream sent over {MOST_CALLS} tool calls.", cause="too_many_tool_calls")
+    return calls
+
+
+def _nameless() -> UpstreamBroken:
+    return UpstreamBroken("The upstream called a tool without naming it.", cause="nameless_tool_call")
+
+
+def _name(wire: Json) -> str:
+    for kind in _TEXT_FIELD:
+        part = wire.get(kind)
+        if isinstance(part, dict) and isinstance(part.get("name"), str) and part["name"]:
+            return str(part["name"])
+    return ""

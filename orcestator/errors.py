@@ -1,0 +1,281 @@
+"""The error tree: every failure this product can describe, as one class each.
+
+Facts live in the exception; judgement lives in ``routing/verdict.py``; HTTP lives in ``web/``.
+
+    OrcestatorError                      status, type and code: the OpenAI error body it becomes
+    ├── StartupProblem                   the program cannot start: one clear sentence
+    ├── ClientError                      the caller must change something; never retried, never trips a breaker
+    │   ├── InvalidRequest 400           ├── Unauthorized 401     ├── Forbidden 403
+    │   ├── ModelNotFound 404            ├── RouteNotFound 404    ├── MethodNotAllowed 405
+    │   ├── RequestTooSlow 408           ├── BodyTooLarge 413     ├── UnsupportedBody 415
+    │   └── QuotaExceeded 429
+    ├── Overloaded 503                   we shed this request; it may come back later
+    │   └── ShuttingDown 503
+    ├── UpstreamError                    one attempt failed; carries what the upstream said
+    │   ├── UpstreamRejected             the upstream will never take this request (400, 413, 422 …)
+    │   ├── UpstreamRateLimited          429, or a documented "slow down"
+    │   ├── UpstreamKeyRefused           401, 402, 403: the credential, never the caller's fault
+    │   ├── UpstreamModelMissing         404 for this model at this provider
+    │   ├── UpstreamUnavailable          refused, reset, DNS, TLS, 5xx, 529
+    │   ├── UpstreamTimeout              connect, first byte, or between two events; 408, 504
+    │   └── UpstreamBroken               an answer that cannot be trusted: not JSON, an error in a 200, a cut stream
+    ├── StreamInterrupted                after the first content: the caller is told inside the stream
+    └── AttemptsExhausted                every candidate failed; holds the failures
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+Json = dict[str, Any]
+
+
+class OrcestatorError(Exception):
+    """The root. ``message`` is for people: it names the field or setting and the remedy."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    default_code: ClassVar[str | None] = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code or self.default_code
+        self.headers = dict(headers or {})
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status a caller sees."""
+        return self.status
+
+    def body(self) -> Json:
+        """The OpenAI error body (https://platform.openai.com/docs/guides/error-codes, checked 2026-11)."""
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+
+class StartupProblem(OrcestatorError):
+    """The program cannot start as it was asked to; ``message`` is the one sentence to print."""
+
+
+class ClientError(OrcestatorError):
+    """The caller must change something."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class InvalidRequest(ClientError):
+    """The request cannot be understood or breaks a limit."""
+
+
+class Unauthorized(ClientError):
+    """No caller key, or one we did not issue."""
+
+    status = 401
+    type = "authentication_error"
+    default_code = "invalid_api_key"
+
+
+class Forbidden(ClientError):
+    """Understood, and not allowed from here."""
+
+    status = 403
+    type = "permission_error"
+    default_code = "forbidden"
+
+
+class ModelNotFound(ClientError):
+    """No provider that is switched on has this model."""
+
+    status = 404
+    default_code = "model_not_found"
+
+
+class RouteNotFound(ClientError):
+    """No such path."""
+
+    status = 404
+    default_code = "not_found"
+
+
+class MethodNotAllowed(ClientError):
+    """The path exists, the method does not."""
+
+    status = 405
+    default_code = "method_not_allowed"
+
+
+class RequestTooSlow(ClientError):
+    """Headers or body did not arrive in time."""
+
+    status = 408
+    default_code = "request_timeout"
+
+
+class BodyTooLarge(ClientError):
+    """The body is over the limit."""
+
+    status = 413
+    default_code = "body_too_large"
+
+
+class UnsupportedBody(ClientError):
+    """A content type or encoding that this route does not read."""
+
+    status = 415
+    default_code = "unsupported_media_type"
+
+
+class QuotaExceeded(ClientError):
+    """A limit we set for this caller."""
+
+    status = 429
+    type = "rate_limit_error"
+    default_code = "rate_limit_exceeded"
+
+
+class Overloaded(OrcestatorError):
+    """We shed this request."""
+
+    status = 503
+    type = "overloaded_error"
+    default_code = "overloaded"
+
+
+class ShuttingDown(Overloaded):
+    """The server is going away."""
+
+    default_code = "shutting_down"
+
+
+class UpstreamError(OrcestatorError):
+    """One attempt at one candidate failed.
+
+    ``cause`` is a short low-cardinality word (``refused``, ``reset``, ``dns``, ``tls``, ``connect_timeout``,
+    ``http_500`` …); ``retry_after`` is in seconds; ``sent`` tells whether the request had left us, so that the
+    upstream may have billed it.
+    """
+
+    status = 502
+    type = "upstream_error"
+    default_code = "upstream_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: str,
+        upstream_status: int | None = None,
+        upstream_code: str | None = None,
+        retry_after: float | None = None,
+        sent: bool = True,
+        param: str | None = None,
+    ) -> None:
+        super().__init__(message, param=param, code=upstream_code)
+        self.cause = cause
+        self.upstream_status = upstream_status
+        self.upstream_code = upstream_code
+        self.retry_after = retry_after
+        self.sent = sent
+
+
+class UpstreamRejected(UpstreamError):
+    """The upstream understood and refused the request itself; the reason is passed on."""
+
+    status = 400
+    type = "invalid_request_error"
+
+    @property
+    def http_status(self) -> int:
+        """413 stays 413; everything else is 400: VS Code reads 422 as a content filter (checked 2026-11)."""
+        return 413 if self.upstream_status == 413 else 400
+
+
+class UpstreamRateLimited(UpstreamError):
+    """The upstream asks for a pause."""
+
+    status = 429
+    type = "rate_limit_error"
+    default_code = "rate_limit_exceeded"
+
+
+class UpstreamKeyRefused(UpstreamError):
+    """Our credential at this provider does not work. A caller never sees 401, 402 or 403 for it."""
+
+    default_code = "upstream_key_refused"
+
+
+class UpstreamModelMissing(UpstreamError):
+    """The provider does not have this model."""
+
+    status = 404
+    type = "invalid_request_error"
+    default_code = "model_not_found"
+
+
+class UpstreamUnavailable(UpstreamError):
+    """Refused, reset, unresolvable, untrusted TLS, or a 5xx."""
+
+    status = 503
+    default_code = "upstream_unavailable"
+
+
+class UpstreamTimeout(UpstreamError):
+    """Nothing came in time."""
+
+    status = 504
+    type = "timeout_error"
+    default_code = "upstream_timeout"
+
+
+class UpstreamBroken(UpstreamError):
+    """Something came that cannot be passed on."""
+
+    default_code = "upstream_broken"
+
+
+class StreamInterrupted(OrcestatorError):
+    """The stream broke after its first content; ``failure`` is what happened upstream."""
+
+    status = 502
+    type = "upstream_error"
+    default_code = "stream_interrupted"
+
+    def __init__(self, failure: OrcestatorError) -> None:
+        super().__init__(failure.message, code=failure.code)
+        self.failure = failure
+
+
+class AttemptsExhausted(OrcestatorError):
+    """Every candidate failed; the caller sees the status and reason of the most useful failure."""
+
+    type = "upstream_error"
+    default_code = "attempts_exhausted"
+
+    def __init__(self, failures: Sequence[UpstreamError], most_useful: UpstreamError, summary: str) -> None:
+        super().__init__(summary, param=most_useful.param, code=most_useful.code)
+        self.failures = tuple(failures)
+        self.most_useful = most_useful
+
+    @property
+    def http_status(self) -> int:
+        """The most useful failure's status."""
+        return self.most_useful.http_status
+
+    def body(self) -> Json:
+        """The error body, with the type of the most useful failure."""
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.most_useful.type,
+                "param": self.param,
+                "code": self.code,
+            }
+        }

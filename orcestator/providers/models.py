@@ -1,0 +1,112 @@
+"""What is known about a model, read from a row, a configuration or a provider's own list. Guesses nothing.
+
+Providers agree on ``data[].id`` in ``GET /models`` and on little else; the names read here are those of OpenRouter
+(https://openrouter.ai/docs/api-reference/list-available-models), Mistral (``max_context_length``, ``capabilities``),
+Groq (``context_window``, ``max_completion_tokens``), Together (``context_length``, a bare list), vLLM
+(``max_model_len``), llama.cpp (``meta.n_ctx``) and GitHub Models (``limits``), checked 2026-11.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+Json = dict[str, Any]
+MOST_MODELS = 4096
+"""Entries of a list that are read: an upstream cannot fill our memory with names."""
+LONGEST_ID = 256
+LARGEST_COUNT = 1 << 40
+_CONTEXT = ("context_length", "max_model_len", "context_window", "max_context_length")
+_OUTPUT = ("max_output_tokens", "max_completion_tokens")
+_MISTRAL_CAPABILITIES = {"function_calling": "tools", "reasoning": "reasoning_effort"}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """One model of a provider. Sizes are in tokens, None when not known; an empty tuple means not known, too."""
+
+    id: str
+    context_length: int | None = None
+    max_output_tokens: int | None = None
+    supported_parameters: tuple[str, ...] = ()
+    input_modalities: tuple[str, ...] = ()
+
+    def filled_from(self, other: "ModelFacts | None") -> "ModelFacts":
+        """These facts, with what is not known taken from ``other``."""
+        if other is None:
+            return self
+        return replace(
+            self,
+            context_length=self.context_length or other.context_length,
+            max_output_tokens=self.max_output_tokens or other.max_output_tokens,
+            supported_parameters=self.supported_parameters or other.supported_parameters,
+            input_modalities=self.input_modalities or other.input_modalities,
+        )
+
+    def to_wire(self) -> Json:
+        """The known facts as the JSON object that travels in an offer; the id is its key there."""
+        facts: Json = {
+            "context_length": self.context_length,
+            "max_output_tokens": self.max_output_tokens,
+            "supported_parameters": list(self.supported_parameters),
+            "input_modalities": list(self.input_modalities),
+        }
+        return {name: value for name, value in facts.items() if value}
+
+
+def facts_from_listing(listing: Any) -> dict[str, ModelFacts]:
+    """The models in the answer to ``GET /models``, by id in their order; what cannot be read is left out."""
+    return {facts.id: facts for facts in _listed(listing)}
+
+
+def _listed(listing: Any) -> Iterator[ModelFacts]:
+    entries = listing.get("data", listing.get("models")) if isinstance(listing, dict) else listing
+    for entry in entries[:MOST_MODELS] if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and _is_name(entry.get("id")):
+            yield _facts(entry)
+
+
+def _facts(entry: Mapping[str, Any]) -> ModelFacts:
+    top, limits, meta = (_object(entry, name) for name in ("top_provider", "limits", "meta"))
+    return ModelFacts(
+        # Gemini lists "models/gemini-…" and takes the name without the prefix (https://ai.google.dev/api/compatibility).
+        id=entry["id"].removeprefix("models/"),
+        context_length=_first_count(entry, _CONTEXT)
+        or _first_count(top, ("context_length",))
+        or _first_count(limits, ("max_input_tokens",))
+        or _first_count(meta, ("n_ctx", "n_ctx_train")),
+        max_output_tokens=_first_count(entry, _OUTPUT)
+        or _first_count(top, ("max_completion_tokens",))
+        or _first_count(limits, ("max_output_tokens",)),
+        supported_parameters=_names(entry.get("supported_parameters")) or _mistral_parameters(entry),
+        input_modalities=_names(_object(entry, "architecture").get("input_modalities")) or _mistral_modalities(entry),
+    )
+
+
+def _mistral_parameters(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    able = _object(entry, "capabilities")
+    return tuple(parameter for name, parameter in _MISTRAL_CAPABILITIES.items() if able.get(name) is True)
+
+
+def _mistral_modalities(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    return ("text", "image") if _object(entry, "capabilities").get("vision") is True else ()
+
+
+def _object(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = entry.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _first_count(entry: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+    for name in names:
+        count = entry.get(name)
+        if type(count) is int and 0 < count < LARGEST_COUNT:
+            return count
+    return None
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(filter(_is_name, value[:64])) if isinstance(value, list) else ()
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_ID and value.isprintable()

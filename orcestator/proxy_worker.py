@@ -1,0 +1,50 @@
+"""``python -m orcestator.proxy_worker``: holds a provider's key and makes attempts; registers at a controller."""
+
+import sys
+from collections.abc import Sequence
+
+from orcestator.cli import given, guarded, parser_for, say, serve
+from orcestator.routing.catalog import DEFAULT_ALIAS
+
+DEFAULT_PORT = 8002
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a worker; the exit status."""
+    parser = parser_for(
+        "python -m orcestator.proxy_worker", "A proxy worker: one provider's key, dialect and connections."
+    )
+    parser.add_argument("--model-id", default=DEFAULT_ALIAS, help=f"model name to register first ({DEFAULT_ALIAS})")
+    parser.add_argument(
+        "--controller", "--controller-address", default="http://localhost:21001", help="controller's address"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"port to listen on ({DEFAULT_PORT})")
+    parser.add_argument("--worker-address", default="", help="address that others reach this worker by")
+    parser.add_argument("--provider", help="serve this provider only (every one that has a key)")
+    parser.add_argument("--config", metavar="FILE", help="YAML file with providers and models (OR_CONFIG)")
+    arguments = parser.parse_args(argv)
+
+    def run() -> None:
+        from orcestator.cluster.split import run_worker  # noqa: PLC0415
+        from orcestator.settings import load  # noqa: PLC0415
+
+        settings = load(config_path=arguments.config, overrides=given(provider=arguments.provider))
+        serve(
+            run_worker(
+                settings,
+                model_id=arguments.model_id,
+                controller=arguments.controller,
+                host=arguments.host,
+                port=arguments.port,
+                address=arguments.worker_address,
+                only=arguments.provider,
+                announce=say,
+            )
+        )
+
+    return guarded(run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Decides: which candidates a request has, in which order, and what follows from each failure. Pure."""

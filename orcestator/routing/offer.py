@@ -1,0 +1,76 @@
+"""What a worker offers, and the candidates made of it. Plain immutable data that crosses process borders as JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+Json = dict[str, Any]
+WorkerKind = Literal["proxy", "stock"]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One provider behind one worker.
+
+    ``worker`` is the worker's address, empty when it lives in this process. ``models`` maps the upstream's model
+    names to the facts shown in ``/v1/models``. A name that starts with one of ``prefixes`` is taken although it is
+    not listed. ``takes_any`` says that the list is not known, so that any name is worth an attempt.
+    """
+
+    provider: str
+    order: int
+    endpoints: frozenset[str]
+    models: Mapping[str, Json]
+    default_model: str = ""
+    prefixes: tuple[str, ...] = ()
+    takes_any: bool = False
+    worker: str = ""
+    kind: WorkerKind = "proxy"
+
+    def to_wire(self) -> Json:
+        """The JSON form that travels in a worker's registration."""
+        return {
+            "provider": self.provider,
+            "order": self.order,
+            "endpoints": sorted(self.endpoints),
+            "models": dict(self.models),
+            "default_model": self.default_model,
+            "prefixes": list(self.prefixes),
+            "takes_any": self.takes_any,
+        }
+
+    @classmethod
+    def from_wire(cls, wire: Json, worker: str) -> "Offer":
+        """Read the JSON form; raises KeyError, TypeError or ValueError on a foreign shape."""
+        return cls(
+            provider=str(wire["provider"]),
+            order=int(wire["order"]),
+            endpoints=frozenset(map(str, wire["endpoints"])),
+            models={str(name): dict(facts) for name, facts in dict(wire["models"]).items()},
+            default_model=str(wire["default_model"]),
+            prefixes=tuple(map(str, wire["prefixes"])),
+            takes_any=bool(wire["takes_any"]),
+            worker=worker,
+        )
+
+
+def stock_offer(worker: str, model_names: list[str], order: int = 1000) -> Offer:
+    """The offer of an unmodified FastChat worker: its model names, chat and text completion, embeddings."""
+    return Offer(
+        provider="fastchat",
+        order=order,
+        endpoints=frozenset({"chat", "completions", "embeddings"}),
+        models={name: {} for name in model_names},
+        default_model=model_names[0] if model_names else "",
+        worker=worker,
+        kind="stock",
+    )
+
+
+class Candidate(NamedTuple):
+    """A deployment that may serve this request: the key of its health record is the tuple itself."""
+
+    provider: str
+    model: str
+    worker: str
+    kind: WorkerKind

@@ -1,0 +1,52 @@
+"""The command ``orcestator sandbox``: its arguments, and the run."""
+
+import argparse
+import asyncio
+import sys
+
+from orcestator.errors import StartupProblem
+from orcestator.sandbox.server import SandboxServer, serve_forever, tls_context
+from orcestator.sandbox.settings import SandboxSettings
+
+DEFAULT_PORT = 9100
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="port to listen on; 0 takes a free one")
+    parser.add_argument("--ttft", type=float, default=0.0, metavar="SECONDS", help="time to first token")
+    parser.add_argument("--tps", type=float, default=0.0, metavar="N", help="tokens per second; 0: as fast as possible")
+    parser.add_argument("--answer", help="what it says; {text} stands for the caller's last words")
+    parser.add_argument("--tokens", type=int, metavar="N", help="content chunks an answer; without it one a word")
+    parser.add_argument("--tls-cert", metavar="FILE", help="certificate (PEM): speak TLS")
+    parser.add_argument("--tls-key", metavar="FILE", help="the certificate's key (PEM)")
+    parser.add_argument("--stall-handshake", action="store_true", help="accept connections and never say a word")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Serve until interrupted. Raises ``StartupProblem`` for arguments, files or a port that cannot be used."""
+    try:
+        asyncio.run(_serve(arguments))
+    except (ValueError, OSError) as problem:
+        raise StartupProblem(f"The sandbox cannot start: {problem}") from None
+    except KeyboardInterrupt:
+        return
+
+
+async def _serve(arguments: argparse.Namespace) -> None:
+    settings = SandboxSettings(
+        ttft_seconds=arguments.ttft,
+        tokens_per_second=arguments.tps,
+        answer=arguments.answer,
+        tokens=arguments.tokens,
+        stall_handshake=arguments.stall_handshake,
+    )
+    if bool(arguments.tls_cert) != bool(arguments.tls_key):
+        raise ValueError("--tls-cert and --tls-key need each other.")
+    ssl = tls_context(arguments.tls_cert, arguments.tls_key) if arguments.tls_cert else None
+    await serve_forever(settings, arguments.host, arguments.port, ssl=ssl, on_ready=_announce)
+
+
+def _announce(server: SandboxServer) -> None:
+    sys.stderr.write(f"The sandbox answers at {server.base_url}; its log is at /sandbox/log.\n")

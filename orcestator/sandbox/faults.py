@@ -1,0 +1,28 @@
+"""Which code gives which fault, and when a fault happens at all. The rows themselves are in ``catalogue``."""
+
+from collections.abc import Mapping
+
+from orcestator.sandbox.call import Call
+from orcestator.sandbox.catalogue import Fault
+from orcestator.sandbox.faults_chat import CHAT_FAULTS
+from orcestator.sandbox.faults_http import HTTP_FAULTS
+from orcestator.sandbox.faults_stream import STREAM_FAULTS
+from orcestator.sandbox.faults_transport import TRANSPORT_FAULTS, Spoil
+from orcestator.sandbox.script import Answer
+
+CHAT_PATH = "/v1/chat/completions"
+SPOILS: Mapping[tuple[str, str], Spoil] = {**TRANSPORT_FAULTS, **HTTP_FAULTS, **CHAT_FAULTS, **STREAM_FAULTS}
+
+
+def spoiled(call: Call, answer: Answer) -> Answer:
+    """The call's answer with its fault; as it was when the call names none or it does not apply."""
+    fault = call.model.fault
+    if fault is None or not applies(fault, call):
+        return answer
+    return SPOILS[fault.id, fault.variant](call, answer)
+
+
+def applies(fault: Fault, call: Call) -> bool:
+    """Whether the fault makes sense for this request."""
+    asked = "stream" if call.streams else "plain"
+    return asked in fault.applies and not (fault.chat_only and call.path != CHAT_PATH)

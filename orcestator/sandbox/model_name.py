@@ -1,0 +1,112 @@
+"""The model name as a command line: ``<model>[?options]`` and ``fault:<id>[:<variant>[:<argument>]][?options]``.
+
+Pure. ``echo?ttft=0.1&tps=50&tokens=66`` sets this one request; ``once=<key>`` makes a fault happen to the key's first
+request only.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qsl
+
+from orcestator.sandbox import catalogue
+from orcestator.sandbox.catalogue import Fault
+from orcestator.sandbox.problem import Refused
+from orcestator.sandbox.settings import SandboxSettings
+
+SETTINGS: Mapping[str, tuple[str, Callable[[str], object]]] = {
+    "ttft": ("ttft_seconds", float),
+    "tps": ("tokens_per_second", float),
+    "answer": ("answer", str),
+    "tokens": ("tokens", int),
+}
+MOST = {"after": 1e6, "count": 1e6, "tokens": 1e6}
+"""Upper bounds of what is counted in memory; every other number may go to 1e12."""
+
+FAULT_OPTIONS: Mapping[str, Callable[[str], object]] = {
+    "after": int,
+    "count": int,
+    "bytes": int,
+    "interval": float,
+    "seconds": float,
+    "once": str,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FaultOptions:
+    """What a fault's name may set; None is the fault's own default. ``after`` counts tokens, ``interval`` seconds."""
+
+    after: int | None = None
+    count: int | None = None
+    bytes: int | None = None
+    interval: float | None = None
+    seconds: float | None = None
+    once: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelName:
+    """A parsed model name; ``text`` is how it was written, ``base`` the part before the options."""
+
+    text: str
+    base: str
+    settings: SandboxSettings
+    fault: Fault | None = None
+    argument: str = ""
+    options: FaultOptions = FaultOptions()
+
+
+def parse(text: str, settings: SandboxSettings) -> ModelName:
+    """The name understood, over the server's ``settings``. Raises ``Refused`` (400 option, 404 fault)."""
+    base, _, query = text.partition("?")
+    pairs = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = sorted(pairs.keys() - SETTINGS.keys() - FAULT_OPTIONS.keys())
+    if unknown:
+        known = ", ".join((*SETTINGS, *FAULT_OPTIONS))
+        raise Refused(400, f"The model option {unknown[0]!r} is unknown; the known ones are {known}.", param="model")
+    fault, argument = _fault(base) if base.startswith("fault:") else (None, "")
+    return ModelName(text, base, _settings(settings, pairs), fault, argument, _options(pairs))
+
+
+def _settings(settings: SandboxSettings, pairs: Mapping[str, str]) -> SandboxSettings:
+    chosen = {field: _read(name, read, pairs[name]) for name, (field, read) in SETTINGS.items() if name in pairs}
+    if not chosen:
+        return settings
+    try:
+        return replace(settings, **chosen)  # type: ignore[arg-type]  # SETTINGS pairs each field with its type
+    except ValueError as problem:
+        raise Refused(400, f"The model's options are impossible: {problem}", param="model") from None
+
+
+def _options(pairs: Mapping[str, str]) -> FaultOptions:
+    chosen = {name: _read(name, read, pairs[name]) for name, read in FAULT_OPTIONS.items() if name in pairs}
+    return FaultOptions(**chosen)  # type: ignore[arg-type]  # FAULT_OPTIONS pairs each field with its type
+
+
+def _read(name: str, read: Callable[[str], object], text: str) -> object:
+    try:
+        value = read(text)
+    except ValueError:
+        raise Refused(400, f"The model option {name}={text!r} is not a number.", param="model") from None
+    if isinstance(value, (int, float)) and not 0 <= value <= MOST.get(name, 1e12):
+        raise Refused(400, f"The model option {name}={text!r} is out of range.", param="model")
+    return value
+
+
+def _fault(base: str) -> tuple[Fault, str]:
+    _, id, variant, argument = [*base.split(":", 3), "", ""][:4]
+    row = catalogue.find(id, variant)
+    if row is None or (argument and argument not in row.arguments):
+        raise _unknown(f"The fault {base!r} is unknown.")
+    if row.needs:
+        raise _unknown(f"The fault {base!r} cannot be given by model name: it needs {row.needs}.")
+    return row, argument or next(iter(row.arguments), "")
+
+
+def _unknown(message: str) -> Refused:
+    return Refused(
+        404,
+        f"{message} Known are fault:<id>:<variant> of {catalogue.known_names()}",
+        code="model_not_found",
+        param="model",
+    )

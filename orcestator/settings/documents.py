@@ -1,0 +1,140 @@
+"""What is written about the settings, made from their table: ``.env.example`` and tables for the documentation.
+
+``write(folder)`` brings the files of a checkout up to date; a test compares them.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from orcestator.providers.rows import ROWS, SANDBOX, Provider
+from orcestator.providers.secret import Secret
+from orcestator.settings.given import TABLE
+from orcestator.settings.spec import Setting
+from orcestator.settings.table import GROUPS
+from orcestator.settings.values import Network
+
+ENV_EXAMPLE = ".env.example"
+GUIDE = "docs/configuration.md"
+_KINDS: Mapping[Any, str] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    Secret: "secret",
+    tuple[str, ...]: "list",
+    tuple[Secret, ...]: "list of secrets",
+    tuple[Network, ...]: "list of networks",
+}
+_HEAD = """\
+# Copy this file to .env and set what you need. Every line is optional: without any key the built-in sandbox answers.
+# What is commented out shows the default. The real environment comes before this file.
+"""
+
+
+def env_example() -> str:
+    """The content of ``.env.example``."""
+    parts = [_HEAD, *_key_lines()]
+    for group in GROUPS:
+        parts.append(f"\n# {group}\n")
+        parts += [_example(row) for row in TABLE if row.spec.group == group]
+    return "".join(parts)
+
+
+def settings_table(group: str) -> str:
+    """The settings of a group as a Markdown table."""
+    head = "| Variable | In YAML | Default | What it is |\n|---|---|---|---|\n"
+    return head + "".join(_table_line(row) for row in TABLE if row.spec.group == group)
+
+
+def providers_table() -> str:
+    """The known providers as a Markdown table."""
+    head = "| Name | Provider | Switched on by | Address | Default model | Endpoints | Source |\n|---|---|---|---|---|---|---|\n"
+    return head + "".join(map(_provider_line, ROWS))
+
+
+def guide(text: str) -> str:
+    """The guide with its generated parts made anew: what stands between ``<!-- NAME -->`` and ``<!-- end -->``."""
+    for name, table in _parts().items():
+        before, start, rest = text.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition("<!-- end -->")
+        if not (start and end):
+            raise ValueError(f"{GUIDE} has no part <!-- {name} --> … <!-- end -->")
+        text = before + start + table + end + after
+    return text
+
+
+def write(folder: Path) -> None:
+    """Write both files of a checkout."""
+    (folder / ENV_EXAMPLE).write_text(env_example(), encoding="utf-8")
+    page = folder / GUIDE
+    page.write_text(guide(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _parts() -> dict[str, str]:
+    return {"providers": providers_table(), **{f"settings: {group}": settings_table(group) for group in GROUPS}}
+
+
+def _key_lines() -> Iterator[str]:
+    yield "\n# Keys of providers; one that is set switches its provider on. OR_API_KEY is OpenRouter's.\n"
+    yield "OR_API_KEY=\n"
+    for row in ROWS:
+        if row.key_env:
+            also = f" (or {row.also_key_env})" if row.also_key_env else ""
+            yield f"# {row.title}{also}\n# {row.key_env}=\n"
+            yield from (f"# {variable}=\n" for _, variable in row.fills)
+    yield "\n# Servers of your own; an address that is set switches its provider on. Services take one, too.\n"
+    for row in ROWS:
+        if row.is_local:
+            yield f"# {row.title}\n# {row.base_url_env}={row.base_url}\n"
+
+
+def _example(row: Setting) -> str:
+    return f"# {row.spec.doc}{_bounds(row)}\n# {row.variable}={shown(row.default)}\n"
+
+
+def shown(value: Any) -> str:
+    """A default as one would write it in ``.env``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, tuple):
+        return ",".join(map(shown, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _bounds(row: Setting) -> str:
+    if get_origin(row.type) is Literal:
+        return f" One of {', '.join(get_args(row.type))}."
+    low, high = row.spec.low, row.spec.high
+    if low is None:
+        return "" if row.type is str or row.type is bool else f" ({_KINDS[row.type]})"
+    return f" ({low:g} to {high:.12g})" if high is not None else f" (from {low:g})"
+
+
+def _table_line(row: Setting) -> str:
+    names = [f"`{row.variable}`", *(also.note() for also in row.spec.also if also.is_variable)]
+    paths = [f"`{row.name}`"] if row.spec.in_file else []
+    paths += [also.note() for also in row.spec.also if not also.is_variable]
+    default = f"`{shown(row.default)}`" if shown(row.default) else "empty"
+    return f"| {', '.join(names)} | {', '.join(paths) or 'no'} | {default} | {row.spec.doc}{_bounds(row)} |\n"
+
+
+def _provider_line(row: Provider) -> str:
+    source = f"[page]({row.source}), {row.checked}" if row.source.startswith("https") else row.checked
+    return (
+        f"| `{row.name}` | {row.title} | {_switch(row)} | `{row.base_url}` (`{row.base_url_env}`) "
+        f"| {f'`{row.default_model}`' if row.default_model else 'the first one listed'} "
+        f"| {', '.join(sorted(row.endpoints))} | {source} |\n"
+    )
+
+
+def _switch(row: Provider) -> str:
+    if row.name == SANDBOX:
+        return f"`{row.base_url_env}`, or by no other provider being on"
+    if row.is_local:
+        return f"`{row.base_url_env}`"
+    keys = " or ".join(f"`{name}`" for name in (row.key_env, row.also_key_env) if name)
+    needed = "".join(f" and `{variable}`" for _, variable in row.fills)
+    return keys + needed + (" and its name in the configuration" if row.key_is_shared else "")

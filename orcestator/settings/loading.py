@@ -1,0 +1,155 @@
+"""Puts the sources together: the command line before the environment, that before ``.env``, that before the file."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from orcestator.errors import StartupProblem
+from orcestator.settings.choices import ModelEntry
+from orcestator.settings.environment import Variables, read_variables
+from orcestator.settings.given import (
+    BY_NAME,
+    Values,
+    beside_file,
+    given_by_file,
+    given_by_overrides,
+    given_by_variables,
+)
+from orcestator.settings.later import FOR_LATER
+from orcestator.settings.model_choice import (
+    Addresses,
+    later_keys,
+    merged_aliases,
+    read_aliases,
+    read_entries,
+    with_entries,
+)
+from orcestator.settings.problems import Place, no_provider, problem
+from orcestator.settings.provider_choice import Choice, choose_providers
+from orcestator.settings.table import Settings
+from orcestator.settings.yaml_file import Items, Leaf, Node, Section, read_yaml
+from orcestator.upstream.origin import Origin
+
+SECTIONS = frozenset({"providers", "models", "aliases"})
+"""Parts of the file that are not settings."""
+VERBATIM = frozenset({"providers", "aliases"})
+"""Those whose keys are names."""
+OWN_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})
+NO_FILE = Section("", Place("configuration"))
+
+
+def load(
+    environ: Mapping[str, str] | None = None,
+    *,
+    config_path: str | None = None,
+    dotenv_path: str | None = ".env",
+    overrides: Mapping[str, Any] | None = None,
+) -> Settings:
+    """All settings, from everywhere.
+
+    ``environ`` None means the process's environment. ``config_path`` comes before ``OR_CONFIG``. ``overrides`` are
+    settings by their names, None meaning that nothing is said. Raises StartupProblem: one sentence with the file, the
+    line, the key, what is wrong and the nearest valid name.
+    """
+    variables = read_variables(environ, dotenv_path)
+    spoken = given_by_variables(variables) | given_by_overrides({**(overrides or {}), "config": config_path})
+    tree, written = _file(spoken, variables)
+    given = written | spoken
+    models = _models_node(tree, given, variables)
+    choice = choose_providers(variables, _section(tree, "providers"), given)
+    addresses = Addresses(choice.rows, {found.row.name: found.base_url for found in choice.providers})
+    entries = tuple(read_entries(models, addresses))
+    aliases = merged_aliases(entries, read_aliases(tree.nodes.get("aliases"), choice.rows))
+    _check(given, choice)
+    return Settings(
+        **{name: found.value for name, found in given.items()},
+        providers=tuple(with_entries(provider, entries) for provider in choice.providers),
+        sandbox_fallback=choice.sandbox_fallback,
+        models=entries,
+        aliases=aliases,
+        not_yet=tuple(dict.fromkeys(_later(given, models))),
+        notices=(*choice.notices, *_notices(entries, choice)),
+    )
+
+
+def _file(spoken: Values, variables: Variables) -> tuple[Section, Values]:
+    named = spoken.get("config")
+    if named is None:
+        return NO_FILE, {}
+    path = Path(named.value)
+    if not path.is_file():
+        raise problem(named.place, named.key, f"names a file that does not exist: {path}")
+    tree = read_yaml(path, variables, VERBATIM)
+    written = given_by_file(tree, SECTIONS)
+    beside_file(path, written, "models_file")
+    return tree, written
+
+
+def _models_node(tree: Section, given: Values, variables: Variables) -> Node | None:
+    """The entries of the file and of the models file, as one list."""
+    own = tree.nodes.get("models")
+    named = given.get("models_file")
+    if named is None:
+        return own
+    path = Path(named.value)
+    if not path.is_file():
+        raise problem(named.place, named.key, f"names a file that does not exist: {path}")
+    listed = read_yaml(path, variables)
+    listed.require_known({"models"})
+    nodes = [node for node in (own, listed.nodes.get("models")) if node is not None and not _is_null(node)]
+    for node in nodes:
+        if not isinstance(node, Items):
+            raise problem(node.place, node.path, "must be a list of models")
+    return Items("models", named.place, tuple(item for node in nodes if isinstance(node, Items) for item in node.nodes))
+
+
+def _section(tree: Section, name: str) -> Section | None:
+    node = tree.nodes.get(name)
+    if node is None or _is_null(node):
+        return None
+    if not isinstance(node, Section):
+        raise problem(node.place, node.path, "must be a section")
+    return node
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, Leaf) and node.is_null
+
+
+def _check(given: Values, choice: Choice) -> None:
+    """What can be wrong only in connection with something else."""
+    proxy = given.get("upstream_proxy")
+    if proxy is not None and Origin.from_url(proxy.value, private=True)[0].scheme != "http":
+        raise problem(proxy.place, proxy.key, "must be http://host:port")
+    _refuse_own_address(given, choice)
+    named = given.get("fallback_provider")
+    known = [row.name for row in choice.rows]
+    if named is not None and named.value not in known:
+        raise no_provider(named.place, named.key, named.value, known)
+
+
+def _refuse_own_address(given: Values, choice: Choice) -> None:
+    """A shell in which callers are pointed at us has OPENAI_BASE_URL, too: we must not become our own provider."""
+    port = given["port"].value if "port" in given else Settings().port
+    for provider in choice.providers:
+        origin, _ = Origin.from_url(provider.base_url)
+        if origin.port == port and origin.host in OWN_HOSTS:
+            raise StartupProblem(
+                f"{provider.row.name}: {provider.base_url} is orcestator's own address; "
+                f"change OR_PORT or {provider.row.base_url_env or 'its base_url'}."
+            )
+
+
+def _later(given: Values, models: Node | None) -> Iterator[str]:
+    yield from (found.key for name, found in given.items() if BY_NAME[name].spec.group == FOR_LATER)
+    yield from later_keys(models)
+
+
+def _notices(entries: Sequence[ModelEntry], choice: Choice) -> Iterator[str]:
+    on = {provider.row.name for provider in choice.providers}
+    off: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.target.provider and entry.target.provider not in on:
+            off.setdefault(entry.target.provider, []).append(entry.name)
+    for name, models in off.items():
+        yield f"The models {', '.join(dict.fromkeys(models))} have no provider: {name} is off."

@@ -1,0 +1,271 @@
+"""Which providers are on, with which key and address: a key that is there switches its provider on."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from orcestator.errors import StartupProblem
+from orcestator.providers.models import ModelFacts
+from orcestator.providers.rows import ENDPOINTS, ROWS, SANDBOX, TEXT_ENDPOINTS, Provider, find_row
+from orcestator.providers.secret import Secret
+from orcestator.settings.choices import ProviderSetting
+from orcestator.settings.environment import Variables
+from orcestator.settings.fields import field, present
+from orcestator.settings.given import Given, Values, text_in
+from orcestator.settings.problems import Place, no_provider, problem, unknown
+from orcestator.settings.values import boolean, count, one_of, secret, text_of, words
+from orcestator.settings.yaml_file import Items, Leaf, Node, Section
+from orcestator.upstream.origin import Origin
+
+KEYS = ("enabled", "api_key", "base_url", "dialect", "default_model", "models", "endpoints", "order")
+MODEL_KEYS = ("id", "name", "context_length", "context_size", "max_output_tokens")
+DIALECTS = ("openai",)
+CUSTOM_ORDER = 150
+"""Where a provider of one's own stands that says nothing else: after the services with keys, before the aggregator."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}\Z")
+_BRACES = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The outcome."""
+
+    providers: tuple[ProviderSetting, ...]
+    rows: tuple[Provider, ...]
+    sandbox_fallback: bool
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A credential and where it came from; ``missing`` is the variable that should have held it."""
+
+    secret: Secret | None = None
+    missing: str = ""
+
+
+def choose_providers(variables: Variables, section: Section | None, given: Values) -> Choice:
+    """The providers that are on; ``given`` has ``only_providers`` and ``provider_order``. Raises StartupProblem when one that was asked for cannot be."""
+    rows, sections = _known(section)
+    only, order = (_named(given.get(name), rows) for name in ("only_providers", "provider_order"))
+    notices: list[str] = []
+    chosen: list[ProviderSetting] = []
+    for row in rows:
+        if only and row.name not in only:
+            continue
+        chooser = _Chooser(variables, row, sections.get(row.name), row.name in only, row.name in order)
+        setting = chooser.setting()
+        notices += chooser.notices
+        if setting is not None:
+            chosen.append(setting)
+    fallback = not chosen
+    if fallback:
+        sandbox = next(row for row in rows if row.name == SANDBOX)
+        chosen = [ProviderSetting(sandbox, sandbox.base_url, None, 1)]
+    return Choice(_in_order(chosen, order), rows, fallback, tuple(notices))
+
+
+def _known(section: Section | None) -> tuple[tuple[Provider, ...], dict[str, Section]]:
+    """All rows, those of the file's own providers included, and the file's sections by name."""
+    sections: dict[str, Section] = {}
+    rows = list(ROWS)
+    for name, node in (section.nodes if section else {}).items():
+        if isinstance(node, Leaf) and node.is_null:
+            continue
+        if not isinstance(node, Section):
+            raise problem(node.place, node.path, "must be a section with enabled, api_key, base_url …")
+        node.require_known(KEYS)
+        sections[name] = node
+        if find_row(name) is None:
+            rows.append(_custom_row(name, node))
+    return tuple(rows), sections
+
+
+def _custom_row(name: str, section: Section) -> Provider:
+    if present(section, "base_url") is None:
+        names = [row.name for row in ROWS]
+        raise unknown(section.place, section.path, "a known provider and has no base_url", names)
+    if not _NAME.match(name):
+        raise problem(section.place, section.path, "must be a name of a-z, 0-9, _ and -, at most 32 long")
+    return Provider(
+        name=name,
+        title=name,
+        base_url="",
+        base_url_env="",
+        source="",
+        order=CUSTOM_ORDER,
+        endpoints=TEXT_ENDPOINTS,
+        checked="",
+    )
+
+
+def _named(given: Given | None, rows: tuple[Provider, ...]) -> tuple[str, ...]:
+    names: tuple[str, ...] = given.value if given else ()
+    known = {row.name for row in rows}
+    for name in names:
+        if given and name not in known:
+            raise no_provider(given.place, given.key, name, known)
+    return names
+
+
+def _in_order(chosen: list[ProviderSetting], order: tuple[str, ...]) -> tuple[ProviderSetting, ...]:
+    def rank(setting: ProviderSetting) -> tuple[int, int]:
+        name = setting.row.name
+        return (order.index(name) if name in order else len(order), setting.row.order)
+
+    return tuple(replace(setting, order=n) for n, setting in enumerate(sorted(chosen, key=rank), 1))
+
+
+class _Chooser:
+    """Decides about one provider."""
+
+    def __init__(self, variables: Variables, row: Provider, section: Section | None, named: bool, wished: bool) -> None:
+        self.notices: list[str] = []
+        self._variables = variables
+        self._section = section or Section(f"providers.{row.name}", Place("configuration"))
+        self._row = row
+        self._enabled = field(self._section, "enabled", boolean, default=None)
+        self._is_demanded = named or self._enabled is True
+        self._is_named = self._is_demanded or wished or section is not None
+
+    def setting(self) -> ProviderSetting | None:
+        """The provider with its key and address, or None when it is off."""
+        row = self._overridden(self._row)
+        base_url, was_given = self._base_url(row)
+        if self._enabled is False:
+            return None
+        key = self._key()
+        if not self._is_on(row, key, was_given):
+            return None
+        filled = self._filled(row)
+        if filled is None:
+            return None
+        if row.retired:
+            self.notices.append(f"{row.title} was retired on {row.retired} and may not answer ({row.source}).")
+        return ProviderSetting(filled, base_url, key.secret, row.order)
+
+    def _is_on(self, row: Provider, key: _Key, address_was_given: bool) -> bool:
+        if key.secret is not None:
+            return self._is_named or not row.key_is_shared
+        if key.missing:
+            self.notices.append(f"{row.name} is off: {key.missing} is not set.")
+            return False
+        if row.key_env:
+            if self._is_demanded:
+                raise StartupProblem(f"{row.name} is switched on but has no key: set {row.key_env}.")
+            return False
+        return self._is_demanded or address_was_given
+
+    def _overridden(self, row: Provider) -> Provider:
+        section = self._section
+        field(section, "dialect", lambda raw: one_of(text_of(raw), DIALECTS, {}), default="")
+        return replace(
+            row,
+            default_model=field(section, "default_model", text_of, row.default_model),
+            order=field(section, "order", count, row.order),
+            endpoints=field(section, "endpoints", _endpoints, row.endpoints),
+            models=tuple(_models(present(section, "models"))) or row.models,
+        )
+
+    def _base_url(self, row: Provider) -> tuple[str, bool]:
+        """The address, and whether somebody gave it. Raises StartupProblem for one that cannot be used."""
+        node = present(self._section, "base_url")
+        if node is not None:
+            return _checked(row, text_in(node), node.place, node.path), True
+        variable = self._variables.get(row.base_url_env)
+        if variable is not None:
+            return _checked(row, variable.text.strip(), variable.place, variable.name), True
+        return row.base_url, False
+
+    def _key(self) -> _Key:
+        node = present(self._section, "api_key")
+        if isinstance(node, Leaf) and node.missing:
+            return _Key(missing=node.missing)
+        if node is not None:
+            return _Key(field(self._section, "api_key", secret, Secret("")))
+        return _Key(self._key_in_variables())
+
+    def _key_in_variables(self) -> Secret | None:
+        row = self._row
+        found = [v for v in map(self._variables.get, (row.key_env, row.also_key_env)) if v is not None]
+        keys = {variable.text.strip() for variable in found}
+        if len(keys) > 1:
+            first, second = found
+            raise problem(
+                second.place, f"{first.name} and {second.name}", "are the same key and are set to different ones"
+            )
+        for variable in found:
+            try:
+                return secret(variable.text)
+            except ValueError as fault:
+                raise problem(variable.place, variable.name, str(fault)) from fault
+        return None
+
+    def _filled(self, row: Provider) -> Provider | None:
+        """The row with ``{words}`` replaced; None and a notice when the variable for one is not set."""
+        texts: dict[str, str] = {}
+        for word, name in row.fills:
+            variable = self._variables.get(name)
+            if variable is None:
+                if self._is_demanded:
+                    raise StartupProblem(f"{row.name} is switched on but cannot be used: set {name}.")
+                self.notices.append(f"{row.name} is off: {name} is not set.")
+                return None
+            texts[word] = variable.text.strip()
+
+        def fill(text: str) -> str:
+            return _BRACES.sub(lambda match: texts.get(match[1], match[0]), text)
+
+        return replace(
+            row,
+            default_model=fill(row.default_model),
+            models=tuple(replace(facts, id=fill(facts.id)) for facts in row.models),
+            headers=tuple((name, fill(text)) for name, text in row.headers),
+        )
+
+
+def _checked(row: Provider, text: str, place: Place, key: str) -> str:
+    try:
+        Origin.from_url(text)
+    except StartupProblem as fault:
+        raise problem(place, key, f"is not an address that can be used: {fault.message}") from fault
+    return usual_address(row, text)
+
+
+def usual_address(row: Provider, text: str) -> str:
+    """The address of the compatible API for an address by which the provider is known.
+
+    A host without a path gets the path that the API usually has there (``http://localhost:11434`` is Ollama's).
+    """
+    address = text.rstrip("/")
+    if address in row.same_as:
+        return row.base_url
+    host = address.partition("://")[2]
+    usual_path = row.base_url.partition("://")[2].partition("/")[2]
+    return f"{address}/{usual_path}" if usual_path and "/" not in host else address
+
+
+def _endpoints(raw: str | list[str]) -> frozenset[str]:
+    return frozenset(one_of(name, tuple(sorted(ENDPOINTS)), {}) for name in words(raw))
+
+
+def _models(node: Node | None) -> Iterator[ModelFacts]:
+    """A list of names, of ``{id, context_length, max_output_tokens}``, or of both."""
+    if node is None:
+        return
+    if not isinstance(node, Items):
+        raise problem(node.place, node.path, "must be a list of models")
+    for item in node.nodes:
+        if isinstance(item, Section):
+            item.require_known(MODEL_KEYS)
+            yield ModelFacts(
+                id=field(item, "id", text_of, "") or field(item, "name", text_of, ""),
+                context_length=_first(field(item, name, count, 0) for name in ("context_length", "context_size")),
+                max_output_tokens=_first([field(item, "max_output_tokens", count, 0)]),
+            )
+        else:
+            yield ModelFacts(text_in(item))
+
+
+def _first(counts: Iterable[int]) -> int | None:
+    return next(filter(None, counts), None)

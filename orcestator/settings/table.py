@@ -1,0 +1,346 @@
+"""Every setting, declared once: ``.env.example``, the documentation and the loader are made from this class.
+
+Adding a setting is adding a field here. It must never read anything itself, and nothing below the programs takes a
+``Settings``: they hand on the values.
+"""
+
+from collections.abc import Mapping
+
+# ruff: noqa: RUF009 - setting() makes a dataclass field, it is no default that is computed once
+from dataclasses import dataclass, field, fields, replace
+from typing import Literal
+
+from orcestator.providers.rows import SANDBOX
+from orcestator.providers.secret import Secret
+from orcestator.settings.choices import ModelEntry, ProviderSetting, Target
+from orcestator.settings.later import FOR_LATER, LONGEST_SECONDS, LaterSettings
+from orcestator.settings.spec import Also, Spec, setting
+from orcestator.settings.values import Network
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["json", "text"]
+LogTexts = Literal["full", "short", "none"]
+
+SERVER = "Addresses"
+MODELS = "Models and providers"
+ACCESS = "Who may call"
+RECORDS = "Logs and records"
+CALLER_LIMITS = "Limits towards callers"
+UPSTREAM = "Patience and limits towards providers"
+ATTEMPTS = "Attempts, fallback and breaker"
+THE_SANDBOX = "The sandbox"
+GROUPS = (SERVER, MODELS, ACCESS, RECORDS, CALLER_LIMITS, UPSTREAM, ATTEMPTS, THE_SANDBOX, FOR_LATER)
+
+MOST_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(LaterSettings):
+    """Everything that can be set, checked. ``load`` makes it; tests may build one directly.
+
+    Durations are in seconds, sizes in bytes. What follows the table is worked out from it and from the ``providers``,
+    ``models`` and ``aliases`` of the configuration file.
+    """
+
+    host: str = setting(
+        "0.0.0.0",
+        Spec(
+            "The address the API server listens on.",
+            SERVER,
+            also=(Also("LISTEN_HOST"), Also("HOST", only_in_file=True), Also("orchestrator.host")),
+        ),
+    )
+    port: int = setting(
+        8000,
+        Spec(
+            "The API server's port; 0 takes a free one.",
+            SERVER,
+            0,
+            65535,
+            also=(Also("LISTEN_PORT"), Also("PORT"), Also("orchestrator.port")),
+        ),
+    )
+    metrics_host: str = setting("127.0.0.1", Spec("The address the Prometheus metrics are served on.", SERVER))
+    metrics_port: int = setting(
+        8001, Spec("The port of the Prometheus metrics; 0 switches them off.", SERVER, 0, 65535)
+    )
+    controller_host: str = setting(
+        "127.0.0.1",
+        Spec("The address the controller listens on. Beyond this machine it needs a worker secret.", SERVER),
+    )
+    controller_port: int = setting(21001, Spec("The controller's port; 0 takes a free one.", SERVER, 0, 65535))
+    api_workers: int = setting(
+        1, Spec("API server processes with `--processes`.", SERVER, 1, 256, also=(Also("orchestrator.workers"),))
+    )
+    state_dir: str = setting(
+        ".orcestator", Spec("The folder in which the controller keeps its routing table over a restart.", SERVER)
+    )
+
+    config: str = setting("", Spec("The YAML file to read.", MODELS, in_file=False, also=(Also("ROUTER_CONFIG_PATH"),)))
+    models_file: str = setting(
+        "", Spec("A YAML file with a list `models:`, relative to the configuration file.", MODELS)
+    )
+    default_model: tuple[str, ...] = setting(
+        ("openai/gpt-4o",), Spec("What the model `orcestator` means; several are tried in turn.", MODELS)
+    )
+    fallback_enabled: bool = setting(
+        True, Spec("Whether the fallback model is used.", MODELS, also=(Also("routing.fallback.enabled"),))
+    )
+    fallback_provider: str = setting(
+        "", Spec("The provider of the fallback model.", MODELS, also=(Also("routing.fallback.provider"),))
+    )
+    fallback_model: str = setting(
+        "",
+        Spec(
+            "The model that is tried when all others of `orcestator` or of an alias have failed.",
+            MODELS,
+            also=(Also("routing.fallback.model"),),
+        ),
+    )
+    provider_order: tuple[str, ...] = setting(
+        (), Spec("Providers in the order in which they are tried; the others follow in their usual order.", MODELS)
+    )
+    only_providers: tuple[str, ...] = setting(
+        (), Spec("Use these providers and no others; each must have its key.", MODELS)
+    )
+    expose_router: bool = setting(
+        False, Spec("Put the field `_router` (who served it, attempts) into answers.", MODELS)
+    )
+
+    caller_keys: tuple[Secret, ...] = setting(
+        (),
+        Spec("The keys that callers must send one of. Without any, only callers on this machine are served.", ACCESS),
+    )
+    allow_anonymous: bool = setting(False, Spec("Serve everybody who can reach the port, without a key.", ACCESS))
+    allowed_hosts: tuple[str, ...] = setting(
+        (), Spec("More Host names, beside those of this machine, that are served without a key.", ACCESS)
+    )
+    worker_secret: Secret = setting(
+        Secret(""),
+        Spec("What a worker on another machine shows to the controller, and API servers to workers.", ACCESS),
+    )
+    worker_networks: tuple[Network, ...] = setting(
+        (), Spec("Networks in which an authorised worker's address may lie although it calls from another one.", ACCESS)
+    )
+    insecure_open_registration: bool = setting(
+        False,
+        Spec(
+            "Accept every worker, as stock FastChat does: whoever reaches the controller can receive everybody's prompts.",
+            ACCESS,
+        ),
+    )
+
+    log_level: LogLevel = setting(
+        "info",
+        Spec(
+            "The least serious messages that are logged.",
+            RECORDS,
+            also=(Also("LOG_LEVEL"),),
+            synonyms=(("warn", "warning"),),
+        ),
+    )
+    log_format: LogFormat = setting("json", Spec("How the program's log is written.", RECORDS))
+    log_file: str = setting("logs/traffic.log", Spec("The traffic log, one line a request.", RECORDS))
+    log_texts: LogTexts = setting(
+        "full",
+        Spec(
+            "What of prompts and answers is kept in the traffic log and the database: the text, its beginning, or nothing.",
+            RECORDS,
+        ),
+    )
+    log_text_chars: int = setting(2000, Spec("The characters of a text that are kept at most.", RECORDS, 0, 1_000_000))
+    db_path: str = setting("", Spec("The SQLite file with a row a request; empty means none.", RECORDS))
+
+    max_body_bytes: int = setting(
+        32 << 20, Spec("The largest request body; over it 413.", CALLER_LIMITS, 1024, MOST_BYTES)
+    )
+    max_header_bytes: int = setting(
+        32 << 10, Spec("The largest request line and headers; over it 431.", CALLER_LIMITS, 1024, 1 << 20)
+    )
+    max_header_fields: int = setting(100, Spec("The most header fields; over it 431.", CALLER_LIMITS, 8, 1000))
+    header_timeout_seconds: float = setting(
+        10.0, Spec("How long the headers may take; then 408.", CALLER_LIMITS, 0.1, LONGEST_SECONDS)
+    )
+    body_timeout_seconds: float = setting(
+        10.0, Spec("How long nothing may come of a body; then 408.", CALLER_LIMITS, 0.1, LONGEST_SECONDS)
+    )
+    keep_alive_seconds: int = setting(
+        75, Spec("How long an idle connection stays open.", CALLER_LIMITS, 1, LONGEST_SECONDS)
+    )
+    write_stall_seconds: float = setting(
+        60.0,
+        Spec("How long a caller may read nothing before its connection is cut.", CALLER_LIMITS, 0.1, LONGEST_SECONDS),
+    )
+    drain_seconds: float = setting(
+        10.0, Spec("How long running requests may go on after SIGTERM.", CALLER_LIMITS, 0, LONGEST_SECONDS)
+    )
+    keepalive_interval_seconds: float = setting(
+        15.0,
+        Spec("After how long without content a stream gets a keep-alive comment.", CALLER_LIMITS, 0.1, LONGEST_SECONDS),
+    )
+    max_connections: int = setting(
+        4096, Spec("The most connections at a time; 0 means no limit.", CALLER_LIMITS, 0, 1_000_000)
+    )
+    max_connections_per_ip: int = setting(
+        1024, Spec("The most connections of one address; 0 means no limit.", CALLER_LIMITS, 0, 1_000_000)
+    )
+    max_json_depth: int = setting(64, Spec("The deepest nesting in a request.", CALLER_LIMITS, 8, 512))
+    max_messages: int = setting(2048, Spec("The most messages in a chat.", CALLER_LIMITS, 1, 1_000_000))
+    max_n: int = setting(8, Spec("The largest `n`.", CALLER_LIMITS, 1, 128))
+    max_tools: int = setting(128, Spec("The most tools in a request.", CALLER_LIMITS, 1, 10_000))
+    max_stop: int = setting(4, Spec("The most stop sequences.", CALLER_LIMITS, 1, 64))
+
+    connect_timeout_seconds: float = setting(
+        2.0, Spec("How long a TCP connection to a provider may take.", UPSTREAM, 0.05, LONGEST_SECONDS)
+    )
+    tls_timeout_seconds: float = setting(
+        5.0, Spec("How long connecting and the TLS handshake may take.", UPSTREAM, 0.05, LONGEST_SECONDS)
+    )
+    first_token_timeout_seconds: float = setting(
+        30.0, Spec("How long a stream may take to its first content.", UPSTREAM, 0.1, LONGEST_SECONDS)
+    )
+    first_token_timeout_reasoning_seconds: float = setting(
+        60.0, Spec("The same for a request that asks for reasoning.", UPSTREAM, 0.1, LONGEST_SECONDS)
+    )
+    idle_timeout_seconds: float = setting(
+        30.0, Spec("How long a stream may pause between two pieces of content.", UPSTREAM, 0.1, LONGEST_SECONDS)
+    )
+    total_timeout_seconds: float = setting(
+        600.0, Spec("How long a request may take in all, every attempt included.", UPSTREAM, 0.1, LONGEST_SECONDS)
+    )
+    keepalive_counts: bool = setting(
+        False, Spec("Whether a provider's keep-alive comments count as content for the time-outs.", UPSTREAM)
+    )
+    max_reply_bytes: int = setting(64 << 20, Spec("The largest reply of a provider.", UPSTREAM, 1024, 4 * MOST_BYTES))
+    connections_per_provider: int = setting(512, Spec("The most connections to one provider.", UPSTREAM, 1, 100_000))
+    upstream_proxy: str = setting("", Spec("An HTTP proxy for calls to providers, as http://host:port.", UPSTREAM))
+
+    attempts: int = setting(
+        3,
+        Spec(
+            "The most attempts for one request.",
+            ATTEMPTS,
+            1,
+            20,
+            also=(Also("MAX_RETRIES", plus=1), Also("routing.max_retries"), Also("orchestrator.max_retries", plus=1)),
+        ),
+    )
+    attempts_per_provider: int = setting(
+        2,
+        Spec(
+            "The most attempts at one provider for one request.",
+            ATTEMPTS,
+            1,
+            20,
+            also=(Also("routing.rate_limit_retries", plus=1),),
+        ),
+    )
+    first_backoff_seconds: float = setting(
+        0.05,
+        Spec(
+            "The longest wait before the first retry at the same provider; it doubles with each.",
+            ATTEMPTS,
+            0,
+            60,
+            also=(Also("RETRY_DELAY_MS", times=0.001), Also("routing.retry_delay", times=0.001)),
+        ),
+    )
+    retry_budget_percent: float = setting(
+        20.0, Spec("How many of a hundred requests may be retried.", ATTEMPTS, 0, 100)
+    )
+    retry_floor: int = setting(10, Spec("Retries that are always allowed in ten seconds.", ATTEMPTS, 0, 100_000))
+    breaker_consecutive_failures: int = setting(
+        5,
+        Spec(
+            "Failures in a row that take a model out.",
+            ATTEMPTS,
+            1,
+            10_000,
+            also=(Also("circuit_breaker.failure_threshold"), Also("load_balancer.max_failures")),
+        ),
+    )
+    breaker_window_seconds: float = setting(
+        60.0,
+        Spec(
+            "The window in which calls and failures are counted.",
+            ATTEMPTS,
+            1,
+            LONGEST_SECONDS,
+            also=(Also("circuit_breaker.stats_window_size_mins", times=60),),
+        ),
+    )
+    breaker_minimum_calls: int = setting(
+        20, Spec("Calls in the window before their share of failures counts.", ATTEMPTS, 1, 1_000_000)
+    )
+    breaker_failure_percent: float = setting(
+        50.0, Spec("The share of failures that takes a model out.", ATTEMPTS, 1, 100)
+    )
+    breaker_open_seconds: float = setting(
+        5.0,
+        Spec(
+            "How long it stays out the first time; it doubles with each.",
+            ATTEMPTS,
+            0.1,
+            LONGEST_SECONDS,
+            also=(Also("circuit_breaker.cooldown_period_secs"),),
+        ),
+    )
+    breaker_longest_open_seconds: float = setting(
+        300.0, Spec("How long it stays out at most.", ATTEMPTS, 0.1, LONGEST_SECONDS)
+    )
+
+    sandbox_ttft_seconds: float = setting(
+        0.0, Spec("How long the sandbox waits before its first token.", THE_SANDBOX, 0, 3600)
+    )
+    sandbox_tokens_per_second: float = setting(
+        0.0, Spec("How fast the sandbox streams; 0 means as fast as it can.", THE_SANDBOX, 0, 1_000_000)
+    )
+    sandbox_answer: str = setting(
+        "", Spec("What the sandbox answers, with `{text}` for the caller's words; empty means an echo.", THE_SANDBOX)
+    )
+
+    providers: tuple[ProviderSetting, ...] = ()
+    """The providers that are on, in the order in which they are tried."""
+    sandbox_fallback: bool = False
+    """Whether the sandbox is there only because no provider is on."""
+    models: tuple[ModelEntry, ...] = ()
+    """The entries of ``models:``, as they are."""
+    aliases: Mapping[str, tuple[Target, ...]] = field(default_factory=dict)
+    """Public model names and what they stand for, tried in turn."""
+    not_yet: tuple[str, ...] = ()
+    """What was set and is not acted on yet, by the names under which it was set."""
+    notices: tuple[str, ...] = ()
+    """What the person who starts the program should know, a sentence each."""
+
+    def default_targets(self) -> tuple[str, ...]:
+        """What the model ``orcestator`` means, the fallback model last."""
+        return tuple(dict.fromkeys([*self.default_model, *map(str, self._fallback())]))
+
+    def alias_targets(self) -> dict[str, tuple[str, ...]]:
+        """The aliases as ``provider/model`` names, the fallback model last."""
+        last = [str(target) for target in self._fallback()]
+        return {name: tuple(dict.fromkeys([*map(str, targets), *last])) for name, targets in self.aliases.items()}
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret there is, for whoever has to take them out of texts."""
+        held = [*self.caller_keys, *(provider.key for provider in self.providers if provider.key)]
+        held += [value for found in fields(self) if isinstance(value := getattr(self, found.name), Secret)]
+        return tuple(dict.fromkeys(found.reveal() for found in held if found))
+
+    @property
+    def starts_sandbox(self) -> bool:
+        """Whether the sandbox is on and nobody said where it is, so that the program has to start one."""
+        return any(found.row.name == SANDBOX and found.base_url == found.row.base_url for found in self.providers)
+
+    def with_sandbox_at(self, base_url: str) -> "Settings":
+        """These settings with the sandbox at another address."""
+        moved = (
+            replace(provider, base_url=base_url) if provider.row.name == SANDBOX else provider
+            for provider in self.providers
+        )
+        return replace(self, providers=tuple(moved))
+
+    def _fallback(self) -> tuple[Target, ...]:
+        if not (self.fallback_enabled and self.fallback_model):
+            return ()
+        return (Target(self.fallback_provider, self.fallback_model),)

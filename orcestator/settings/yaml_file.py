@@ -1,0 +1,155 @@
+"""A YAML file as a tree that knows its lines, with ``${VAR}`` and ``${VAR:-default}`` replaced. It knows no setting."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from orcestator.errors import StartupProblem
+from orcestator.settings.environment import Variables
+from orcestator.settings.problems import Place, problem, unknown
+
+MOST_NODES = 20_000
+"""A tree larger than this is not a configuration (or one that repeats itself by anchors)."""
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_CAPITAL = re.compile(r"(?<=[a-z0-9])([A-Z])")
+_NULL = "tag:yaml.org,2002:null"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One value as text. ``missing`` names a variable that it refers to and that is not set."""
+
+    path: str
+    place: Place
+    text: str = ""
+    missing: str = ""
+    is_null: bool = False
+
+    def value(self) -> str:
+        """The text. Raises StartupProblem when it refers to a variable that is not set."""
+        if self.missing:
+            raise problem(self.place, self.path, f"refers to ${{{self.missing}}}, which is not set")
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list."""
+
+    path: str
+    place: Place
+    nodes: "tuple[Node, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A mapping. Keys are in ``snake_case`` whatever they were written as; ``path`` shows how."""
+
+    path: str
+    place: Place
+    nodes: "dict[str, Node]" = field(default_factory=dict)
+
+    def require_known(self, known: Iterable[str], what: str = "a key that is known here") -> None:
+        """Raises StartupProblem for the first key that is not known."""
+        names = set(known)
+        for name, node in self.nodes.items():
+            if name not in names:
+                raise unknown(node.place, node.path, what, names)
+
+
+Node = Leaf | Items | Section
+
+
+def snake_case(name: str) -> str:
+    """``maxRetries`` and ``max-retries`` are ``max_retries``."""
+    return _CAPITAL.sub(r"_\1", name).replace("-", "_").lower()
+
+
+def read_yaml(path: Path, variables: Variables, verbatim: frozenset[str] = frozenset()) -> Section:
+    """The tree of a file; the keys of the sections in ``verbatim`` are names and stay as they are written.
+
+    Raises StartupProblem that names the file and the line.
+    """
+    # Not at the top: it costs 100 ms to import, and a start without a file does not need it.
+    import yaml  # noqa: PLC0415
+
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except OSError as fault:
+        raise StartupProblem(f"{path} cannot be read ({fault.strerror}).") from fault
+    except UnicodeDecodeError as fault:
+        raise StartupProblem(f"{path.name} is not UTF-8 text (byte {fault.start}).") from fault
+    except yaml.YAMLError as fault:
+        _refuse(path.name, fault)
+    if root is None:
+        return Section("", Place(path.name, 1))
+    tree = _Reader(path.name, variables, verbatim).node(root, "")
+    if not isinstance(tree, Section):
+        raise problem(tree.place, "the file", "must be a mapping of keys to values")
+    return tree
+
+
+def _refuse(name: str, fault: Any) -> NoReturn:
+    """The parser's own message would quote the line, which may hold a secret."""
+    mark = getattr(fault, "problem_mark", None)
+    place = Place(name, mark.line + 1 if mark is not None else 0)
+    reason = getattr(fault, "problem", None) or "it has a character that YAML does not allow"
+    raise StartupProblem(f"{place}: this is not YAML: {reason}.") from None
+
+
+class _Reader:
+    def __init__(self, name: str, variables: Variables, verbatim: frozenset[str]) -> None:
+        self._name = name
+        self._variables = variables
+        self._verbatim = verbatim
+        self._left = MOST_NODES
+
+    def node(self, found: Any, path: str) -> Node:
+        place = Place(self._name, found.start_mark.line + 1)
+        self._left -= 1
+        # An anchor that contains itself would otherwise be read for ever.
+        if self._left < 0 or path.count(".") > 20:
+            raise problem(place, path or "the file", "is too large or too deep")
+        read: Callable[[Any, str, Place], Node] = {"mapping": self._section, "sequence": self._items}.get(
+            found.id, self._leaf
+        )
+        return read(found, path, place)
+
+    def _section(self, found: Any, path: str, place: Place) -> Section:
+        nodes: dict[str, Node] = {}
+        for key, value in found.value:
+            at = Place(self._name, key.start_mark.line + 1)
+            if key.id != "scalar":
+                raise problem(at, path or "the file", "has a key that is not a word")
+            inner = f"{path}.{key.value}" if path else str(key.value)
+            name = str(key.value) if path in self._verbatim else snake_case(str(key.value))
+            if name in nodes:
+                raise problem(at, inner, f"is there a second time; the first is in line {nodes[name].place.line}")
+            nodes[name] = self._at_key(self.node(value, inner), at)
+        return Section(path, place, nodes)
+
+    def _at_key(self, node: Node, at: Place) -> Node:
+        """A section is found by the line of its key, not by that of its first entry."""
+        if isinstance(node, Section):
+            return Section(node.path, at, node.nodes)
+        return Items(node.path, at, node.nodes) if isinstance(node, Items) else node
+
+    def _items(self, found: Any, path: str, place: Place) -> Items:
+        return Items(path, place, tuple(self.node(item, f"{path}[{n}]") for n, item in enumerate(found.value)))
+
+    def _leaf(self, found: Any, path: str, place: Place) -> Leaf:
+        if found.tag == _NULL:
+            return Leaf(path, place, is_null=True)
+        missing = ""
+
+        def replacement(match: re.Match[str]) -> str:
+            nonlocal missing
+            variable = self._variables.get(match[1])
+            if variable is None and match[2] is None:
+                missing = missing or match[1]
+            return variable.text if variable else match[2] or ""
+
+        text = _VARIABLE.sub(replacement, str(found.value))
+        return Leaf(path, place, text, missing)

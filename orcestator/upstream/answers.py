@@ -1,0 +1,130 @@
+"""Answers that flow: an upstream response, its decoder, and the commit point between them."""
+
+from orcestator.dialects.openai.stream import ChatStream
+from orcestator.dialects.openai.usage import estimate
+from orcestator.errors import OrcestatorError, StreamInterrupted, UpstreamBroken, UpstreamError
+from orcestator.upstream.client import Response
+
+
+class StreamAnswer:
+    """A decoded event stream. ``commit`` reads up to the first content; ``next`` gives what follows."""
+
+    __slots__ = ("_decoder", "_response", "content_type")
+
+    def __init__(self, response: Response, decoder: ChatStream, *, comments_count: bool) -> None:
+        self.content_type = "text/event-stream"
+        self._response = response
+        self._decoder = decoder
+        response.auto_touch = comments_count
+
+    async def commit(self) -> None:
+        """Read until the first content or the end. Raises UpstreamError: another candidate may still be tried."""
+        decoder = self._decoder
+        while not (decoder.committed or decoder.done):
+            await self._read()
+
+    async def next(self) -> bytes:
+        """Frames for the caller, b"" at the end. Raises StreamInterrupted."""
+        decoder = self._decoder
+        while True:
+            frames = decoder.take()
+            if frames:
+                return frames
+            if decoder.done:
+                self._response.release()
+                return b""
+            try:
+                await self._read()
+            except UpstreamError as error:
+                raise StreamInterrupted(error) from error
+
+    async def _read(self) -> None:
+        decoder = self._decoder
+        try:
+            piece = await self._response.read()
+        except UpstreamError:
+            # Whatever happens after the finish reason, the answer itself is whole.
+            if decoder.complete:
+                decoder.end()
+                return
+            raise
+        if not piece:
+            self._end()
+            return
+        self._decode(piece)
+        if decoder.has_frames:
+            self._response.touch()
+
+    def _decode(self, piece: bytes) -> None:
+        self._decoder.feed(piece)
+
+    def _end(self) -> None:
+        self._decoder.end()
+
+    def failure_frames(self, error: OrcestatorError) -> bytes:
+        """The three frames that clients show as an error."""
+        return self._decoder.failure_frames(error)
+
+    def close(self) -> None:
+        """Free the connection: back to the pool when the response was read to its end, else cut."""
+        self._response.close()
+
+    @property
+    def text(self) -> str:
+        """The text so far, capped."""
+        return "".join(self._decoder.text)
+
+    @property
+    def tokens(self) -> tuple[int, int, bool]:
+        """What the upstream reported, or an estimate of what came."""
+        decoder = self._decoder
+        return decoder.usage or estimate(decoder.terms.prompt_bytes, decoder.completion_chars)
+
+
+class RawAnswer:
+    """Bytes passed on as they come: speech, image events. It has no way to report a failure but to be cut."""
+
+    __slots__ = ("_first", "_response", "_seen", "content_type")
+
+    def __init__(self, response: Response, first: bytes, content_type: str) -> None:
+        self._response = response
+        self._first = first
+        self._seen = 0
+        self.content_type = content_type
+
+    @classmethod
+    async def opened(cls, response: Response, provider: str) -> "RawAnswer":
+        """Wait for the first bytes. Raises UpstreamBroken when there are none."""
+        first = await response.read()
+        if not first:
+            raise UpstreamBroken(f"{provider} answered with an empty body.", cause="empty")
+        content_type = response.headers.get(b"content-type") or b"application/octet-stream"
+        return cls(response, first, content_type.decode("latin-1"))
+
+    async def next(self) -> bytes:
+        """The next bytes, b"" at the end. Raises StreamInterrupted."""
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        try:
+            return await self._response.read()
+        except UpstreamError as error:
+            raise StreamInterrupted(error) from error
+
+    def failure_frames(self, error: OrcestatorError) -> bytes:
+        """Nothing can be said inside audio: the connection is cut, which no client takes for an end."""
+        return b""
+
+    def close(self) -> None:
+        """Free the connection."""
+        self._response.close()
+
+    @property
+    def text(self) -> str:
+        """There is no text."""
+        return ""
+
+    @property
+    def tokens(self) -> tuple[int, int, bool]:
+        """Nobody reports tokens of raw bytes."""
+        return 0, 0, True

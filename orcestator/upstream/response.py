@@ -1,0 +1,157 @@
+"""One answer, pulled piece by piece. It holds a slot of its pool until it is read to the end or closed."""
+
+from orcestator.errors import UpstreamBroken, UpstreamError
+from orcestator.upstream.connection import Connection
+from orcestator.upstream.decoding import Decoder
+from orcestator.upstream.headers import Headers
+from orcestator.upstream.pool import OriginPool
+
+
+class Response:
+    """The head of an answer, and its body as it comes.
+
+    Whoever gets one reads it to the end or calls ``close``. ``auto_touch`` (the default) counts every byte as content
+    for the idle timeout; a stream reader turns it off and calls ``touch`` for what really is content.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_failure",
+        "_has_ended",
+        "_idle_seconds",
+        "_max_bytes",
+        "_pool",
+        "_received",
+        "auto_touch",
+        "headers",
+        "status",
+    )
+
+    def __init__(
+        self, connection: Connection, pool: OriginPool, headers: Headers, idle_seconds: float, max_bytes: int
+    ) -> None:
+        """``max_bytes`` caps the body."""
+        self.status = connection.status
+        self.headers = headers
+        self.auto_touch = True
+        self._connection: Connection | None = connection
+        self._pool = pool
+        self._idle_seconds = idle_seconds
+        self._max_bytes = max_bytes
+        self._received = 0
+        self._has_ended = False
+        self._failure: UpstreamError | None = None
+        connection.allow(idle_seconds)
+
+    async def read(self) -> bytes:
+        """Everything of the body that has come and was not read yet; ``b""`` at its clean end.
+
+        A cancelled read loses nothing and may be repeated. Raises ``UpstreamBroken`` (``closed`` and ``reset`` for a
+        cut answer, ``garbage``, ``too_large``, ``encoding``) and ``UpstreamTimeout`` (``idle_timeout``,
+        ``total_timeout``), after all that came before the failure was read.
+        """
+        while (connection := self._connection) is not None:
+            if connection.pieces:
+                return self._take(connection)
+            if connection.failure is not None:
+                self._fail(connection.failure)
+            elif connection.is_complete:
+                self._has_ended = True
+                self.close()
+            else:
+                await connection.expect()
+        if self._has_ended:
+            return b""
+        raise self._failure or UpstreamBroken("the answer was closed before its end", cause="closed")
+
+    async def read_all(self) -> bytes:
+        """The rest of the body; raises what ``read`` raises."""
+        piece = await self.read()
+        if self._connection is None and self._has_ended:
+            return piece
+        pieces = []
+        while piece:
+            pieces.append(piece)
+            piece = await self.read()
+        return b"".join(pieces)
+
+    def touch(self) -> None:
+        """Real content came: the next is due an idle timeout from now."""
+        if self._connection is not None:
+            self._connection.allow(self._idle_seconds)
+
+    def close(self) -> None:
+        """Let go: a finished connection goes back to its pool, any other is cut. Safe to call again."""
+        connection = self._connection
+        if connection is not None:
+            self._connection = None
+            self._pool.end(connection)
+
+    def release(self) -> None:
+        """All that matters was read: keep the connection if the body ends within a moment, as after ``[DONE]``."""
+        connection = self._connection
+        if connection is not None:
+            self._connection = None
+            self._has_ended = True
+            self._pool.wind_up(connection)
+
+    def _take(self, connection: Connection) -> bytes:
+        piece = connection.take()
+        self._received += len(piece)
+        if self._received > self._max_bytes:
+            failure = UpstreamBroken(f"the answer of {connection.name} is too large", cause="too_large")
+            self._fail(failure)
+            raise failure
+        if connection.is_complete and connection.failure is None:
+            self._has_ended = True
+            self.close()
+        elif self.auto_touch:
+            connection.allow(self._idle_seconds)
+        return piece
+
+    def _fail(self, failure: UpstreamError) -> None:
+        self._failure = failure
+        self.close()
+
+
+class EncodedResponse(Response):
+    """An answer whose body is compressed; ``read`` gives it plain."""
+
+    __slots__ = ("_decoder",)
+
+    def __init__(
+        self,
+        connection: Connection,
+        pool: OriginPool,
+        headers: Headers,
+        idle_seconds: float,
+        max_bytes: int,
+        decoder: Decoder,
+    ) -> None:
+        """``max_bytes`` caps what comes over the wire; the decoder caps what it becomes."""
+        super().__init__(connection, pool, headers, idle_seconds, max_bytes)
+        self._decoder = decoder
+
+    async def read(self) -> bytes:
+        """The next plain bytes, in bounded pieces; see ``Response.read``."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            while not (plain := self._decoder.step()):
+                piece = await super().read()
+                if not piece:
+                    self._decoder.finish()
+                    return b""
+                self._decoder.feed(piece)
+        except UpstreamBroken as failure:
+            self._has_ended = False
+            self._fail(failure)
+            raise
+        return plain
+
+    async def read_all(self) -> bytes:
+        """The rest of the plain body; raises what ``read`` raises."""
+        pieces = []
+        while piece := await self.read():
+            pieces.append(piece)
+        return b"".join(pieces)

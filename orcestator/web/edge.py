@@ -1,0 +1,634 @@
+"""The hardened edge: what a connection must look like before a request reaches the application.
+
+uvicorn's httptools protocol buffers headers without end, waits for ever for a half-sent request and lets a request
+with no Host or two through (measured on uvicorn 0.54, 2026-11). The subclass here closes these gaps and answers what it
+refuses in the shape of an OpenAI error. It must stay cheap (an ordinary request pays a few attribute reads and one
+pass over its headers, and no timer) and must never know a route, a key or a model: that is the application's.
+
+Two contracts with the application, both in the ASGI scope:
+
+- ``scope["orcestator.received_at"]`` is the loop's time, in seconds, when the headers were complete;
+- a callable put at ``scope["orcestator.on_disconnect"]`` is called once, from the event loop and without arguments,
+  when the caller is gone before its response is complete. It must not block and must not raise. An application that
+  puts it there before its first ``await`` and then reads the body misses nothing: the body ends in
+  ``http.disconnect`` when the caller left earlier.
+"""
+
+import asyncio
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+from uuid import uuid4
+
+import httptools
+import orjson
+import uvicorn
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from orcestator.errors import (
+    BodyTooLarge,
+    InvalidRequest,
+    MethodNotAllowed,
+    OrcestatorError,
+    Overloaded,
+    RequestTooSlow,
+    UnsupportedBody,
+)
+
+RECEIVED_AT = "orcestator.received_at"
+ON_DISCONNECT = "orcestator.on_disconnect"
+
+OnRejected = Callable[[int, str, str], None]
+"""Told the status, the error code and the request id of every request (or connection) that the edge refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeLimits:
+    """What one connection may cost. Sizes are in bytes, times in seconds; a count of 0 means no limit."""
+
+    max_header_bytes: int = 32 * 1024  # request line and header fields together
+    max_header_fields: int = 100
+    max_url_bytes: int = 16 * 1024
+    max_body_bytes: int = 32 * 1024 * 1024
+    header_timeout: float = 10.0  # from the first byte of a request, for the first one from the connection's opening
+    body_timeout: float = 10.0  # between two body bytes
+    write_stall_seconds: float = 60.0  # a caller that does not read what we write
+    linger_seconds: float = 2.0  # how long a refused caller may take to read why
+    keep_alive_seconds: int = 75  # an idle connection between two requests
+    max_connections: int = 4096
+    max_connections_per_peer: int = 200  # raise it behind a reverse proxy: all its callers are one peer
+    max_pipelined: int = 128  # requests of one connection that wait for an earlier one
+
+
+_STATUS_BY_CODE = {"url_too_long": 414, "upgrade_required": 426, "headers_too_large": 431}
+"""Statuses that have no error class of their own: each is an ``InvalidRequest`` with this code."""
+
+_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+
+_ONCE_ONLY = frozenset(
+    {
+        b"api-key",
+        b"authorization",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"expect",
+        b"host",
+        b"transfer-encoding",
+        b"upgrade",
+        b"x-api-key",
+        b"x-goog-api-key",
+    }
+)
+"""Fields whose repetition two parsers could resolve differently: framing, addressing, credentials."""
+
+_NEVER_UNDERSCORED = _ONCE_ONLY | {
+    b"keep-alive",
+    b"proxy-authorization",
+    b"proxy-connection",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+    b"x-real-ip",
+    b"x-request-id",
+}
+"""Fields that a proxy in front may drop or set: ``x_api_key`` would pass it and read as ``x-api-key`` behind a CGI."""
+
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+
+_LINGERING_AT_ONCE = 256
+"""Connections over the limit that are told so at one time; beyond it they are closed without a word."""
+
+
+# What a request head must look like
+
+
+def _check_target(method: bytes, url: bytes) -> None:
+    if method not in _METHODS:
+        raise MethodNotAllowed(
+            f"The method {method.decode('latin-1')} is not served here.",
+            headers={"allow": b", ".join(sorted(_METHODS)).decode()},
+        )
+    if not url.startswith(b"/"):
+        raise InvalidRequest("The request target must be a path that starts with '/'.", code="malformed_request")
+
+
+def _check_old_version(version: str, fields: dict[bytes, bytes]) -> None:
+    if version != "1.0":
+        raise InvalidRequest(f"HTTP/{version} is not spoken here: use HTTP/1.1.", code="malformed_request")
+    if b"transfer-encoding" in fields:
+        raise InvalidRequest("HTTP/1.0 has no Transfer-Encoding.", code="malformed_request")
+
+
+def _check_repeats(headers: list[tuple[bytes, bytes]]) -> None:
+    seen: set[bytes] = set()
+    for name, _ in headers:
+        if name in seen and name in _ONCE_ONLY:
+            raise InvalidRequest(f"The header {name.decode('latin-1')!r} is given twice.", code="malformed_request")
+        seen.add(name)
+
+
+def _check_underscores(names: dict[bytes, bytes]) -> None:
+    for name in names:
+        if b"_" in name and name.replace(b"_", b"-") in _NEVER_UNDERSCORED:
+            raise InvalidRequest(
+                f"The header {name.decode('latin-1')!r} must be written with hyphens.", code="malformed_request"
+            )
+
+
+def _check_host(host: bytes) -> None:
+    if not _HOST.fullmatch(host):
+        raise InvalidRequest("The request needs one Host header with a host name.", code="malformed_request")
+
+
+def _check_body_fields(fields: dict[bytes, bytes], max_body_bytes: int) -> None:
+    """Framing that only we could understand is refused; httptools has refused what nobody understands."""
+    length = fields.get(b"content-length")
+    if length is not None and int(length) > max_body_bytes:
+        raise _too_large(max_body_bytes)
+    coding = fields.get(b"transfer-encoding")
+    if coding is not None and coding.strip().lower() != b"chunked":
+        raise InvalidRequest("The only Transfer-Encoding read here is 'chunked'.", code="malformed_request")
+    encoding = fields.get(b"content-encoding")
+    if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
+        raise UnsupportedBody("The request body must be sent without Content-Encoding.")
+
+
+def _too_large(max_body_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The request body is larger than the limit of {max_body_bytes} bytes.")
+
+
+def _too_slow(in_body: bool, seconds: float) -> RequestTooSlow:
+    if in_body:
+        return RequestTooSlow(f"The request body is not complete, and nothing came of it for {seconds:g} seconds.")
+    return RequestTooSlow(f"The request headers were not complete after {seconds:g} seconds.")
+
+
+def _head_too_large(url: bytes, limits: EdgeLimits) -> InvalidRequest:
+    if len(url) > limits.max_url_bytes:
+        return InvalidRequest(f"The URL is longer than {limits.max_url_bytes} bytes.", code="url_too_long")
+    return InvalidRequest(
+        f"The request headers are over the limit of {limits.max_header_bytes} bytes "
+        f"or {limits.max_header_fields} fields.",
+        code="headers_too_large",
+    )
+
+
+def _explain(failure: httptools.HttpParserError) -> OrcestatorError:
+    """Our own refusal raised in a parser callback, or what the parser did not like."""
+    if isinstance(failure.__context__, OrcestatorError):
+        return failure.__context__
+    return InvalidRequest(f"The request is not valid HTTP/1.1: {failure}.", code="malformed_request")
+
+
+# What a refusal looks like
+
+
+def _status(error: OrcestatorError) -> int:
+    return _STATUS_BY_CODE.get(error.code or "", error.http_status)
+
+
+def _response(error: OrcestatorError, request_id: str, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+    body = orjson.dumps(error.body())
+    headers = {
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        "connection": "close",
+        "x-request-id": request_id,
+        **error.headers,
+    }
+    lines = [name + b": " + value + b"\r\n" for name, value in default_headers]
+    lines += [f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items()]
+    return b"".join([STATUS_LINE[_status(error)], *lines, b"\r\n", body])
+
+
+# Who is connected
+
+
+def _peer(host: str) -> str:
+    """The unit that connections are counted by: an IPv4 address, or the /64 that one IPv6 subscriber has."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+
+
+class _Census:
+    """The open connections of one server, by peer."""
+
+    def __init__(self, limits: EdgeLimits) -> None:
+        self._limit = limits.max_connections
+        self._limit_per_peer = limits.max_connections_per_peer
+        self._by_peer: dict[str, int] = {}
+        self._open = 0
+        self.lingering = 0
+
+    def admit(self, peer: str | None) -> bool:
+        """Count a connection in, unless that would be one too many."""
+        if self._limit and self._open >= self._limit:
+            return False
+        if peer is not None:
+            here = self._by_peer.get(peer, 0)
+            if self._limit_per_peer and here >= self._limit_per_peer:
+                return False
+            self._by_peer[peer] = here + 1
+        self._open += 1
+        return True
+
+    def leave(self, peer: str | None) -> None:
+        """Count an admitted connection out."""
+        self._open -= 1
+        if peer is not None:
+            self._by_peer[peer] -= 1
+            if not self._by_peer[peer]:
+                del self._by_peer[peer]
+
+
+class _Flow(FlowControl):
+    """Flow control that remembers when we began to read again: until then a silence was ours, not the caller's."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(transport)
+        self._loop = loop
+        self.resumed_at = 0.0
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            self.resumed_at = self._loop.time()
+            super().resume_reading()
+
+
+class EdgeProtocol(HttpToolsProtocol):
+    """One connection. Use ``edge_protocol``, which binds the limits."""
+
+    limits: ClassVar[EdgeLimits]
+    census: ClassVar[_Census]
+    on_rejected: ClassVar["staticmethod[[int, str, str], None]"]
+
+    flow: _Flow
+    scope: dict[str, Any]  # type: ignore[assignment]
+    url: bytes = b""
+
+    # Per-connection state
+    _peer: str | None = None
+    _admitted = False
+    _running: RequestResponseCycle | None = None  # the request that the application works on; others wait in pipeline
+    _refusal: OrcestatorError | None = None  # to be answered when the requests before it are
+    _deaf = False  # the connection is over: what still comes is read and dropped
+    _host: bytes | None = None  # the last Host that was checked
+    _watchdog: asyncio.TimerHandle | None = None
+    _stall_timer: asyncio.TimerHandle | None = None
+    _linger_timer: asyncio.TimerHandle | None = None
+    _waiting_since = 0.0  # when the wait for the caller began
+
+    # Per-request state
+    _in_body = False  # from the end of the headers to the end of the body
+    _raw_bytes = 0  # received since the message began or since its last body byte
+    _chunk_bytes = 0  # size of the last read
+    _shared_bytes = 0  # size of the read in which the message before this one ended: it may hold bytes of this one
+    _body_bytes = 0
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection, or turn it away when there are too many."""
+        super().connection_made(transport)
+        self.flow = _Flow(transport, self.loop)
+        self._peer = _peer(self.client[0]) if self.client else None
+        self._admitted = self.census.admit(self._peer)
+        if self._admitted:
+            self._waiting_since = self.loop.time()
+            self._watch(self.limits.header_timeout)
+        else:
+            self._turn_away()
+
+    def _turn_away(self) -> None:
+        if self.census.lingering >= _LINGERING_AT_ONCE:
+            self._deaf = True
+            self.transport.abort()
+            return
+        headers = {"retry-after": "1"}
+        self._answer(Overloaded("Too many open connections.", code="too_many_connections", headers=headers))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Free what the connection held; requests that wait behind the running one are dropped with it."""
+        self._cancel_timers()
+        if self._admitted:
+            self.census.leave(self._peer)
+        self.pipeline.clear()
+        running = self._running
+        super().connection_lost(exc)
+        if running is not None and not running.response_complete:
+            self._abandon(running)
+
+    def _cancel_timers(self) -> None:
+        self._unset_keepalive_if_required()
+        for timer in (self._watchdog, self._stall_timer):
+            if timer is not None:
+                timer.cancel()
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+            self.census.lingering -= 1
+        self._watchdog = self._stall_timer = self._linger_timer = None
+
+    def _abandon(self, cycle: RequestResponseCycle) -> None:
+        """Tell the application that nobody waits for this response any more."""
+        cycle.disconnected = True
+        cycle.waiting_for_100_continue = False
+        cycle.message_event.set()
+        on_disconnect = cast("dict[str, Any]", cycle.scope).pop(ON_DISCONNECT, None)
+        if on_disconnect is not None:
+            on_disconnect()
+
+    # Reading a request
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; afterwards, watch a request that is still incomplete."""
+        if self._deaf:
+            return
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
+        self._chunk_bytes = len(data)
+        self._raw_bytes += self._chunk_bytes
+        try:
+            self._feed(data)
+        except httptools.HttpParserError as failure:
+            self._reject(_explain(failure))
+            return
+        if self._in_body or self._raw_bytes:
+            self._watch_incomplete()
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as declined:
+            self._feed_without_upgrade(data[declined.args[0] :])
+
+    def _feed_without_upgrade(self, rest: bytes) -> None:
+        """Read a request again as if it had not offered h2c, which Java's client does with every first request.
+
+        The parser treats an upgrade as the end of HTTP and drops the body, so a new one gets the head without the
+        offer and then what followed it (httptools 0.9, checked 2026-11).
+        """
+        while True:
+            data = self._head_without_upgrade() + rest
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            try:
+                return self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as declined:
+                rest = data[declined.args[0] :]
+
+    def _head_without_upgrade(self) -> bytes:
+        lines = [f"{self.scope['method']} ".encode(), self.url, b" HTTP/1.1\r\n"]
+        for name, value in self.headers:
+            if name == b"connection":
+                value = b"close" if b"close" in value.lower() else b"keep-alive"  # noqa: PLW2901
+            if name not in (b"upgrade", b"http2-settings"):
+                lines += [name, b": ", value, b"\r\n"]
+        return b"".join([*lines, b"\r\n"])
+
+    def on_headers_complete(self) -> None:
+        """Check the head and start the application, unless the caller offered an upgrade that we decline."""
+        self._check_head()
+        if self.parser.should_upgrade():
+            self.scope["method"] = self.parser.get_method().decode("ascii")
+            return
+        self.scope[RECEIVED_AT] = self.loop.time()
+        super().on_headers_complete()
+        self.headers = []  # the scope keeps the old list: trailer fields must not become headers
+        self._in_body = True
+        self._raw_bytes = self._body_bytes = 0
+        if self.pipeline:
+            # uvicorn stops reading here, and would not notice that the caller leaves.
+            self.flow.resume_reading()
+
+    def _check_head(self) -> None:
+        limits = self.limits
+        headers = self.headers
+        fields = dict(headers)
+        self._check_head_size(limits)
+        _check_target(self.parser.get_method(), self.url)
+        version = self.parser.get_http_version()
+        if version != "1.1":
+            _check_old_version(version, fields)
+        if len(fields) != len(headers):
+            _check_repeats(headers)
+        if b"_" in b"".join(fields):
+            _check_underscores(fields)
+        self._check_host(fields.get(b"host"), version)
+        _check_body_fields(fields, limits.max_body_bytes)
+        if b"upgrade" in fields:
+            self._check_upgrade(fields[b"upgrade"])
+        if len(self.pipeline) >= limits.max_pipelined:
+            raise InvalidRequest("Too many pipelined requests.", code="too_many_pipelined_requests")
+
+    def _check_head_size(self, limits: EdgeLimits) -> None:
+        if len(self.url) > limits.max_url_bytes or len(self.headers) > limits.max_header_fields:
+            raise _head_too_large(self.url, limits)
+        if self._raw_bytes + self._shared_bytes > limits.max_header_bytes:
+            # What was read may hold bytes of the body, or of the request before: count this head alone.
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > limits.max_header_bytes:
+                raise _head_too_large(self.url, limits)
+
+    def _check_host(self, host: bytes | None, version: str) -> None:
+        if host is None and version == "1.0":
+            return
+        if host is None or host != self._host:
+            _check_host(host or b"")
+            self._host = host
+
+    def _check_upgrade(self, protocol: bytes) -> None:
+        """426 sends a WebSocket caller back to HTTP: Codex falls back at once on it (checked 2026-11)."""
+        if self.parser.should_upgrade() and b"websocket" in protocol.lower():
+            raise InvalidRequest(
+                "WebSocket is not spoken here: use HTTP.",
+                code="upgrade_required",
+                headers={"connection": "close, upgrade", "upgrade": "HTTP/1.1"},
+            )
+
+    def on_body(self, body: bytes) -> None:
+        """Count the body: one without a Content-Length is refused as soon as it is too large."""
+        self._raw_bytes = 0
+        self._body_bytes += len(body)
+        if self._body_bytes > self.limits.max_body_bytes:
+            raise _too_large(self.limits.max_body_bytes)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Be ready for the next request."""
+        if not self._in_body:
+            return  # the head that offered an upgrade; it is read again without the offer
+        self._in_body = False
+        self._raw_bytes = 0
+        self._shared_bytes = self._chunk_bytes
+        super().on_message_complete()
+        if self.cycle.response_complete and not self.transport.is_closing():
+            # The answer came before the end of the body, and the body has cancelled the idle timer since.
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _should_upgrade(self) -> bool:
+        return False
+
+    # Waiting for the caller
+
+    def _watch_incomplete(self) -> None:
+        """A read has ended inside a head or a body."""
+        if self._raw_bytes > self.limits.max_header_bytes:
+            # In a body these are chunk extensions or trailers, which nothing else bounds.
+            self._reject(_head_too_large(self.url, self.limits))
+        elif self._in_body:
+            if not self._raw_bytes:
+                self._waiting_since = self.loop.time()
+            self._watch(self.limits.body_timeout)
+        else:
+            if self._raw_bytes == self._chunk_bytes and self.cycle is not None:
+                self._waiting_since = self.loop.time()
+            self._watch(self.limits.header_timeout)
+
+    def _watch(self, seconds: float) -> None:
+        if self._watchdog is None:
+            self._watchdog = self.loop.call_later(seconds, self._on_watchdog)
+
+    def _on_watchdog(self) -> None:
+        """Refuse a caller that is too slow. One lazy timer: it is not moved with every byte, but looks again."""
+        self._watchdog = None
+        awaited = self._in_body or self._raw_bytes or self.cycle is None
+        if self._deaf or not awaited or self.transport.is_closing():
+            return
+        allowed = self.limits.body_timeout if self._in_body else self.limits.header_timeout
+        now = self.loop.time()
+        if self.flow.read_paused or (self._in_body and self.cycle.waiting_for_100_continue):
+            self._waiting_since = now
+        left = max(self._waiting_since, self.flow.resumed_at) + allowed - now
+        if left > 0:
+            self._watch(left)
+        else:
+            self._reject(_too_slow(self._in_body, allowed))
+
+    def pause_writing(self) -> None:
+        """The caller does not read as fast as we write: it must go on within ``write_stall_seconds``."""
+        super().pause_writing()
+        if self._stall_timer is None:
+            self._stall_timer = self.loop.call_later(self.limits.write_stall_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The caller reads again."""
+        super().resume_writing()
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+
+    # Answering
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        """Go on with the next pipelined request, the refusal that waited for its turn, or the end."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._bound_flush()
+        elif self._refusal is not None and self._is_idle():
+            self._answer(self._refusal)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection."""
+        super().timeout_keep_alive_handler()
+        self._bound_flush()
+
+    def _bound_flush(self) -> None:
+        """A transport that closes waits for ever until its caller has read the rest."""
+        if self._stall_timer is None and self.transport.get_write_buffer_size():
+            self._stall_timer = self.loop.call_later(self.limits.write_stall_seconds, self.transport.abort)
+
+    def _is_idle(self) -> bool:
+        return self._running is None or self._running.response_complete
+
+    def _reject(self, error: OrcestatorError) -> None:
+        """Refuse the request being read, in its turn; nothing that comes after it is read."""
+        self._deaf = True
+        if self._in_body and self.cycle is self._running:
+            self._reject_running(self.cycle, error)
+            return
+        if self._in_body:
+            self.pipeline.popleft()
+        if self._is_idle():
+            self._answer(error)
+        else:
+            self._refusal = error
+
+    def _reject_running(self, cycle: RequestResponseCycle, error: OrcestatorError) -> None:
+        """Refuse a request that the application works on, unless its response is on the way: then just end."""
+        if not cycle.response_complete:
+            self._abandon(cycle)
+        if cycle.response_started:
+            self._end()
+        else:
+            self._answer(error)
+
+    def _answer(self, error: OrcestatorError) -> None:
+        request_id = f"req_{uuid4().hex}"
+        self.on_rejected(_status(error), error.code or error.type, request_id)
+        self.transport.write(_response(error, request_id, self.server_state.default_headers))
+        self._end()
+
+    def _end(self) -> None:
+        """Close in a way that lets the caller read what was written.
+
+        Closing a socket with unread bytes resets the connection, and a reset discards what the caller has not read
+        yet. So we end our side only, and drop what comes until the caller ends its own or ``linger_seconds`` pass.
+        """
+        self._deaf = True
+        self._unset_keepalive_if_required()
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+        self.census.lingering += 1
+        self._linger_timer = self.loop.call_later(self.limits.linger_seconds, self.transport.abort)
+
+
+def edge_protocol(limits: EdgeLimits, on_rejected: OnRejected) -> type[HttpToolsProtocol]:
+    """The protocol class for one server, with its limits and its own count of connections."""
+    bound = {"limits": limits, "census": _Census(limits), "on_rejected": staticmethod(on_rejected)}
+    return type("BoundEdgeProtocol", (EdgeProtocol,), bound)
+
+
+def ignore_rejected(status: int, code: str, request_id: str) -> None:
+    """An ``on_rejected`` for a server without metrics."""
+
+
+def serve_config(
+    app: Any, limits: EdgeLimits, *, on_rejected: OnRejected = ignore_rejected, **overrides: Any
+) -> uvicorn.Config:
+    """The uvicorn settings that go with the edge; ``overrides`` add host, port, TLS files, drain time and so on."""
+    settings: dict[str, Any] = {
+        "http": edge_protocol(limits, on_rejected),
+        "ws": "none",
+        "loop": "none",
+        "lifespan": "off",
+        "log_config": None,
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "date_header": True,
+        "proxy_headers": False,
+        "timeout_keep_alive": limits.keep_alive_seconds,
+        "backlog": 2048,
+    }
+    return uvicorn.Config(app, **{**settings, **overrides})

@@ -1,0 +1,396 @@
+"""One caller's model request from its headers to its one terminal outcome.
+
+It reads, plans, runs the attempt loop, sends, and tells what happened; each step is a part handed in. Nothing that
+was accepted ends without an event: not on a caller that leaves, not on a shutdown, not on a bug.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orcestator.dialects.json_text import dumps
+from orcestator.dialects.multipart import model_field
+from orcestator.dialects.openai.request import includes_usage
+from orcestator.dialects.sse import KEEP_ALIVE
+from orcestator.errors import (
+    AttemptsExhausted,
+    ClientError,
+    InvalidRequest,
+    OrcestatorError,
+    Overloaded,
+    ShuttingDown,
+    UpstreamError,
+    UpstreamRejected,
+)
+from orcestator.routing.catalog import Catalog
+from orcestator.routing.events import EventSink, Outcome, RequestEnded
+from orcestator.routing.loop import AttemptLoop, Tally
+from orcestator.routing.offer import Candidate
+from orcestator.upstream.ids import new_id
+from orcestator.upstream.order import Answer, FlowingAnswer, Order, WholeAnswer
+from orcestator.web.admission import Admission, header_map
+from orcestator.web.asgi import Headers, Receive, Scope, Send, send_bytes, send_error
+from orcestator.web.call_rules import CallLimits, check_call, user_text
+from orcestator.web.drain import Drain
+from orcestator.web.json_body import CallerLeft, parse_object, read_body
+from orcestator.web.pulse import Pulse
+from orcestator.web.request_id import request_id_of
+
+Json = dict[str, Any]
+logger = logging.getLogger(__name__)
+CALLER_LEFT_STATUS = 499
+EVENT_ENDPOINTS = frozenset({"chat", "completions"})
+"""Endpoints whose streams are chat events, so that a comment may be sent before the upstream has answered."""
+_EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
+_NO_CACHE = (b"cache-control", b"no-cache")
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangePolicy:
+    """Settings of an exchange; seconds, bytes, characters."""
+
+    max_body_bytes: int = 32 << 20
+    max_json_depth: int = 64
+    total_timeout: float = 600.0
+    keepalive_interval: float = 15.0
+    text_chars: int = 2000
+    expose_router: bool = False
+    limits: CallLimits = field(default_factory=CallLimits)
+
+
+@dataclass(slots=True)
+class Gateway:
+    """The parts that every exchange uses."""
+
+    policy: ExchangePolicy
+    admission: Admission
+    catalog: Callable[[], Catalog]
+    attempts: AttemptLoop[Answer]
+    carry: Callable[[Candidate, Order], Awaitable[Answer]]
+    emit: EventSink
+    drain: Drain
+    wall: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A model route: what it is called in metrics, its endpoint, and its path at an OpenAI upstream."""
+
+    name: str
+    endpoint: str
+    path: str
+    multipart: bool = False
+
+
+class Exchange:
+    """The state of one request. Use ``serve``."""
+
+    __slots__ = (
+        "_answer", "_caller", "_error", "_first_content", "_gateway", "_interrupted", "_left", "_model", "_now",
+        "_order", "_outcome", "_parsed", "_planned", "_pulse", "_relay", "_request_id", "_route", "_send",
+        "_started", "_status", "_streamed", "_tally", "_task", "_user_text", "_wall_started",
+    )  # fmt: skip
+
+    def __init__(self, gateway: Gateway, route: Route, send: Send) -> None:
+        self._gateway = gateway
+        self._route = route
+        self._send = send
+        self._now = gateway.attempts.now
+        self._started = self._now()
+        self._wall_started = gateway.wall()
+        self._parsed = self._planned = self._started
+        self._request_id = ""
+        self._caller = ""
+        self._model = ""
+        self._user_text = ""
+        self._streamed = False
+        self._status = 0
+        self._outcome: Outcome = "ok"
+        self._error: OrcestatorError | None = None
+        self._answer: Answer | None = None
+        self._order: Order | None = None
+        self._tally = Tally()
+        self._first_content = -1.0
+        self._relay = 0.0
+        self._left = False
+        self._interrupted = False
+        self._pulse: Pulse | None = None
+        self._task: asyncio.Task[Any] | None = None
+
+    async def serve(self, scope: Scope, receive: Receive) -> None:
+        """Serve the request to its end. Raises nothing: the outcome is in the event."""
+        headers = header_map(scope["headers"])
+        self._request_id = request_id_of(headers)
+        self._task = asyncio.current_task()
+        scope["orcestator.on_disconnect"] = self._caller_left
+        drain = self._gateway.drain
+        drain.active.add(self)
+        try:
+            await self._run(scope, receive, headers)
+        except asyncio.CancelledError:
+            await self._cancelled()
+        except CallerLeft:
+            self._left = True
+            self._note_left()
+        except OrcestatorError as error:
+            await self._fail(error)
+        except Exception as error:
+            logger.exception("a bug ended a request", extra={"request_id": self._request_id})
+            await self._fail(OrcestatorError(f"orcestator failed inside ({type(error).__name__}); the log has more."))
+        finally:
+            self._close()
+            drain.active.discard(self)
+            if drain.is_draining:
+                drain.note_end()
+            self._tell()
+
+    def interrupt(self) -> None:
+        """The server is going away: end now, and say so to the caller."""
+        self._interrupted = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def _caller_left(self) -> None:
+        self._left = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> None:
+        gateway = self._gateway
+        if gateway.drain.is_draining:
+            raise ShuttingDown("The server is shutting down. Try again in a few seconds.", headers={"retry-after": "5"})
+        self._caller = gateway.admission.admit(scope, headers)
+        body = await read_body(receive, gateway.policy.max_body_bytes)
+        order = self._order = self._ordered(body, headers)
+        self._parsed = self._now()
+        candidates = gateway.catalog().candidates(self._model, self._route.endpoint)
+        self._planned = self._now()
+        if self._streamed and self._route.endpoint in EVENT_ENDPOINTS and gateway.policy.keepalive_interval > 0:
+            self._pulse = Pulse(gateway.policy.keepalive_interval, self._beat)
+        carry = gateway.carry
+        answer = self._answer = await gateway.attempts.run(
+            self._request_id,
+            candidates,
+            lambda candidate: carry(candidate, order),
+            self._tally,
+            order.deadline,
+        )
+        if isinstance(answer, WholeAnswer):
+            await self._send_whole(answer)
+        else:
+            await self._send_flowing(answer)
+
+    def _ordered(self, body: bytes, headers: Mapping[bytes, bytes]) -> Order:
+        """Check the request and turn it into what the attempts need. Raises InvalidRequest."""
+        route, policy = self._route, self._gateway.policy
+        content_type = headers.get(b"content-type", b"application/json").decode("latin-1")
+        call: Json | None = None
+        if route.multipart:
+            if not content_type.startswith("multipart/form-data"):
+                raise InvalidRequest("This route takes multipart/form-data.", param="content-type")
+            self._model = model_field(body, content_type)
+        else:
+            content_type = "application/json"
+            call = parse_object(body, max_depth=policy.max_json_depth)
+            self._model = check_call(route.endpoint, call, policy.limits)
+            self._streamed = call.get("stream") is True
+            self._user_text = user_text(route.endpoint, call, policy.text_chars)
+        return Order(
+            endpoint=route.endpoint,
+            path=route.path,
+            body=body,
+            call=call,
+            content_type=content_type,
+            shown_model=self._model,
+            streamed=self._streamed,
+            include_usage=call is not None and includes_usage(call),
+            request_id=self._request_id,
+            deadline=self._started + policy.total_timeout,
+            text_cap=policy.text_chars,
+            created=int(self._wall_started),
+            new_id=new_id,
+        )
+
+    async def _send_whole(self, answer: WholeAnswer) -> None:
+        finished = self._now()
+        self._first_content = finished - self._started
+        self._status = 200
+        body = answer.body
+        if self._gateway.policy.expose_router and answer.wire is not None:
+            body = dumps({**answer.wire, "model": self._model, "_router": self._router_facts()})
+        await self._stop_pulse()
+        headers = [(b"content-type", answer.content_type.encode("latin-1")), self._id_header(), *self._facts()]
+        await send_bytes(self._send, 200, headers, body)
+        self._relay = self._now() - finished
+
+    async def _send_flowing(self, answer: FlowingAnswer) -> None:
+        """Relay to the end. After the first content a failure is told inside the stream."""
+        send, pulse = self._send, self._pulse
+        self._first_content = self._now() - self._started
+        await self._start_stream(answer.content_type)
+        while frames := await answer.next():
+            await send({"type": "http.response.body", "body": frames, "more_body": True})
+            if pulse is not None:
+                pulse.touched()
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _start_stream(self, content_type: str) -> None:
+        """Send the head, once: at the first content, or earlier when a keep-alive comment needs it."""
+        if self._status:
+            return
+        self._status = 200
+        kind = _EVENTS if content_type == "text/event-stream" else (b"content-type", content_type.encode("latin-1"))
+        headers = [kind, _NO_CACHE, self._id_header(), *self._facts()]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def _beat(self) -> None:
+        """A comment while nothing comes, so that neither the caller nor a proxy between us gives up."""
+        await self._start_stream("text/event-stream")
+        await self._send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
+
+    async def _stop_pulse(self) -> None:
+        if self._pulse is not None:
+            await self._pulse.stop()
+            self._pulse = None
+
+    async def _fail(self, error: OrcestatorError) -> None:
+        """Tell the caller: by status while none was sent, inside the stream afterwards."""
+        self._error = error
+        self._outcome = outcome_of(error)
+        try:
+            await self._stop_pulse()
+            if not self._status:
+                self._status = error.http_status
+                await send_error(self._send, error, self._request_id, self._facts() + advice(error))
+            else:
+                await self._fail_in_stream(error)
+        except asyncio.CancelledError:
+            self._note_left()
+
+    async def _fail_in_stream(self, error: OrcestatorError) -> None:
+        answer = self._answer
+        if answer is not None and not isinstance(answer, WholeAnswer):
+            frames = answer.failure_frames(error)
+        else:
+            frames = failure_frames(error, self._model, int(self._wall_started))
+        if not frames:
+            # Leaving the body open makes the server cut the connection: nobody takes that for an end.
+            return
+        await self._send({"type": "http.response.body", "body": frames, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def _cancelled(self) -> None:
+        if self._interrupted and not self._left:
+            await self._fail(ShuttingDown("The server is shutting down.", headers={"retry-after": "5"}))
+        else:
+            self._note_left()
+
+    def _note_left(self) -> None:
+        self._outcome = "cancelled"
+        self._status = self._status or CALLER_LEFT_STATUS
+
+    def _close(self) -> None:
+        if self._pulse is not None:
+            self._pulse.cancel()
+        if self._answer is not None and not isinstance(self._answer, WholeAnswer):
+            self._answer.close()
+
+    def _id_header(self) -> tuple[bytes, bytes]:
+        return b"x-request-id", self._request_id.encode()
+
+    def _facts(self) -> Headers:
+        """What really served the request."""
+        facts: Headers = []
+        served = self._tally.served_by
+        if served is not None:
+            facts.append((b"x-orcestator-provider", served.provider.encode()))
+            facts.append((b"x-orcestator-model", served.model.encode("ascii", "backslashreplace")))
+        if self._tally.attempts:
+            facts.append((b"x-orcestator-attempts", b"%d" % self._tally.attempts))
+        return facts
+
+    def _router_facts(self) -> Json:
+        served = self._tally.served_by
+        return {
+            "provider": served.provider if served else None,
+            "model_name": served.model if served else None,
+            "attempts": self._tally.attempts,
+            "fallback_used": self._tally.fallbacks > 0,
+            "errors": [{"type": type(error).__name__, "message": error.message} for error in self._tally.failures],
+        }
+
+    def _tell(self) -> None:
+        """The one event of this request."""
+        answer, error, tally = self._answer, self._error, self._tally
+        served = tally.served_by
+        prompt, completion, estimated, text = 0, 0, False, ""
+        if isinstance(answer, WholeAnswer):
+            prompt, completion, estimated = answer.prompt_tokens, answer.completion_tokens, answer.estimated
+            text = answer.text
+        elif answer is not None:
+            prompt, completion, estimated = answer.tokens
+            text = answer.text
+        self._gateway.emit(
+            RequestEnded(
+                self._request_id,
+                self._wall_started,
+                self._route.name,
+                self._streamed,
+                self._outcome,
+                self._status,
+                type(error).__name__ if error else "",
+                error.message if error else "",
+                self._caller,
+                self._model,
+                served.provider if served else "",
+                served.model if served else "",
+                self._user_text,
+                text[: self._gateway.policy.text_chars],
+                prompt,
+                completion,
+                estimated,
+                self._now() - self._started,
+                self._first_content,
+                tally.attempts,
+                tally.fallbacks,
+                self._parsed - self._started,
+                self._planned - self._parsed,
+                self._relay,
+            )
+        )
+
+
+def outcome_of(error: OrcestatorError) -> Outcome:
+    """The terminal outcome an error means."""
+    if isinstance(error, ClientError | UpstreamRejected):
+        return "client_error"
+    if isinstance(error, Overloaded):
+        return "shed"
+    return "upstream_error"
+
+
+def advice(error: OrcestatorError) -> Headers:
+    """Whether an SDK should try again, and when.
+
+    We have spent our own attempts, so the SDK's would only multiply them, unless waiting is what helps.
+    """
+    last = error.most_useful if isinstance(error, AttemptsExhausted) else error
+    wait = last.retry_after if isinstance(last, UpstreamError) else None
+    if wait is not None and last.http_status in (429, 503):
+        return [(b"retry-after", b"%d" % max(1, math.ceil(wait)))]
+    if isinstance(error, Overloaded):
+        return []
+    return [(b"x-should-retry", b"false")]
+
+
+def failure_frames(error: OrcestatorError, model: str, created: int) -> bytes:
+    """The end of a stream that had sent nothing but comments."""
+    head = {"id": new_id("chatcmpl-"), "object": "chat.completion.chunk", "created": created, "model": model}
+    choice = {"index": 0, "delta": {}, "finish_reason": "error"}
+    detail = error.body()["error"]
+    frames = (dumps({**head, "choices": [choice]}), dumps({"error": detail}), b"[DONE]")
+    return b"".join(b"data: " + frame + b"\n\n" for frame in frames)

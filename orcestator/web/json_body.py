@@ -1,0 +1,192 @@
+"""A caller's request body: read it within a limit, and turn it into one JSON object or one clear sentence.
+
+What gets through means the same to every JSON parser after ours. It must never let a value change silently
+(an integer becoming a float, one of two ``model`` fields disappearing), and must never raise anything but
+``InvalidRequest`` over the bytes a caller sent.
+
+What is checked beyond ``orjson.loads`` costs a few searches in C; the exact and slower checks run only on a body
+in which such a search found something suspicious.
+"""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, NoReturn
+
+import orjson
+
+from orcestator.errors import BodyTooLarge, InvalidRequest, Json
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+MAX_CONTAINERS = 65_536
+"""Objects and arrays in one body. Thirty-two mebibytes of ``[],`` would become a gigabyte of Python lists."""
+
+_ROUTING_FIELDS = (
+    "model",
+    "messages",
+    "stream",
+    "input",
+    "prompt",
+    "tools",
+    "tool_choice",
+    "n",
+    "max_tokens",
+    "max_completion_tokens",
+    "user",
+)
+"""Fields that routing, limits or billing look at: two of them in one body would mean two things to two parsers."""
+
+_QUOTED_FIELDS = tuple((name, b'"%s"' % name.encode()) for name in _ROUTING_FIELDS)
+_ESCAPED_LETTER = re.compile(rb"\\u00(?:5[fF]|6[1-9a-fA-F]|7[0-9aA])")  # any of _ a-z, as in "m\u006fdel"
+
+_DIGITS_TO_ZERO = bytes(0x30 if 0x30 <= byte <= 0x39 else 0 for byte in range(256))
+_LONG_DIGITS = b"0" * 19  # the shortest run of digits that can leave the 64-bit range
+_LONG_INTEGER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}+(?![.eE])")
+_INTEGERS = range(-(2**63), 2**64)  # what orjson keeps exact; beyond it turns integers into floats
+
+
+class CallerLeft(Exception):
+    """The caller closed the connection before its request had arrived."""
+
+
+async def read_body(receive: Receive, limit_bytes: int) -> bytes:
+    """The whole request body from an ASGI ``receive``.
+
+    Raises ``BodyTooLarge`` as soon as more than ``limit_bytes`` have come, ``CallerLeft`` when the caller is gone.
+    """
+    event = await receive()
+    body: bytes = _body_part(event)
+    if not event.get("more_body", False) and len(body) <= limit_bytes:
+        return body
+    parts, size = [body], len(body)
+    while size <= limit_bytes and event.get("more_body", False):
+        event = await receive()
+        parts.append(_body_part(event))
+        size += len(parts[-1])
+    if size > limit_bytes:
+        raise BodyTooLarge(f"The request body is larger than the limit of {limit_bytes} bytes.")
+    return b"".join(parts)
+
+
+def _body_part(event: MutableMapping[str, Any]) -> bytes:
+    if event["type"] == "http.disconnect":
+        raise CallerLeft
+    part: bytes = event.get("body", b"")
+    return part
+
+
+def parse_object(body: bytes, *, max_depth: int = 64) -> Json:
+    """The JSON object in ``body``, nested at most ``max_depth`` levels deep.
+
+    Raises ``InvalidRequest`` (400) for an empty body, another top-level type, anything that RFC 8259 forbids
+    (also NaN, Infinity, a byte order mark, UTF-16, invalid UTF-8, lone surrogates), numbers that cannot be kept
+    as they are written, more than ``MAX_CONTAINERS`` objects and arrays, and a repeated routing field.
+    """
+    if not body:
+        raise InvalidRequest("The request body is empty: a JSON object is expected.", code="invalid_json")
+    openers = body.count(b"{") + body.count(b"[")
+    if openers > MAX_CONTAINERS:
+        _check_containers(body)
+    parsed = _parse(body)
+    if type(parsed) is not dict:
+        raise InvalidRequest(
+            f"The request body is a JSON {_json_type(parsed)}: a JSON object is expected.", code="invalid_json"
+        )
+    if openers > max_depth:
+        _check_depth(parsed, max_depth)
+    if _LONG_DIGITS in body.translate(_DIGITS_TO_ZERO):
+        _check_integers(body)
+    if _may_repeat_fields(body, parsed):
+        _check_fields(body)
+    return parsed
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as failure:
+        _explain(body, failure)
+
+
+def _explain(body: bytes, failure: orjson.JSONDecodeError) -> NoReturn:
+    """Raise what is wrong with ``body`` as one sentence that names the place."""
+    _refuse_other_encodings(body)
+    raise InvalidRequest(
+        f"The request body is not valid JSON: {failure.msg} at line {failure.lineno} column {failure.colno}.",
+        code="invalid_json",
+    ) from None
+
+
+def _refuse_other_encodings(body: bytes) -> None:
+    """Raise for a body that is not UTF-8; orjson reports every such body at line 1 column 1."""
+    if body.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in body[:2]:
+        raise InvalidRequest("The request body is encoded as UTF-16 or UTF-32: send UTF-8.", code="invalid_json")
+    try:
+        body.decode()
+    except UnicodeDecodeError as failure:
+        lines = body[: failure.start].decode().split("\n")
+        raise InvalidRequest(
+            f"The request body is not valid UTF-8 at line {len(lines)} column {len(lines[-1]) + 1}.",
+            code="invalid_json",
+        ) from None
+
+
+def _json_type(value: object) -> str:
+    names = {list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
+    return names.get(type(value), "null")
+
+
+def _outside_strings(body: bytes) -> bytes:
+    """``body`` with the text between quotes cut out. Linear, and harmless on a body that is not JSON."""
+    bare = body.replace(b"\\\\", b"").replace(b'\\"', b"")  # now every quote left opens or closes a string
+    return b'"'.join(bare.split(b'"')[::2])
+
+
+def _check_containers(body: bytes) -> None:
+    structure = _outside_strings(body)
+    if structure.count(b"{") + structure.count(b"[") > MAX_CONTAINERS:
+        raise InvalidRequest(
+            f"The request body has more than {MAX_CONTAINERS} objects and arrays.", code="body_too_complex"
+        )
+
+
+def _check_depth(parsed: Json, max_depth: int) -> None:
+    """Walk level by level, so that no nesting can exhaust our own stack."""
+    level: list[Any] = [parsed]
+    for _ in range(max_depth):
+        level = [
+            child
+            for container in level
+            for child in (container.values() if type(container) is dict else container)
+            if type(child) is dict or type(child) is list
+        ]
+        if not level:
+            return
+    raise InvalidRequest(f"The request body is nested more than {max_depth} levels deep.", code="body_too_complex")
+
+
+def _check_integers(body: bytes) -> None:
+    for found in _LONG_INTEGER.finditer(_outside_strings(body)):
+        if int(found[0]) not in _INTEGERS:
+            raise InvalidRequest(
+                f"The request body has an integer that does not fit in 64 bits: {found[0][:24].decode()}…",
+                code="invalid_json",
+            )
+
+
+def _may_repeat_fields(body: bytes, parsed: Json) -> bool:
+    """Whether a routing field's name occurs twice anywhere, or could be spelled with escapes."""
+    for name, quoted in _QUOTED_FIELDS:
+        if name in parsed and body.count(quoted) > 1:
+            return True
+    return b"\\u00" in body and _ESCAPED_LETTER.search(body) is not None
+
+
+def _check_fields(body: bytes) -> None:
+    """Read the body again with every top-level pair kept: ``orjson`` keeps only the last of equal keys."""
+    pairs: list[tuple[str, Any]] = json.loads(body, object_pairs_hook=list)
+    names = [name for name, _ in pairs if name in _ROUTING_FIELDS]
+    for name in _ROUTING_FIELDS:
+        if names.count(name) > 1:
+            raise InvalidRequest(f"The request body has the field {name!r} twice.", param=name, code="invalid_json")

@@ -1,0 +1,148 @@
+"""A proxy worker's HTTP surface: attempts for our API server, and the stock routes for anybody else's.
+
+The stock side runs the same attempt loop over this worker's own deployments, so that attempts never multiply.
+"""
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from orcestator.bridge.carrier import LocalCarrier
+from orcestator.bridge.protocol import ATTEMPT_PATH, ORDER_HEADER, SECRET_HEADER, order_from_wire
+from orcestator.dialects.json_text import dumps
+from orcestator.dialects.openai.errors import failure_to_wire
+from orcestator.errors import (
+    MethodNotAllowed,
+    OrcestatorError,
+    RouteNotFound,
+    StreamInterrupted,
+    Unauthorized,
+    UpstreamError,
+)
+from orcestator.providers.secret import Secret
+from orcestator.routing.offer import Candidate
+from orcestator.upstream.order import Answer, FlowingAnswer, WholeAnswer
+from orcestator.web.admission import header_map
+from orcestator.web.asgi import Receive, Scope, Send, send_bytes, send_error, send_json
+from orcestator.web.json_body import CallerLeft, parse_object, read_body
+from orcestator.web.request_id import request_id_of
+
+Json = dict[str, Any]
+logger = logging.getLogger(__name__)
+StockRoute = Callable[[Json, Send], Awaitable[None]]
+
+
+class WorkerApp:
+    """``stock_routes`` maps the stock worker paths to their handlers; ``secret`` is asked of everybody when set."""
+
+    def __init__(
+        self,
+        carrier: LocalCarrier,
+        stock_routes: Mapping[str, StockRoute],
+        secret: Secret | None,
+        max_body_bytes: int,
+    ) -> None:
+        self._carrier = carrier
+        self._stock_routes = dict(stock_routes)
+        self._secret = secret.reveal().encode() if secret else b""
+        self._max_body_bytes = max_body_bytes
+        self.in_flight = 0
+        self._empty = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; the caller leaving cancels what runs for it."""
+        task = asyncio.current_task()
+        if task is not None:
+            scope["orcestator.on_disconnect"] = task.cancel
+        headers = header_map(scope["headers"])
+        self.in_flight += 1
+        try:
+            await self._serve(scope, headers, receive, send)
+        except (asyncio.CancelledError, CallerLeft):
+            return
+        except OrcestatorError as error:
+            await send_error(send, error, request_id_of(headers))
+        finally:
+            self.in_flight -= 1
+            if not self.in_flight:
+                self._empty.set()
+
+    async def emptied(self, seconds: float) -> bool:
+        """Wait for what runs to end; whether it did in time."""
+        self._empty.clear()
+        if self.in_flight:
+            try:
+                await asyncio.wait_for(self._empty.wait(), seconds)
+            except TimeoutError:
+                return False
+        return True
+
+    async def _serve(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if path == "/health" and scope["method"] in ("GET", "HEAD"):
+            await send_json(send, 200, {"status": "healthy", "in_flight": self.in_flight - 1})
+            return
+        if path != ATTEMPT_PATH and path not in self._stock_routes:
+            raise RouteNotFound(f"There is nothing at {path[:200]} on a worker.")
+        if scope["method"] != "POST":
+            raise MethodNotAllowed(f"{path} takes POST.", headers={"allow": "POST"})
+        self._admit(headers)
+        body = await read_body(receive, self._max_body_bytes)
+        if path == ATTEMPT_PATH:
+            await self._attempt(headers, body, send)
+        else:
+            await self._stock_routes[path](parse_object(body) if body.strip() else {}, send)
+
+    def _admit(self, headers: Mapping[bytes, bytes]) -> None:
+        presented = headers.get(SECRET_HEADER.encode(), b"")
+        if self._secret and not hmac.compare_digest(presented, self._secret):
+            raise Unauthorized("This worker serves only its cluster: OR_WORKER_SECRET is set and was not presented.")
+
+    async def _attempt(self, headers: Mapping[bytes, bytes], body: bytes, send: Send) -> None:
+        content_type = headers.get(b"content-type", b"application/json").decode("latin-1")
+        call = None if content_type.startswith("multipart/") else parse_object(body)
+        text = headers.get(ORDER_HEADER.encode(), b"").decode("latin-1")
+        now = asyncio.get_running_loop().time()
+        provider, model, order = order_from_wire(text, body, call, content_type, now)
+        try:
+            answer = await self._carrier.attempt(Candidate(provider, model, "", "proxy"), order)
+        except UpstreamError as error:
+            await send_json(send, error.http_status, {"error": failure_to_wire(error)})
+            return
+        await send_answer(answer, send)
+
+
+async def send_answer(answer: Answer, send: Send) -> None:
+    """Relay an answer; a failure after its first content is told with its facts."""
+    kind = (b"content-type", answer.content_type.encode("latin-1"))
+    if isinstance(answer, WholeAnswer):
+        await send_bytes(send, 200, [kind], answer.body)
+        return
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": [kind]})
+        if await _relay(answer, send):
+            await send({"type": "http.response.body", "body": b""})
+    finally:
+        answer.close()
+
+
+async def _relay(answer: FlowingAnswer, send: Send) -> bool:
+    try:
+        while frames := await answer.next():
+            await send({"type": "http.response.body", "body": frames, "more_body": True})
+    except StreamInterrupted as error:
+        if answer.content_type != "text/event-stream":
+            return False
+        frame = b"data: " + dumps({"error": failure_to_wire_of(error)}) + b"\n\n"
+        await send({"type": "http.response.body", "body": frame, "more_body": True})
+    return True
+
+
+def failure_to_wire_of(error: StreamInterrupted) -> Json:
+    """The facts of what interrupted a stream."""
+    failure = error.failure
+    return failure_to_wire(failure) if isinstance(failure, UpstreamError) else error.body()["error"]
+
+

@@ -1,0 +1,215 @@
+"""Names to candidates: aliases, prefixes, vendors, the default alias, and a helpful refusal."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orcestator.errors import InvalidRequest, ModelNotFound
+from orcestator.routing.catalog import DEFAULT_ALIAS, REMEMBERED_NAMES, Catalog
+from orcestator.routing.offer import Offer, stock_offer
+
+CHAT = frozenset({"chat"})
+OPENAI = Offer("openai", 1, CHAT | {"embeddings"}, {"gpt-4o": {"context": 128}, "ada": {}}, "gpt-4o", ("o1-",))
+ROUTER = Offer("openrouter", 2, CHAT, {"openai/gpt-4o": {}, "meta/llama": {}, "openrouter/auto": {}}, "openai/gpt-4o")
+LOCAL = Offer("local", 0, CHAT, {}, takes_any=True)
+STOCK = stock_offer("http://w:1", ["vicuna"])
+
+
+def found(catalog: Catalog, name: str, endpoint: str = "chat") -> list[tuple[str, str]]:
+    return [(candidate.provider, candidate.model) for candidate in catalog.candidates(name, endpoint)]
+
+
+@pytest.mark.parametrize(
+    ("name", "candidates"),
+    [
+        ("gpt-4o", [("openai", "gpt-4o"), ("openrouter", "openai/gpt-4o")]),
+        ("openai/gpt-4o", [("openai", "gpt-4o"), ("openrouter", "openai/gpt-4o")]),
+        ("openrouter/openai/gpt-4o", [("openrouter", "openai/gpt-4o")]),
+        ("openrouter/auto", [("openrouter", "openrouter/auto")]),
+        ("openai/brand-new", [("openai", "brand-new")]),
+        ("o1-next", [("openai", "o1-next")]),
+        ("llama", [("openrouter", "meta/llama")]),
+        ("vicuna", [("fastchat", "vicuna")]),
+    ],
+)
+def test_a_name_has_its_candidates_in_order(name: str, candidates: list[tuple[str, str]]) -> None:
+    assert found(Catalog([STOCK, ROUTER, OPENAI]), name) == candidates
+
+
+def test_what_is_listed_comes_before_what_takes_any_name() -> None:
+    catalog = Catalog([LOCAL, OPENAI, ROUTER])
+
+    assert found(catalog, "gpt-4o") == [("openai", "gpt-4o"), ("openrouter", "openai/gpt-4o"), ("local", "gpt-4o")]
+    assert found(catalog, "local/x") == [("local", "x")]
+    assert found(catalog, "anything") == [("local", "anything")]
+
+
+@pytest.mark.parametrize(
+    "name", ["gpt-5", "", "/", "openai/", "/gpt-4o", "\0", "\0gpt", "OPENAI/gpt-4o", "x" * 10_000, "\ud800"]
+)
+def test_an_unknown_name_is_not_found(name: str) -> None:
+    with pytest.raises(ModelNotFound) as caught:
+        Catalog([STOCK, ROUTER, OPENAI]).candidates(name, "chat")
+
+    assert caught.value.param == "model"
+    assert len(caught.value.message) < 400
+
+
+def test_a_vendored_name_must_be_unambiguous() -> None:
+    twice = Offer("agg", 1, CHAT, {"a/llama": {}, "b/llama": {}})
+
+    with pytest.raises(ModelNotFound):
+        Catalog([twice]).candidates("llama", "chat")
+
+
+def test_an_alias_tries_its_targets_in_turn_without_repeats() -> None:
+    catalog = Catalog([OPENAI, ROUTER], {"fast": ["llama", "gpt-4o", "openai/gpt-4o", "missing"]})
+
+    assert found(catalog, "fast") == [
+        ("openrouter", "meta/llama"),
+        ("openai", "gpt-4o"),
+        ("openrouter", "openai/gpt-4o"),
+    ]
+
+
+def test_an_alias_hides_a_model_of_its_name() -> None:
+    assert found(Catalog([OPENAI], {"gpt-4o": ["ada"]}), "gpt-4o") == [("openai", "ada")]
+
+
+def test_an_alias_without_a_living_target_is_not_found() -> None:
+    with pytest.raises(ModelNotFound):
+        Catalog([OPENAI], {"fast": ["missing"]}).candidates("fast", "chat")
+
+
+@pytest.mark.parametrize(
+    ("offers", "targets", "candidates"),
+    [
+        ([OPENAI, ROUTER], (), [("openai", "gpt-4o"), ("openrouter", "openai/gpt-4o")]),
+        (
+            [OPENAI, ROUTER],
+            ("llama",),
+            [("openrouter", "meta/llama"), ("openai", "gpt-4o"), ("openrouter", "openai/gpt-4o")],
+        ),
+        ([STOCK], ("openai/gpt-4o",), [("fastchat", "vicuna")]),
+        ([ROUTER, LOCAL], ("openai/gpt-4o",), [("openrouter", "openai/gpt-4o"), ("local", "openai/gpt-4o")]),
+    ],
+)
+def test_the_default_alias_answers_whichever_providers_are_on(
+    offers: list[Offer], targets: tuple[str, ...], candidates: list[tuple[str, str]]
+) -> None:
+    assert found(Catalog(offers, None, targets), DEFAULT_ALIAS) == candidates
+
+
+def test_an_alias_may_redefine_the_default() -> None:
+    assert found(Catalog([OPENAI], {DEFAULT_ALIAS: ["ada"]}), DEFAULT_ALIAS) == [("openai", "ada")]
+
+
+def test_no_offers_at_all() -> None:
+    with pytest.raises(ModelNotFound, match="/v1/models|Did you mean"):
+        Catalog([]).candidates(DEFAULT_ALIAS, "chat")
+
+
+def test_an_endpoint_that_no_provider_of_the_model_has() -> None:
+    catalog = Catalog([OPENAI, ROUTER])
+
+    assert found(catalog, "gpt-4o", "embeddings") == [("openai", "gpt-4o")]
+    with pytest.raises(
+        InvalidRequest, match="'llama' is served by openrouter, which does not offer embeddings"
+    ) as caught:
+        catalog.candidates("llama", "embeddings")
+    assert caught.value.param == "model"
+
+
+def test_replicas_of_a_provider_are_candidates_each() -> None:
+    replicas = [stock_offer(f"http://w:{number}", ["vicuna"]) for number in (2, 1)]
+
+    assert [one.worker for one in Catalog(replicas).candidates("vicuna", "chat")] == ["http://w:1", "http://w:2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("gpt-4", "'openai/gpt-4o'"), ("orchestrator", "'orcestator'"), ("opnai/gpt-4o", "'openai/gpt-4o'")],
+)
+def test_the_nearest_names_are_suggested(name: str, hint: str) -> None:
+    with pytest.raises(ModelNotFound, match=f"Did you mean.*{hint}"):
+        Catalog([OPENAI]).candidates(name, "chat")
+
+
+def test_a_hopeless_name_points_to_the_list() -> None:
+    with pytest.raises(ModelNotFound, match="GET /v1/models"):
+        Catalog([OPENAI]).candidates("zzzzzzzz", "chat")
+
+
+def test_every_public_name_is_known_resolves_and_has_a_card() -> None:
+    catalog = Catalog([OPENAI, ROUTER, STOCK], {"fast": ["llama"]})
+
+    names = catalog.public_names()
+
+    assert names[:2] == [DEFAULT_ALIAS, "fast"]
+    assert [card[0] for card in catalog.cards()] == names
+    for name in names:
+        assert catalog.knows(name)
+        assert catalog.candidates(name, "chat")
+        assert catalog.card(name) in catalog.cards()
+    assert catalog.knows("gpt-4o")
+    assert not catalog.knows("openai/invented")
+
+
+def test_cards_show_owner_and_facts() -> None:
+    catalog = Catalog([OPENAI], {"fast": ["gpt-4o"]})
+
+    assert catalog.card("fast") == ("fast", "orcestator", {"context": 128})
+    assert catalog.card("openai/gpt-4o") == ("openai/gpt-4o", "openai", {"context": 128})
+    assert catalog.card("openai/ada") == ("openai/ada", "openai", {})
+    with pytest.raises(ModelNotFound):
+        catalog.card("missing")
+
+
+def test_a_card_is_a_copy() -> None:
+    catalog = Catalog([OPENAI])
+    catalog.card("gpt-4o")[2]["context"] = 0
+    catalog.cards()[1][2]["context"] = 0
+
+    assert catalog.card("gpt-4o")[2] == {"context": 128}
+
+
+def test_callers_cannot_grow_the_table_of_names() -> None:
+    catalog = Catalog([OPENAI])
+    for number in range(REMEMBERED_NAMES + 10):
+        catalog.candidates(f"openai/{number}", "chat")
+
+    assert len(catalog._resolved) == REMEMBERED_NAMES
+    assert found(catalog, "gpt-4o") == [("openai", "gpt-4o")]
+
+
+_names = st.sampled_from(["a", "b", "p/a", "q/a", "p", "q", "p/", "orcestator", "fast", "\0", ""])
+
+
+@given(
+    st.lists(
+        st.builds(
+            Offer, st.sampled_from(["p", "q"]), st.integers(0, 2), st.sampled_from([CHAT, frozenset()]),
+            st.dictionaries(_names.filter(bool), st.just({}), max_size=3), _names, st.sampled_from([(), ("a",)]), st.booleans(),
+            st.sampled_from(["w1", "w2"]),
+        ),
+        max_size=3,
+    ),
+    st.dictionaries(_names, st.lists(_names, max_size=2), max_size=2),
+    _names,
+)  # fmt: skip
+def test_any_name_has_distinct_candidates_that_can_or_a_clear_refusal(
+    offers: list[Offer], aliases: Any, name: str
+) -> None:
+    catalog = Catalog(offers, aliases, ("a",))
+    try:
+        candidates = catalog.candidates(name, "chat")
+    except (ModelNotFound, InvalidRequest):
+        return
+
+    assert candidates
+    assert len(set(candidates)) == len(candidates)
+    assert catalog.candidates(name, "chat") is candidates
+    able = {(offer.provider, offer.worker) for offer in offers if "chat" in offer.endpoints}
+    assert all((one.provider, one.worker) in able and one.model for one in candidates)

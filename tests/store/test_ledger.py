@@ -1,0 +1,201 @@
+"""Every accepted event becomes its row: through locks, removed files, full disks and impossible values."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded
+from orcestator.store.ledger import Ledger
+from orcestator.telemetry.background import BackgroundWriter
+
+BuildRequest = Callable[..., RequestEnded]
+BuildAttempt = Callable[..., AttemptEnded]
+
+
+def same(text: str) -> str:
+    return text
+
+
+@contextmanager
+def ledger_at(path: Path) -> Iterator[Ledger]:
+    ledger = Ledger(path, same, same)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path, timeout=20)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def ids(path: Path) -> list[str]:
+    return [row[0] for row in rows(path, "SELECT request_id FROM request_row ORDER BY id")]
+
+
+def test_a_row_has_every_field_of_its_event(
+    tmp_path: Path, request_ended: BuildRequest, attempt_ended: BuildAttempt
+) -> None:
+    path = tmp_path / "or.db"
+    request = request_ended(tokens_estimated=True, error="X", message="why")
+    attempt = attempt_ended(maybe_billed=True)
+    with ledger_at(path) as ledger:
+        ledger.write([attempt, request, HealthChanged("p", "m", "open", 1.0, "")])
+    assert rows(path, f"SELECT {', '.join(RequestEnded._fields)} FROM request_row") == [tuple(request)]
+    assert rows(path, f"SELECT {', '.join(AttemptEnded._fields)} FROM attempt_row") == [tuple(attempt)]
+
+
+@pytest.mark.parametrize(("table", "event"), [("request_row", RequestEnded), ("attempt_row", AttemptEnded)])
+def test_a_table_has_no_column_without_a_field(tmp_path: Path, table: str, event: type[Any]) -> None:
+    path = tmp_path / "or.db"
+    with ledger_at(path) as ledger:
+        ledger.prepare()
+    assert [row[1] for row in rows(path, f"PRAGMA table_info({table})")] == ["id", *event._fields]
+
+
+def test_texts_go_through_their_policies(tmp_path: Path, request_ended: BuildRequest) -> None:
+    path = tmp_path / "or.db"
+    ledger = Ledger(path, str.upper, str.title)
+    ledger.write([request_ended(message="why")])
+    ledger.close()
+    assert rows(path, "SELECT user_text, assistant_text, requested_model, message FROM request_row") == [
+        ("HELLO", "HI", "Orcestator", "Why")
+    ]
+
+
+def test_the_file_is_in_wal_mode(tmp_path: Path) -> None:
+    path = tmp_path / "or.db"
+    with ledger_at(path) as ledger:
+        ledger.prepare()
+    assert rows(path, "PRAGMA journal_mode") == [("wal",)]
+
+
+def test_impossible_values_do_not_hold_up_the_others(tmp_path: Path, request_ended: BuildRequest) -> None:
+    path = tmp_path / "or.db"
+    with ledger_at(path) as ledger:
+        ledger.write(
+            [
+                request_ended(request_id="before"),
+                request_ended(request_id="odd", user_text="a\ud800b\x00c", prompt_tokens=10**30),
+                request_ended(request_id="impossible", latency_s=float("nan")),
+                request_ended(request_id="after"),
+            ]
+        )
+    assert ids(path) == ["before", "odd", "after"], "SQLite takes NaN for NULL, and no column may be NULL"
+    assert rows(path, "SELECT user_text, prompt_tokens FROM request_row WHERE request_id = 'odd'") == [
+        ("a\\ud800b\x00c", 2**63 - 1)
+    ]
+
+
+def test_a_locked_database_delays_rows_and_loses_none(
+    tmp_path: Path, request_ended: BuildRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orcestator.store.ledger_connection._PRAGMAS", ("PRAGMA busy_timeout = 50",))
+    path = tmp_path / "or.db"
+    writer = BackgroundWriter("ledger", Ledger(path, same, same), keeps_failed=True)
+    writer.start()
+    writer(request_ended(request_id="first"))
+    assert writer.flush(20)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for number in range(20):
+            writer(request_ended(request_id=str(number)))
+        assert not writer.flush(1)
+        assert writer.failed_writes > 0
+        other.execute("ROLLBACK")
+    writer.close(20)
+    assert writer.dropped == 0
+    assert ids(path) == ["first", *map(str, range(20))]
+
+
+def test_a_removed_file_is_made_anew(tmp_path: Path, request_ended: BuildRequest) -> None:
+    path = tmp_path / "data" / "or.db"
+    with ledger_at(path) as ledger:
+        ledger.write([request_ended(request_id="old")])
+        for file in path.parent.iterdir():
+            file.unlink()
+        path.parent.rmdir()
+        ledger.write([request_ended(request_id="new")])
+    assert ids(path) == ["new"]
+
+
+def test_a_damaged_file_is_an_os_error_and_the_next_one_works(tmp_path: Path, request_ended: BuildRequest) -> None:
+    path = tmp_path / "or.db"
+    with ledger_at(path) as ledger:
+        path.write_text("not a database" * 1000)
+        with pytest.raises(OSError, match="not a database"):
+            ledger.write([request_ended()])
+        path.unlink()
+        ledger.write([request_ended(request_id="new")])
+    assert ids(path) == ["new"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the file size limit is a POSIX one")
+def test_a_full_disk_writes_all_of_a_batch_or_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "or.db"
+    child = run_child("full_disk_child.py", path)
+    stdout, stderr = child.communicate(timeout=50)
+    assert stdout == "full\nroom again\n", stderr
+    assert ids(path) == ["first", *map(str, range(200))]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a POSIX signal")
+def test_a_killed_process_loses_at_most_its_last_moment(tmp_path: Path) -> None:
+    """Rows are committed without anybody asking, in order and without a gap; a kill only costs the newest."""
+    path = tmp_path / "or.db"
+    child = run_child("ledger_child.py", path)
+    assert child.stdout is not None
+    for line in child.stdout:
+        if int(line) % 100 == 0 and len(committed(path)) > 100:
+            break
+    seen_before = len(committed(path))
+    child.send_signal(signal.SIGKILL)
+    rest, _ = child.communicate(timeout=20)
+    emitted = int((rest.splitlines() or [line])[-1]) + 1
+    kept = committed(path)
+    assert kept == [str(number) for number in range(len(kept))]
+    assert seen_before <= len(kept) <= emitted
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+    # The child emits at most one a millisecond, so 1,000 are ten times the 100 ms that may be lost.
+    assert emitted - len(kept) < 1_000
+
+
+def test_the_program_s_own_thread_never_imports_sqlmodel(tmp_path: Path) -> None:
+    """It takes most of a second that the start of the server does not have."""
+    program = (
+        "import sys; from pathlib import Path; from orcestator.store.ledger import Ledger; "
+        f"Ledger(Path({str(tmp_path / 'or.db')!r}), str, str); "
+        "print(sorted({'sqlmodel', 'sqlalchemy', 'pydantic'} & set(sys.modules)))"
+    )
+    child = subprocess.run([sys.executable, "-c", program], env=child_env(), capture_output=True, text=True, check=True)
+    assert child.stdout == "[]\n"
+
+
+def committed(path: Path) -> list[str]:
+    try:
+        return ids(path)
+    except sqlite3.OperationalError:
+        return []  # the tables are still being made
+
+
+def child_env() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def run_child(name: str, path: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name(name)), str(path)],
+        env=child_env(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -1,0 +1,86 @@
+"""What cannot be a ledger stops the start, with a sentence that says why and what to do."""
+
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from orcestator.errors import StartupProblem
+from orcestator.store import ledger_file
+from orcestator.store.ledger import Ledger
+
+
+def same(text: str) -> str:
+    return text
+
+
+def made(path: Path) -> Path:
+    ledger = Ledger(path, same, same)
+    ledger.prepare()
+    ledger.close()
+    return path
+
+
+def execute(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement)
+
+
+def test_a_missing_file_and_its_folder_are_made(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "deep" / "or.db"
+    ledger_file.check(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_ledger_is_accepted_and_left_as_it_is(tmp_path: Path) -> None:
+    path = made(tmp_path / "or.db")
+    before = path.read_bytes()
+    ledger_file.check(path)
+    assert path.read_bytes() == before
+
+
+def test_the_version_is_written_once(tmp_path: Path) -> None:
+    path = made(made(tmp_path / "or.db"))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(ledger_file.VERSION,)]
+
+
+@pytest.mark.parametrize("what", ["text", "damage", "folder", "parent", "newer", "views"])
+def test_what_cannot_be_a_ledger_is_refused(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "or.db"
+    if what == "text":
+        path.write_text("this is a diary, not a database\n" * 100)
+    elif what == "damage":
+        made(path)
+        content = bytearray(path.read_bytes())
+        content[4096:8192] = b"\xff" * 4096
+        path.write_bytes(content)
+    elif what == "folder":
+        path.mkdir()
+    elif what == "parent":
+        (tmp_path / "file").write_text("")
+        path = tmp_path / "file" / "or.db"
+    elif what == "newer":
+        execute(made(path), f"UPDATE schema_version SET version = {ledger_file.VERSION + 1}")
+    elif what == "views":
+        execute(path, "CREATE VIEW schema_version AS SELECT 1 AS number")
+    with pytest.raises(StartupProblem, match=r"or\.db .*set OR_DB_PATH to another file"):
+        Ledger(path, same, same)
+
+
+def test_a_file_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
+    path = made(tmp_path / "or.db")
+    with (
+        closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as read_only,
+        pytest.raises(sqlite3.OperationalError, match="readonly"),
+    ):
+        ledger_file._check_writable(read_only)
+
+
+def test_a_file_someone_is_writing_to_is_accepted(tmp_path: Path) -> None:
+    path = made(tmp_path / "or.db")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        ledger_file.check(path)

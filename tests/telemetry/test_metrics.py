@@ -1,0 +1,159 @@
+"""Events in, samples out."""
+
+import platform
+from collections.abc import Callable
+
+import pytest
+from prometheus_client.samples import Sample
+
+from orcestator import __version__
+from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded
+from orcestator.telemetry.background import BackgroundWriter
+from orcestator.telemetry.metrics import Metrics
+from orcestator.telemetry.series import LARGEST_SERIES, Counter, Gauge, Histogram
+
+BuildRequest = Callable[..., RequestEnded]
+BuildAttempt = Callable[..., AttemptEnded]
+GPT = {"model": "gpt-4o", "provider": "openai"}
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics({"orcestator", "gpt-4o"}.__contains__)
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(f"orcestator_{name}", labels)
+
+
+def test_requests_are_counted_by_what_served_them(metrics: Metrics, request_ended: BuildRequest) -> None:
+    for _ in range(3):
+        metrics(request_ended())
+    labels = {"route": "chat", **GPT, "outcome": "ok", "status": "200"}
+    assert value(metrics, "requests_total", **labels) == 3
+    assert value(metrics, "prompt_tokens_total", **GPT) == 9
+    assert value(metrics, "completion_tokens_total", **GPT) == 15
+
+
+def test_a_request_that_nothing_served_is_counted_by_what_was_asked_for(
+    metrics: Metrics, request_ended: BuildRequest
+) -> None:
+    failed = {"outcome": "upstream_error", "status": 502, "error": "AttemptsExhausted", "provider": "", "model": ""}
+    metrics(request_ended(**failed))
+    labels = {"route": "chat", "model": "orcestator", "provider": "", "outcome": "upstream_error", "status": "502"}
+    assert value(metrics, "requests_total", **labels) == 1
+    assert value(metrics, "errors_total", error="AttemptsExhausted", cause="upstream_error") == 1
+    assert value(metrics, "prompt_tokens_total", model="orcestator", provider="") is None
+
+
+def test_latencies_fall_into_buckets(metrics: Metrics, request_ended: BuildRequest) -> None:
+    for seconds in (0.05, 0.06, 1_000.0):
+        metrics(request_ended(latency_s=seconds, streamed=True))
+    labels = {"route": "chat", "streamed": "true"}
+    name = "request_latency_seconds"
+    assert value(metrics, f"{name}_bucket", **labels, le="0.05") == 1, "an upper bound is part of its bucket"
+    assert value(metrics, f"{name}_bucket", **labels, le="600.0") == 2
+    assert value(metrics, f"{name}_bucket", **labels, le="+Inf") == 3
+    assert value(metrics, f"{name}_count", **labels) == 3
+    assert value(metrics, f"{name}_sum", **labels) == pytest.approx(1_000.11)
+
+
+def test_time_to_first_content_is_counted_when_there_was_any(metrics: Metrics, request_ended: BuildRequest) -> None:
+    metrics(request_ended(first_content_s=0.0))
+    metrics(request_ended(first_content_s=-1.0))
+    assert value(metrics, "time_to_first_content_seconds_count", provider="openai") == 1
+
+
+def test_our_own_work_is_counted_by_stage(metrics: Metrics, request_ended: BuildRequest) -> None:
+    metrics(request_ended(parse_s=0.001, plan_s=0.002, relay_s=0.004))
+    sums = {stage: value(metrics, "overhead_seconds_sum", stage=stage) for stage in ("parse", "plan", "relay")}
+    assert sums == {"parse": 0.001, "plan": 0.002, "relay": 0.004}
+
+
+def test_attempts_are_counted_with_what_followed(metrics: Metrics, attempt_ended: BuildAttempt) -> None:
+    failure = {"error": "UpstreamTimeout", "cause": "first_byte"}
+    metrics(attempt_ended())
+    metrics(attempt_ended(**failure, verdict="retry"))
+    metrics(attempt_ended(**failure, verdict="fall_back", maybe_billed=True))
+    metrics(attempt_ended(**failure, verdict="give_up"))
+    assert value(metrics, "attempts_total", provider="openai", outcome="ok") == 1
+    assert value(metrics, "attempts_total", provider="openai", outcome="UpstreamTimeout") == 3
+    assert value(metrics, "retries_total", provider="openai", error="UpstreamTimeout") == 1
+    assert value(metrics, "fallbacks_total", provider="openai", error="UpstreamTimeout") == 1
+    assert value(metrics, "errors_total", error="UpstreamTimeout", cause="first_byte") == 3
+    assert value(metrics, "maybe_billed_attempts_total", provider="openai") == 1
+    assert value(metrics, "upstream_latency_seconds_count", provider="openai") == 4
+
+
+def test_a_deployment_is_in_one_state(metrics: Metrics) -> None:
+    for state in ("open", "half_open"):
+        metrics(HealthChanged("openai", "gpt-4o", state, 5.0, "why"))
+    assert value(metrics, "deployment_state", **GPT, state="open") == 0
+    assert value(metrics, "deployment_state", **GPT, state="half_open") == 1
+
+
+def test_active_requests_go_up_and_down(metrics: Metrics) -> None:
+    metrics.request_started()
+    metrics.request_started()
+    metrics.request_ended()
+    assert value(metrics, "active_requests") == 1
+
+
+def test_lag_is_counted_and_its_highest_shown(metrics: Metrics) -> None:
+    assert value(metrics, "event_loop_lag_seconds_max") == 0
+    for seconds in (0.001, 0.3, 0.002):
+        metrics.observe_lag(seconds)
+    assert value(metrics, "event_loop_lag_seconds_count") == 3
+    assert value(metrics, "event_loop_lag_seconds_max") == 0.3
+
+
+def test_the_build_is_named(metrics: Metrics) -> None:
+    assert value(metrics, "build_info", version=__version__, python=platform.python_version()) == 1
+
+
+def test_what_writers_lose_is_shown(metrics: Metrics) -> None:
+    class Nowhere:
+        def prepare(self) -> None: ...
+        def write(self, items: object) -> None:
+            raise OSError("no space left")
+
+        def close(self) -> None: ...
+
+    writer: BackgroundWriter[int] = BackgroundWriter("ledger", Nowhere())
+    metrics.watch(writer)
+    writer.start()
+    writer(1)
+    assert writer.flush(20)
+    writer.close(10)
+    assert value(metrics, "dropped_events_total", sink="ledger") == 1
+    assert value(metrics, "failed_writes_total", sink="ledger") == 1
+
+
+def test_a_caller_s_words_never_become_a_label(metrics: Metrics, request_ended: BuildRequest) -> None:
+    for number in range(3_000):
+        metrics(request_ended(requested_model=f"made-up-{number}", provider="", model="", outcome="client_error"))
+    names = {sample.labels["model"] for sample in samples(metrics, "orcestator_requests")}
+    assert names == {"other"}
+
+
+def test_the_number_of_series_is_capped(request_ended: BuildRequest) -> None:
+    metrics = Metrics(lambda name: True)
+    for number in range(LARGEST_SERIES + 500):
+        metrics(request_ended(model=f"m{number}"))
+    found = samples(metrics, "orcestator_requests")
+    assert len(found) == LARGEST_SERIES + 1
+    assert sum(sample.value for sample in found) == LARGEST_SERIES + 500
+    assert found[-1].labels["model"] == found[-1].labels["provider"] == "other"
+
+
+@pytest.mark.parametrize(
+    "metric", [Counter("c", "", ("a",)), Gauge("g", "", ("a",)), Histogram("h", "", ("a",), (1.0,))]
+)
+def test_every_kind_of_metric_is_capped(metric: Counter | Gauge | Histogram) -> None:
+    for number in range(LARGEST_SERIES + 3):
+        metric.at((number,))
+    assert metric.at(("one more",)) is metric.at(("other",))
+
+
+def samples(metrics: Metrics, name: str) -> list[Sample]:
+    return next(family.samples for family in metrics.collect() if family.name == name)

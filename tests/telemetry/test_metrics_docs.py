@@ -1,0 +1,50 @@
+"""docs/metrics.md names every metric there is, with its labels, and no other."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded
+from orcestator.telemetry.metrics import Metrics
+
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+SUFFIX = {"counter": "_total"}
+
+
+class Writer:
+    """What the metrics see of a background writer."""
+
+    name = "ledger"
+    failed_writes = 0
+    dropped = 0
+
+
+def documented() -> dict[str, tuple[str, frozenset[str]]]:
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \|([^|]*)\|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    return {name: (kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+
+
+def exposed(metrics: Metrics) -> dict[str, tuple[str, frozenset[str]]]:
+    return {
+        family.name + SUFFIX.get(family.type, ""): (
+            family.type,
+            frozenset(label for sample in family.samples for label in sample.labels) - {"le"},
+        )
+        for family in metrics.registry.collect()
+    }
+
+
+def test_the_page_and_the_metrics_agree(
+    request_ended: Callable[..., RequestEnded], attempt_ended: Callable[..., AttemptEnded]
+) -> None:
+    metrics = Metrics(lambda name: True)
+    metrics.watch(Writer())
+    metrics(request_ended(error="X"))
+    for verdict in ("retry", "fall_back"):
+        metrics(attempt_ended(error="X", cause="y", verdict=verdict, maybe_billed=True))
+    metrics(HealthChanged("p", "m", "open", 1.0, ""))
+    ours = {name: facts for name, facts in exposed(metrics).items() if name.startswith("orcestator_")}
+    pages = documented()
+    assert ours == {name: facts for name, facts in pages.items() if name.startswith("orcestator_")}
+    # What the platform tells of a process differs from one platform to another.
+    assert exposed(metrics).keys() <= pages.keys()

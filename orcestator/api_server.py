@@ -4,7 +4,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from orcestator.cli import given, guarded, parser_for, say, serve
+from orcestator.cli import add_env_file, given, guarded, parser_for, say, serve
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--metrics-port", type=int, help="port of the metrics (OR_METRICS_PORT, 8001); 0 for none")
     parser.add_argument("--listen-fd", type=int, help="serve on this open socket, which a supervisor shares out")
     parser.add_argument("--config", metavar="FILE", help="YAML file with settings (OR_CONFIG)")
+    add_env_file(parser)
     arguments = parser.parse_args(argv)
 
     def run() -> None:
@@ -27,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from orcestator.settings import load  # noqa: PLC0415
 
         overrides = given(host=arguments.host, port=arguments.port, metrics_port=arguments.metrics_port)
-        settings = load(config_path=arguments.config, overrides=overrides)
+        settings = load(
+            config_path=arguments.config, dotenv_path=arguments.env_file, overrides=overrides, with_providers=False
+        )
         listener = None if arguments.listen_fd is None else socket.socket(fileno=arguments.listen_fd)
         serve(run_api_server(settings, arguments.controller, listener, say))
 

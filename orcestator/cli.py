@@ -85,27 +85,37 @@ def _add_up(commands: Any) -> None:
         "up", help="start the cluster", description="Start the cluster: in this process, or with --processes split."
     )
     up.add_argument("--config", metavar="FILE", help="YAML file with providers, models and settings (OR_CONFIG)")
+    add_env_file(up)
     up.add_argument("--host", help="address to listen on (OR_HOST, 0.0.0.0)")
     up.add_argument("--port", type=int, help="port to listen on (OR_PORT, 8000)")
     up.add_argument("--processes", action="store_true", help="controller, one worker a provider and API servers apart")
-    up.add_argument("--api-workers", type=int, default=1, metavar="N", help="API servers with --processes (1)")
+    up.add_argument("--api-workers", type=int, metavar="N", help="API servers with --processes (OR_API_WORKERS, 1)")
     up.set_defaults(run=_run_up)
 
 
 def _run_up(arguments: argparse.Namespace) -> None:
     from orcestator.settings import load  # noqa: PLC0415
 
-    settings = load(config_path=arguments.config, overrides=given(host=arguments.host, port=arguments.port))
+    settings = load(
+        config_path=arguments.config,
+        dotenv_path=arguments.env_file,
+        overrides=given(host=arguments.host, port=arguments.port, api_workers=arguments.api_workers),
+    )
     if arguments.processes:
         from orcestator.cluster.supervisor import run_supervised  # noqa: PLC0415
 
-        serve(run_supervised(settings, arguments.config, arguments.api_workers, say))
+        serve(run_supervised(settings, arguments.config, arguments.env_file, say))
     else:
         from orcestator.cluster.embedded import run_embedded  # noqa: PLC0415
 
-        if arguments.api_workers != 1:
+        if arguments.api_workers not in (None, 1):
             raise StartupProblem("--api-workers needs --processes: one process has one API server.")
         serve(run_embedded(settings, say))
+
+
+def add_env_file(parser: argparse.ArgumentParser) -> None:
+    """The flag for another ``.env``."""
+    parser.add_argument("--env-file", default=".env", metavar="FILE", help="file with variables (.env); '' for none")
 
 
 def _add_sandbox(commands: Any) -> None:

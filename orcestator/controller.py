@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from orcestator.cli import given, guarded, parser_for, say, serve
+from orcestator.cli import add_env_file, given, guarded, parser_for, say, serve
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help="let anybody who reaches the port register a worker and receive prompts",
     )
+    add_env_file(parser)
     arguments = parser.parse_args(argv)
 
     def run() -> None:
@@ -30,7 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             controller_port=arguments.port,
             insecure_open_registration=arguments.insecure_open_registration or None,
         )
-        settings = load(config_path=arguments.config, overrides=overrides)
+        settings = load(
+            config_path=arguments.config, dotenv_path=arguments.env_file, overrides=overrides, with_providers=False
+        )
         serve(run_controller(settings, settings.controller_host, settings.controller_port, say))
 
     return guarded(run)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from orcestator.cli import given, guarded, parser_for, say, serve
+from orcestator.cli import add_env_file, given, guarded, parser_for, say, serve
 from orcestator.routing.catalog import DEFAULT_ALIAS
 
 DEFAULT_PORT = 8002
@@ -23,13 +23,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--worker-address", default="", help="address that others reach this worker by")
     parser.add_argument("--provider", help="serve this provider only (every one that has a key)")
     parser.add_argument("--config", metavar="FILE", help="YAML file with providers and models (OR_CONFIG)")
+    add_env_file(parser)
     arguments = parser.parse_args(argv)
 
     def run() -> None:
         from orcestator.cluster.split import run_worker  # noqa: PLC0415
         from orcestator.settings import load  # noqa: PLC0415
 
-        settings = load(config_path=arguments.config, overrides=given(provider=arguments.provider))
+        settings = load(
+            config_path=arguments.config,
+            dotenv_path=arguments.env_file,
+            overrides=given(only_providers=[arguments.provider] if arguments.provider else None),
+        )
         serve(
             run_worker(
                 settings,

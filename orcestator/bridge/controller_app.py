@@ -80,13 +80,12 @@ class Asked(NamedTuple):
     query: Mapping[str, list[str]]
     speaker: Speaker
     receive: Receive
-    body_bytes: int
 
     async def json(self) -> Any:
         """The body. Raises InvalidRequest, BodyTooLarge or RequestTooSlow."""
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = await _read_body(self.receive, self.body_bytes)
+                body = await _read_body(self.receive)
         except TimeoutError:
             raise RequestTooSlow("The body did not arrive within 10 seconds.") from None
         try:
@@ -209,7 +208,7 @@ class ControllerApp:
             raise MethodNotAllowed(f"{path} takes {route.method}.", headers={"allow": route.method})
         self._authorise(route, speaker)
         query = parse_qs(scope["query_string"].decode("latin-1"))
-        return await route.handler(Asked(path, query, speaker, receive, _content_length(headers)))
+        return await route.handler(Asked(path, query, speaker, receive))
 
     def _refuse_browsers(self, headers: Mapping[str, str]) -> None:
         """A web page must not act through the browser of somebody on this machine, nor by rebinding a name to it."""
@@ -396,24 +395,17 @@ def _without_port(host: str) -> str:
     return host.partition(":")[0]
 
 
-def _content_length(headers: Mapping[str, str]) -> int:
-    length = headers.get("content-length", "0")
-    return int(length) if length.isascii() and length.isdigit() else 0
-
-
-async def _read_body(receive: Receive, announced: int) -> bytes:
+async def _read_body(receive: Receive) -> bytes:
     body = bytearray()
     more = True
     while more:
-        if max(announced, len(body)) > BODY_LIMIT_BYTES:
-            raise BodyTooLarge("The controller takes bodies of up to 2 MiB.")
         event = await receive()
         if event["type"] == "http.disconnect":
             raise ConnectionResetError("the peer left")
         body += event.get("body", b"")
         more = event.get("more_body", False)
-    if len(body) > BODY_LIMIT_BYTES:
-        raise BodyTooLarge("The controller takes bodies of up to 2 MiB.")
+        if len(body) > BODY_LIMIT_BYTES:
+            raise BodyTooLarge("The controller takes bodies of up to 2 MiB.")
     return bytes(body)
 
 

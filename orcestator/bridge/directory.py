@@ -12,7 +12,7 @@ from typing import Any
 from orcestator.bridge.control import ControlClient
 from orcestator.bridge.registration_policy import OFFER_KEY
 from orcestator.bridge.registry import WorkerRegistry
-from orcestator.routing.catalog import Catalog
+from orcestator.routing.catalog import DEFAULT_ALIAS, Catalog
 from orcestator.routing.offer import Offer, stock_offer
 from orcestator.upstream.provider_link import ProviderLink
 
@@ -44,11 +44,13 @@ class LocalDirectory:
         registry: WorkerRegistry | None,
         aliases: Mapping[str, Sequence[str]],
         default_targets: Sequence[str],
+        default_name: str = DEFAULT_ALIAS,
     ) -> None:
         self._links = links
         self._registry = registry
         self._aliases = aliases
         self._default_targets = default_targets
+        self._default_name = default_name
         self._seen = -1
         self._catalog = self._built()
 
@@ -67,7 +69,7 @@ class LocalDirectory:
         if self._registry is not None:
             self._seen = self._registry.version
             offers += offers_of_workers(self._registry.workers())
-        return Catalog(offers, self._aliases, self._default_targets)
+        return Catalog(offers, self._aliases, self._default_targets, self._default_name)
 
 
 def offers_of_workers(workers: Iterable[Json]) -> list[Offer]:

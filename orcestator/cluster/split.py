@@ -122,9 +122,9 @@ async def run_worker(
         lifetime.on_close(client.close)
         links = parts.provider_links(settings, client, only)
         if not links:
-            raise StartupProblem(f"The provider '{only}' is not switched on. {settings.how_to_switch_on(only or '')}")
+            raise StartupProblem(f"The provider '{only}' is not switched on: set its key or its base URL.")
         carrier = LocalCarrier({link.row.name: link for link in links})
-        directory = LocalDirectory(links, None, {model_id: settings.default_targets()}, settings.default_targets())
+        directory = LocalDirectory(links, None, {}, settings.default_targets(), model_id)
         gates = StockGates(
             parts.attempt_loop(settings, log),
             carrier,

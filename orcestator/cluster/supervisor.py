@@ -74,25 +74,24 @@ class Child:
         return await self.process.wait() if self.process is not None else 0
 
 
-async def run_supervised(settings: Settings, config: str | None, api_workers: int, announce: Announce) -> None:
+async def run_supervised(settings: Settings, config: str | None, env_file: str, announce: Announce) -> None:
     """Serve until a signal. Raises StartupProblem when a child cannot start."""
-    if api_workers < 1:
-        raise StartupProblem("--api-workers must be 1 or more.")
-    if api_workers > 1 and sys.platform == "win32":
+    if settings.api_workers > 1 and sys.platform == "win32":
         raise StartupProblem("--api-workers above 1 needs a system that shares sockets between processes, not Windows.")
     lifetime = Lifetime()
     lifetime.stopping.install()
     try:
-        await _Supervisor(settings, config, api_workers, lifetime).run(announce)
+        await _Supervisor(settings, config, env_file, lifetime).run(announce)
     finally:
         await lifetime.close()
 
 
 class _Supervisor:
-    def __init__(self, settings: Settings, config: str | None, api_workers: int, lifetime: Lifetime) -> None:
+    def __init__(self, settings: Settings, config: str | None, env_file: str, lifetime: Lifetime) -> None:
         self._settings = settings
-        self._config = ["--config", config] if config else []
-        self._api_workers = api_workers
+        self._env_file = env_file
+        # The children get the variables of the file in their environment, each without the others' keys.
+        self._config = ["--env-file", "", *(["--config", config] if config else [])]
         self._lifetime = lifetime
         # A cluster of one machine needs no secret of the user's: its parts share one made here.
         self._secret = settings.worker_secret or Secret(secrets.token_urlsafe(32))
@@ -124,11 +123,13 @@ class _Supervisor:
         """Controller first, then workers, then API servers: each finds what it needs already there."""
         settings = self._settings
         controller = f"http://127.0.0.1:{settings.controller_port}"
-        common = {"OR_WORKER_SECRET": self._secret.reveal(), **settings.sandbox_environment()}
+        common = {"OR_WORKER_SECRET": self._secret.reveal()}
+        if settings.sandbox_fallback:
+            common["SANDBOX_BASE_URL"] = settings.providers[0].base_url
         first = Child(
             "controller",
             ["orcestator.controller", "--port", str(settings.controller_port), *self._config],
-            child_environment(common, keys_of=None),
+            self._environment(common, None),
             f"{controller}/health",
         )
         workers = [
@@ -138,13 +139,13 @@ class _Supervisor:
                     "orcestator.proxy_worker", "--provider", provider.row.name, "--controller", controller,
                     "--port", str(port), *self._config,
                 ],
-                child_environment(common, keys_of=provider.row.name),
+                self._environment(common, provider.row.name),
                 f"http://127.0.0.1:{port}/health",
             )
             for provider, port in zip(settings.providers, free_ports(FIRST_WORKER_PORT), strict=False)
         ]  # fmt: skip
         servers = []
-        for number in range(self._api_workers):
+        for number in range(self._settings.api_workers):
             arguments = [
                 "orcestator.api_server", "--host", settings.host, "--port", str(settings.port),
                 "--controller", controller, "--metrics-port", str(self._metrics_ports[number]),
@@ -153,12 +154,15 @@ class _Supervisor:
             if sys.platform != "win32":
                 fds = (listener.fileno(),)
                 arguments += ["--listen-fd", str(listener.fileno())]
-            environment = child_environment({**common, "OR_METRICS_HOST": "127.0.0.1"}, keys_of=None)
+            environment = self._environment({**common, "OR_METRICS_HOST": "127.0.0.1"}, None)
             ready = f"http://127.0.0.1:{self._metrics_ports[number]}/metrics"
             servers.append(Child(f"api server {number + 1}", [*arguments, *self._config], environment, ready, fds))
         if sys.platform == "win32":
             listener.close()
         return [[first], workers, servers]
+
+    def _environment(self, more: Mapping[str, str], keys_of: str | None) -> dict[str, str]:
+        return child_environment(self._settings, more, keys_of=keys_of, dotenv_path=self._env_file)
 
     async def _until_ready(self, child: Child, control: ControlClient) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -195,7 +199,7 @@ class _Supervisor:
 
     async def _serve_metrics(self, control: ControlClient, client: UpstreamClient) -> None:
         settings = self._settings
-        self._metrics_ports = [port for port, _ in zip(free_ports(0), range(self._api_workers), strict=False)]
+        self._metrics_ports = [port for port, _ in zip(free_ports(0), range(self._settings.api_workers), strict=False)]
         if not settings.metrics_port:
             return
 

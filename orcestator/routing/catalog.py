@@ -21,7 +21,7 @@ class Catalog:
 
     ``aliases`` maps a public name to targets tried in turn; a target is ``provider/model`` or a bare model name.
     ``default_targets`` are what the alias ``orcestator`` means first; after them come the default models of the
-    other providers, so that it answers whichever providers are on.
+    other providers, so that it answers whichever providers are on. ``default_name`` means the same as ``orcestator``.
     """
 
     def __init__(
@@ -29,10 +29,12 @@ class Catalog:
         offers: Iterable[Offer],
         aliases: Mapping[str, Sequence[str]] | None = None,
         default_targets: Sequence[str] = (),
+        default_name: str = DEFAULT_ALIAS,
     ) -> None:
         self.offers = tuple(sorted(offers, key=lambda offer: (offer.order, offer.provider, offer.worker)))
         self._aliases = {name: tuple(targets) for name, targets in (aliases or {}).items()}
         self._default_targets = tuple(default_targets)
+        self._default_names = (DEFAULT_ALIAS,) if default_name == DEFAULT_ALIAS else (DEFAULT_ALIAS, default_name)
         self._listed = frozenset(self.public_names()).union(*(offer.models for offer in self.offers))
         self._resolved: dict[tuple[str, str], tuple[Candidate, ...]] = {}
 
@@ -69,7 +71,7 @@ class Catalog:
         if name in self._aliases:
             for target in self._aliases[name]:
                 yield from self._target(target)
-        elif name == DEFAULT_ALIAS:
+        elif name in self._default_names:
             for target in self._default_targets:
                 yield from self._target(target)
             for offer in self.offers:
@@ -90,7 +92,7 @@ class Catalog:
         yield from (_candidate(offer, model) for offer, model in found)
 
     def _not_found_sentence(self, name: str) -> str:
-        near = self.nearest(name)
+        near = [public for public in self.nearest(name) if public != name]
         hint = f" Did you mean {_either(near)}?" if near else " GET /v1/models lists what there is."
         return f"The model '{name[:128]}' does not exist here.{hint}"
 
@@ -100,13 +102,13 @@ class Catalog:
 
     def public_names(self) -> list[str]:
         """Every name worth showing: ``orcestator``, the aliases, and ``provider/model``."""
-        names = [DEFAULT_ALIAS, *self._aliases]
+        names = [*self._default_names, *self._aliases]
         names += [f"{offer.provider}/{model}" for offer in self.offers for model in offer.models]
         return list(dict.fromkeys(names))
 
     def cards(self) -> list[tuple[str, str, Json]]:
         """(public name, owner, facts) for ``/v1/models``; an alias has the facts of its first candidate."""
-        cards = [(name, "orcestator", self._alias_facts(name)) for name in (DEFAULT_ALIAS, *self._aliases)]
+        cards = [(name, "orcestator", self._alias_facts(name)) for name in (*self._default_names, *self._aliases)]
         cards += [
             (f"{offer.provider}/{model}", offer.provider, dict(facts))
             for offer in self.offers
@@ -119,7 +121,7 @@ class Catalog:
         first = next(self._matches(name), None)
         if first is None:
             raise ModelNotFound(self._not_found_sentence(name), param="model")
-        owner = "orcestator" if name == DEFAULT_ALIAS or name in self._aliases else first.provider
+        owner = "orcestator" if name in self._default_names or name in self._aliases else first.provider
         return name, owner, self._facts(first)
 
     def _alias_facts(self, name: str) -> Json:

@@ -5,8 +5,9 @@ cannot be understood is a ``StartupProblem``. Nothing that was written is droppe
 in ``Settings.not_yet`` or ``Settings.notices``, or it stops the start.
 """
 
+from orcestator.settings.children import child_environment
 from orcestator.settings.choices import ModelEntry, ProviderSetting, Target
 from orcestator.settings.loading import load
 from orcestator.settings.table import Settings
 
-__all__ = ["ModelEntry", "ProviderSetting", "Settings", "Target", "load"]
+__all__ = ["ModelEntry", "ProviderSetting", "Settings", "Target", "child_environment", "load"]

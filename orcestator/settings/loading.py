@@ -25,7 +25,7 @@ from orcestator.settings.model_choice import (
     with_entries,
 )
 from orcestator.settings.problems import Place, no_provider, problem
-from orcestator.settings.provider_choice import Choice, choose_providers
+from orcestator.settings.provider_choice import Choice, choose_providers, no_providers
 from orcestator.settings.table import Settings
 from orcestator.settings.yaml_file import Items, Leaf, Node, Section, read_yaml
 from orcestator.upstream.origin import Origin
@@ -44,11 +44,13 @@ def load(
     config_path: str | None = None,
     dotenv_path: str | None = ".env",
     overrides: Mapping[str, Any] | None = None,
+    with_providers: bool = True,
 ) -> Settings:
     """All settings, from everywhere.
 
     ``environ`` None means the process's environment. ``config_path`` comes before ``OR_CONFIG``. ``overrides`` are
-    settings by their names, None meaning that nothing is said. Raises StartupProblem: one sentence with the file, the
+    settings by their names, None meaning that nothing is said. ``with_providers`` false is for a program that calls
+    none: it looks for no key and keeps none. Raises StartupProblem: one sentence with the file, the
     line, the key, what is wrong and the nearest valid name.
     """
     variables = read_variables(environ, dotenv_path)
@@ -56,7 +58,11 @@ def load(
     tree, written = _file(spoken, variables)
     given = written | spoken
     models = _models_node(tree, given, variables)
-    choice = choose_providers(variables, _section(tree, "providers"), given)
+    choice = (
+        choose_providers(variables, _section(tree, "providers"), given)
+        if with_providers
+        else no_providers(_section(tree, "providers"))
+    )
     addresses = Addresses(choice.rows, {found.row.name: found.base_url for found in choice.providers})
     entries = tuple(read_entries(models, addresses))
     aliases = merged_aliases(entries, read_aliases(tree.nodes.get("aliases"), choice.rows))

@@ -116,6 +116,11 @@ def _in_order(chosen: list[ProviderSetting], order: tuple[str, ...]) -> tuple[Pr
     return tuple(replace(setting, order=n) for n, setting in enumerate(sorted(chosen, key=rank), 1))
 
 
+def no_providers(section: Section | None) -> Choice:
+    """The choice of a program that calls no provider: it still knows their names, for aliases."""
+    return Choice((), _known(section)[0], False, ())
+
+
 class _Chooser:
     """Decides about one provider."""
 

@@ -88,14 +88,19 @@ def _one(raw: Raw) -> str:
 
 
 def _number(text: str, kind: type, spec: Spec, also: Also) -> float:
-    what = "a whole number" if kind is int else "a number"
-    try:
-        value = kind(text) * also.times + also.plus
-    except (ValueError, OverflowError):
-        raise ValueError(f"must be {what}, not {quoted(text)}") from None
-    if not math.isfinite(value) or not _lies_between(value, spec):
+    value = _parsed(text, kind, also)
+    if value is None or not _lies_between(value, spec):
+        what = "a whole number" if kind is int else "a number"
         raise ValueError(f"must be {what} {_range(spec)}, not {quoted(text)}{_arithmetic(also)}")
     return round(value) if kind is int else float(value)
+
+
+def _parsed(text: str, kind: type, also: Also) -> float | None:
+    try:
+        value: float = kind(text) * also.times + also.plus
+    except (ValueError, OverflowError):
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _lies_between(value: float, spec: Spec) -> bool:

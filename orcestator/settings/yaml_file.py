@@ -12,6 +12,7 @@ from orcestator.settings.problems import Place, problem, unknown
 
 MOST_NODES = 20_000
 """A tree larger than this is not a configuration (or one that repeats itself by anchors)."""
+DEEPEST = 20
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _CAPITAL = re.compile(r"(?<=[a-z0-9])([A-Z])")
 _NULL = "tag:yaml.org,2002:null"
@@ -83,7 +84,7 @@ def read_yaml(path: Path, variables: Variables, verbatim: frozenset[str] = froze
         raise StartupProblem(f"{path.name} is not UTF-8 text (byte {fault.start}).") from fault
     except yaml.YAMLError as fault:
         _refuse(path.name, fault)
-    if root is None:
+    if root is None or root.tag == _NULL:
         return Section("", Place(path.name, 1))
     tree = _Reader(path.name, variables, verbatim).node(root, "")
     if not isinstance(tree, Section):
@@ -110,7 +111,7 @@ class _Reader:
         place = Place(self._name, found.start_mark.line + 1)
         self._left -= 1
         # An anchor that contains itself would otherwise be read for ever.
-        if self._left < 0 or path.count(".") > 20:
+        if self._left < 0 or path.count(".") + path.count("[") > DEEPEST:
             raise problem(place, path or "the file", "is too large or too deep")
         read: Callable[[Any, str, Place], Node] = {"mapping": self._section, "sequence": self._items}.get(
             found.id, self._leaf

@@ -85,7 +85,6 @@ class MetricsServer:
             answer = _head(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "text/plain", 0)
         async with asyncio.timeout(ANSWER_SECONDS):
             await _send(writer, answer)
-            await reader.read(1)  # until the peer has taken it all and closed: an abort would cut it off
 
     async def _answer_to(self, head: bytes) -> bytes:
         words = head.split(b"\r\n", 1)[0].split(b" ")
@@ -113,4 +112,3 @@ async def _send(writer: asyncio.StreamWriter, answer: bytes) -> None:
     writer.transport.set_write_buffer_limits(0)  # drain() then waits until the kernel has every byte
     writer.write(answer)
     await writer.drain()
-    writer.write_eof()

@@ -138,7 +138,7 @@ class Running:
         self._thread.join()
 
     def post(self, path: str, body=None, **more) -> httpx.Response:
-        return self._client.post(path, json=body, **more)
+        return self._client.post(path, **({"json": body} if "content" not in more else {}), **more)
 
     def get(self, path: str, **more) -> httpx.Response:
         return self._client.get(path, **more)
@@ -500,17 +500,42 @@ def test_who_does_not_know_the_secret_reads_no_offers():
 
 
 def test_a_refresh_freezes_nothing_and_empties_nothing():
-    release = asyncio.Event()
+    asking: set[str] = set()
+    most = 0
 
     async def black_hole(address: str):
-        await release.wait()
+        nonlocal most
+        asking.add(address)
+        most = max(most, len(asking))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            asking.discard(address)
 
     with our_controller(fetch_status=black_hole) as controller:
         for number in range(1, 21):
             controller.post("/register_worker", registration(f"http://127.0.0.1:{number}", [f"m{number}"]))
         assert controller.post("/refresh_all_workers").json() is None
+        controller.post("/register_worker", registration("http://127.0.0.1:21", ["m21"]))
         assert controller.post("/refresh_all_workers").json() is None
-        assert len(controller.models()) == 20
+        wait_until(lambda: asking, "the first check")
+        assert len(controller.models()) == len(controller.models()) == 21
+        assert most == 8
+
+
+def test_one_refresh_runs_at_a_time():
+    asked: list[str] = []
+
+    async def black_hole(address: str):
+        asked.append(address)
+        await asyncio.Event().wait()
+
+    with our_controller(fetch_status=black_hole) as controller:
+        controller.post("/register_worker", registration())
+        for _ in range(10):
+            controller.post("/refresh_all_workers")
+        wait_until(lambda: controller.get("/health").json()["stale"], "the end of the round")
+        assert len(asked) == 1
 
 
 def test_a_refresh_removes_what_gives_no_other_sign_of_life():
@@ -564,6 +589,12 @@ def test_routes_methods_and_sizes():
         wrong = controller.get("/list_models")
         assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
         assert controller.post("/register_worker", {"x": "y" * (2 << 20)}).status_code == 413
+
+
+def test_a_body_without_a_length_has_the_same_limit():
+    with our_controller() as controller:
+        answer = controller.post("/register_worker", content=iter([b"[" + b" " * (1 << 20)] * 3))
+        assert answer.status_code == 413
 
 
 def test_an_unchanged_table_is_not_sent_again():

@@ -51,6 +51,10 @@ def test_an_event_is_handed_out_as_soon_as_it_is_whole() -> None:
     assert handed == [[b"a"], [], [b"b"], [b"c"], [], [b"d"]]
 
 
+def test_an_event_without_data_in_a_piece_of_its_own_is_none() -> None:
+    assert split(b"data: a\n\n", b"data: \n\n", b"data:\n\n", b"\n\n", b"data: b\n\n") == [b"a", b"b"]
+
+
 @pytest.mark.parametrize("cut", [1, 2, 3])
 def test_a_byte_order_mark_in_pieces(cut: int) -> None:
     mark = b"\xef\xbb\xbf"

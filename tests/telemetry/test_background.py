@@ -76,6 +76,16 @@ def test_items_are_written_without_being_asked_for() -> None:
         assert shelf.tried.acquire(timeout=20)
 
 
+def test_the_first_item_waits_for_company() -> None:
+    shelf = Shelf()
+    with running(BackgroundWriter("shelf", shelf, window_seconds=1_000)) as writer:
+        writer(1)
+        assert not shelf.tried.acquire(timeout=0.1)
+        writer(2)
+        assert writer.flush(20)
+    assert shelf.batches == [[1, 2]]
+
+
 def test_flush_returns_when_all_is_written() -> None:
     shelf = Shelf()
     with running(BackgroundWriter("shelf", shelf, window_seconds=100)) as writer:

@@ -154,12 +154,19 @@ def test_a_canary_shows_up_nowhere(
 @pytest.mark.parametrize("message", ["two\nlines", "a\u2028b\x85c\x1b[31m", "\ud800 lone", "кириллица"])
 def test_one_record_is_one_line_whatever_it_says(start: Start, form: LogForm, message: str) -> None:
     writer, stream = start(form)
-    logging.getLogger("x").info(message, extra={"field": message, "number": 10**30})
+    logging.getLogger("x").info(message, extra={"field": message})
     assert writer.flush(20)
     assert len(stream.getvalue().splitlines()) == 1
     assert "\x1b" not in stream.getvalue()
     if form == "json":
         assert json.loads(stream.getvalue())["message"] == message
+
+
+def test_a_number_too_large_for_the_quick_encoder_is_written_too(start: Start) -> None:
+    writer, stream = start()
+    logging.getLogger("x").info("big", extra={"number": 10**30})
+    (line,) = written(writer, stream)
+    assert line["number"] == 10**30
 
 
 def test_a_field_cannot_pose_as_the_line_s_own(start: Start) -> None:

@@ -107,7 +107,9 @@ def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     serving(lambda: b"", talk)
 
 
-def test_closing_cuts_off_whoever_is_left() -> None:
+def test_closing_cuts_off_whoever_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics_server, "HEADER_SECONDS", 1_000)
+
     async def talk(server: MetricsServer) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET /metr")

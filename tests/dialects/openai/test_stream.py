@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialects.client_rules import (
+from orcestator.dialects.openai.stream import MOST_CHOICES, MOST_GARBAGE, ChatStream
+from orcestator.dialects.sse import LONGEST_EVENT_BYTES
+from orcestator.errors import UpstreamBroken, UpstreamRateLimited, UpstreamTimeout, UpstreamUnavailable
+from tests.dialects.client_rules import (
     END,
     PROMPT_BYTES,
     ROLE,
@@ -23,9 +26,6 @@ from dialects.client_rules import (
     terms,
     text,
 )
-from orcestator.dialects.openai.stream import MOST_CHOICES, MOST_GARBAGE, ChatStream
-from orcestator.dialects.sse import LONGEST_EVENT_BYTES
-from orcestator.errors import UpstreamBroken, UpstreamRateLimited, UpstreamTimeout, UpstreamUnavailable
 
 HELLO = (ROLE, text("Hel"), text("lo"))
 USAGE = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
@@ -168,6 +168,11 @@ class TestErrorAfterContent:
         assert (seen.text, seen.finish) == ("Hello", "error")
         assert seen.error is not None
         assert "boom" in seen.error["message"]
+
+    def test_an_error_on_a_chunk_that_has_text_too(self) -> None:
+        seen = assert_client_safe(run([sse(*HELLO, text("!", error={"message": "boom"}))]).output)
+
+        assert (seen.text, seen.finish) == ("Hello", "error")
 
     def test_a_cut_stream(self) -> None:
         wire = sse(*HELLO)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from dialects.client_rules import SHOWN, Told, run, sse, terms
 from orcestator.dialects.openai.text_stream import TextStream
 from orcestator.errors import UpstreamBroken
+from tests.dialects.client_rules import SHOWN, Told, run, sse, terms
 
 Json = dict[str, Any]
 

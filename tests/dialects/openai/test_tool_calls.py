@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialects.client_rules import END, ROLE, SHOWN, STOP, Seen, chunk, ids, run, safe, sse
-from dialects.client_rules import head as chunk_head
 from orcestator.dialects.openai.reply import ReplyTerms, chat_reply
 from orcestator.dialects.openai.tool_calls import MOST_ARGUMENT_CHARS, MOST_CALLS, ToolCallOrder, whole_calls
 from orcestator.errors import UpstreamBroken
+from tests.dialects.client_rules import END, ROLE, SHOWN, STOP, Seen, chunk, ids, run, safe, sse
+from tests.dialects.client_rules import head as chunk_head
 
 Json = dict[str, Any]
 

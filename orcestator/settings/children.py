@@ -1,0 +1,28 @@
+"""The environment of a supervised program: what it needs and no provider's key but its own.
+
+In a split cluster neither the API server nor the controller can leak a key, because neither has one.
+"""
+
+import os
+from collections.abc import Mapping
+
+from orcestator.settings.environment import read_variables
+from orcestator.settings.table import Settings
+
+
+def child_environment(
+    settings: Settings, more: Mapping[str, str], *, keys_of: str | None, dotenv_path: str | None
+) -> dict[str, str]:
+    """The variables for a child, ``.env`` included: start it with ``--env-file ''``.
+
+    ``keys_of`` names the provider whose key stays in; None takes all of them out, by value, so that a key goes
+    whatever its variable is called.
+    """
+    hidden = {
+        provider.key.reveal()
+        for provider in settings.providers
+        if provider.key is not None and provider.row.name != keys_of
+    }
+    actual = os.environ  # noqa: TID251 - this package is the one place
+    found = {variable.name: variable.text for variable in read_variables(None, dotenv_path)}
+    return {name: text for name, text in {**actual, **found, **more}.items() if text.strip() not in hidden}

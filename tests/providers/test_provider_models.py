@@ -1,0 +1,97 @@
+"""Facts about models: filled in, sent on, and read from the lists of providers that agree on little."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orcestator.providers.models import MOST_MODELS, ModelFacts, facts_from_listing
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=20), inner, max_size=4),
+    max_leaves=20,
+)
+FIELDS = st.sampled_from(["id", "context_length", "top_provider", "limits", "meta", "architecture", "capabilities"])
+
+
+def test_what_is_not_known_is_filled_in():
+    told = ModelFacts("m", max_output_tokens=5)
+    known = ModelFacts("m", 100, 7, ("tools",), ("text", "image"))
+    assert told.filled_from(known) == ModelFacts("m", 100, 5, ("tools",), ("text", "image"))
+    assert told.filled_from(None) is told
+
+
+def test_the_wire_has_what_is_known_and_nothing_else():
+    assert ModelFacts("m").to_wire() == {}
+    assert ModelFacts("m", 100, None, ("tools",)).to_wire() == {
+        "context_length": 100,
+        "supported_parameters": ["tools"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        pytest.param(
+            {
+                "id": "openai/gpt-4o",
+                "context_length": 128000,
+                "architecture": {"input_modalities": ["text", "image"]},
+                "top_provider": {"context_length": 128000, "max_completion_tokens": 16384},
+                "supported_parameters": ["tools", "seed"],
+            },
+            ModelFacts("openai/gpt-4o", 128000, 16384, ("tools", "seed"), ("text", "image")),
+            id="openrouter",
+        ),
+        pytest.param(
+            {
+                "id": "mistral-medium-latest",
+                "max_context_length": 131072,
+                "capabilities": {"function_calling": True, "vision": True, "reasoning": False},
+            },
+            ModelFacts("mistral-medium-latest", 131072, None, ("tools",), ("text", "image")),
+            id="mistral",
+        ),
+        pytest.param(
+            {"id": "llama", "context_window": 131072, "max_completion_tokens": 32768},
+            ModelFacts("llama", 131072, 32768),
+            id="groq",
+        ),
+        pytest.param({"id": "q", "max_model_len": 4096}, ModelFacts("q", 4096), id="vllm"),
+        pytest.param({"id": "q", "meta": {"n_ctx": 8192}}, ModelFacts("q", 8192), id="llama.cpp"),
+        pytest.param(
+            {"id": "q", "limits": {"max_input_tokens": 9, "max_output_tokens": 4}}, ModelFacts("q", 9, 4), id="github"
+        ),
+        pytest.param({"id": "models/gemini-3"}, ModelFacts("gemini-3"), id="gemini"),
+        pytest.param({"id": "gpt-4o", "object": "model"}, ModelFacts("gpt-4o"), id="openai"),
+        pytest.param(
+            {"id": "q", "context_length": True, "max_output_tokens": -1, "supported_parameters": "tools"},
+            ModelFacts("q"),
+            id="nonsense",
+        ),
+    ],
+)
+def test_an_entry_is_read(entry, expected):
+    assert facts_from_listing({"data": [entry]}) == {expected.id: expected}
+
+
+def test_the_list_may_be_bare_or_under_models():
+    assert list(facts_from_listing([{"id": "a"}])) == ["a"]
+    assert list(facts_from_listing({"models": [{"id": "a"}]})) == ["a"]
+
+
+def test_entries_without_a_usable_name_are_left_out():
+    listing = {"data": [{"id": ""}, {"id": 7}, {"id": "a\nb"}, {"id": "x" * 500}, "text", {"id": "good"}]}
+    assert list(facts_from_listing(listing)) == ["good"]
+
+
+def test_a_list_without_end_is_cut():
+    assert len(facts_from_listing({"data": [{"id": str(n)} for n in range(MOST_MODELS + 10)]})) == MOST_MODELS
+
+
+@given(st.lists(st.dictionaries(FIELDS, JSON), max_size=3) | JSON)
+def test_no_list_breaks_the_reader(entries: Any):
+    for facts in facts_from_listing({"data": entries}).values():
+        assert facts.to_wire() is not None

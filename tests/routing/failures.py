@@ -1,0 +1,16 @@
+"""Candidates and failures for the routing tests."""
+
+from orcestator.errors import UpstreamError, UpstreamRateLimited, UpstreamUnavailable
+from orcestator.routing.offer import Candidate
+
+
+def candidate(provider: str = "a", model: str = "m", worker: str = "") -> Candidate:
+    return Candidate(provider, model, worker, "proxy")
+
+
+def failure(kind: type[UpstreamError] = UpstreamUnavailable, retry_after: float | None = None) -> UpstreamError:
+    return kind(f"{kind.__name__} happened", cause="x", retry_after=retry_after)
+
+
+def limited(seconds: float | None = None) -> UpstreamError:
+    return failure(UpstreamRateLimited, seconds)

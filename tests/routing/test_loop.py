@@ -1,0 +1,380 @@
+"""The attempt loop: what it tries, in which order, how often, and how it ends."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orcestator.errors import (
+    AttemptsExhausted,
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamKeyRefused,
+    UpstreamModelMissing,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from orcestator.routing.events import AttemptEnded, Event
+from orcestator.routing.health import BreakerPolicy, HealthBoard
+from orcestator.routing.loop import AttemptLoop, LoopPolicy, Tally
+from orcestator.routing.offer import Candidate
+from orcestator.routing.retry_budget import RetryBudget
+from tests.routing.failures import candidate, failure, limited
+
+A, B, C, D = (candidate(provider) for provider in "abcd")
+Script = Sequence[UpstreamError | str | BaseException]
+
+
+class World:
+    """A loop in a time of its own: an attempt takes ``attempt_seconds``, a sleep as long as asked."""
+
+    def __init__(self, policy: LoopPolicy | None = None, budget: RetryBudget | None = None, rng: float = 0.5) -> None:
+        self.time = 1000.0
+        self.attempt_seconds = 1.0
+        self.tried: list[Candidate] = []
+        self.slept: list[float] = []
+        self.events: list[Event] = []
+        self.tally = Tally()
+        self.on_sleep: Callable[[], None] = lambda: None
+        self.health = HealthBoard(BreakerPolicy(), self.events.append, lambda: rng)
+        self.loop: AttemptLoop[str] = AttemptLoop(
+            policy or LoopPolicy(), self.health, budget or RetryBudget(), lambda: self.time, self._sleep,
+            lambda: rng, self.events.append,
+        )  # fmt: skip
+
+    async def _sleep(self, seconds: float) -> None:
+        self.on_sleep()
+        self.slept.append(seconds)
+        self.time += seconds
+
+    def run(self, script: Script, *candidates: Candidate, seconds: float = 600.0) -> str:
+        """Each attempt ends as the script says; a script that ends too early fails the test."""
+        outcomes = iter(script)
+        self.tally = Tally()
+        self.tried.clear()
+
+        async def attempt(at: Candidate) -> str:
+            self.tried.append(at)
+            self.time += self.attempt_seconds
+            outcome = next(outcomes)
+            if isinstance(outcome, str):
+                return outcome
+            raise outcome
+
+        return asyncio.run(self.loop.run("r1", candidates, attempt, self.tally, self.time + seconds))
+
+    def exhausted(self, script: Script, *candidates: Candidate, seconds: float = 600.0) -> AttemptsExhausted:
+        with pytest.raises(AttemptsExhausted) as caught:
+            self.run(script, *candidates, seconds=seconds)
+        return caught.value
+
+    @property
+    def attempts(self) -> list[AttemptEnded]:
+        return [event for event in self.events if isinstance(event, AttemptEnded)]
+
+
+def test_the_first_answer_is_the_answer() -> None:
+    world = World()
+
+    assert world.run(["hi"], A, B) == "hi"
+
+    assert (world.tally.attempts, world.tally.fallbacks, world.tally.retries) == (1, 0, 0)
+    assert world.tally.served_by == A
+    assert world.attempts == [AttemptEnded("r1", 1, "a", "m", "", "", 200, "", 1.0, False)]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        UpstreamUnavailable,
+        UpstreamTimeout,
+        UpstreamBroken,
+        UpstreamRateLimited,
+        UpstreamKeyRefused,
+        UpstreamModelMissing,
+    ],
+)
+def test_a_failure_falls_back_to_the_next_without_waiting(kind: type[UpstreamError]) -> None:
+    world = World()
+
+    assert world.run([failure(kind), "hi"], A, B) == "hi"
+
+    assert (world.tried, world.slept) == ([A, B], [])
+    assert (world.tally.fallbacks, world.tally.retries, world.tally.served_by) == (1, 0, B)
+    assert [(end.number, end.error, end.verdict) for end in world.attempts] == [
+        (1, kind.__name__, "fall_back"),
+        (2, "", ""),
+    ]
+
+
+def test_a_refused_request_is_the_answer_and_no_other_is_asked() -> None:
+    world = World()
+    error = failure(UpstreamRejected)
+
+    with pytest.raises(UpstreamRejected) as caught:
+        world.run([error], A, B)
+
+    assert caught.value is error
+    assert world.attempts[0].verdict == "give_up"
+
+
+def test_a_refusal_after_a_failure_is_still_the_answer() -> None:
+    with pytest.raises(UpstreamRejected):
+        World().run([failure(), failure(UpstreamRejected)], A, B)
+
+
+@pytest.mark.parametrize("kind", [UpstreamUnavailable, UpstreamBroken, UpstreamRateLimited])
+def test_the_only_candidate_is_retried_after_a_short_wait(kind: type[UpstreamError]) -> None:
+    world = World()
+
+    assert world.run([failure(kind), "hi"], A) == "hi"
+
+    assert (world.tried, world.slept) == ([A, A], [0.025])
+    assert (world.tally.retries, world.tally.fallbacks) == (1, 0)
+    assert world.attempts[0].verdict == "retry"
+
+
+@pytest.mark.parametrize("kind", [UpstreamTimeout, UpstreamKeyRefused, UpstreamModelMissing])
+def test_what_a_retry_cannot_change_is_not_retried(kind: type[UpstreamError]) -> None:
+    world = World()
+
+    error = world.exhausted([failure(kind)], A)
+
+    assert (error.http_status, error.message) == (failure(kind).http_status, failure(kind).message)
+
+
+def test_attempts_are_limited() -> None:
+    world = World()
+
+    error = world.exhausted([failure()] * 3, A, B, C, D)
+
+    assert world.tried == [A, B, C]
+    assert len(error.failures) == 3
+    assert error.message.startswith("All 3 attempts failed: ")
+
+
+def test_attempts_at_one_provider_are_limited() -> None:
+    models = [candidate("a", model) for model in "xyz"]
+    world = World()
+    world.exhausted([failure(UpstreamModelMissing)] * 2, *models)
+    assert world.tried == models[:2]
+
+    assert world.run([failure(), failure(), "hi"], *[candidate("b", model) for model in "xyz"], C) == "hi"
+    assert world.tried[-1] == C
+
+
+def test_replicas_of_one_provider_are_tried_each() -> None:
+    replicas = [candidate("a", worker=f"http://w:{number}") for number in range(3)]
+    world = World()
+
+    assert world.run([failure(), failure(), "hi"], *replicas) == "hi"
+
+
+def test_the_last_candidate_may_be_retried_within_the_limits() -> None:
+    world = World()
+
+    world.exhausted([failure()] * 3, A, B)
+
+    assert world.tried == [A, B, B]
+    assert [end.verdict for end in world.attempts] == ["fall_back", "retry", "give_up"]
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(0.0, []), (0.5, [0.5]), (2.0, [2.0]), (2.1, None), (3600.0, None)])
+def test_a_wait_the_upstream_asks_for_is_kept_or_not_begun(asked: float, waits: list[float] | None) -> None:
+    world = World()
+
+    if waits is None:
+        assert world.exhausted([limited(asked)], A).http_status == 429
+    else:
+        assert world.run([limited(asked), "hi"], A) == "hi"
+
+    assert world.slept == (waits or [])
+
+
+def test_the_wait_grows_with_each_retry_up_to_its_cap() -> None:
+    world = World(LoopPolicy(attempts=9, attempts_per_provider=9), rng=0.999)
+    world.run([failure()] * 8 + ["hi"], A)
+
+    assert all(later == pytest.approx(min(2 * earlier, 0.999)) for earlier, later in pairwise(world.slept))
+    assert world.slept[0] == pytest.approx(0.05, rel=0.01)
+
+
+@pytest.mark.parametrize(("seconds", "tried"), [(0.5, [A]), (1.0, [A]), (1.5, [A, B]), (9.0, [A, B, B])])
+def test_nothing_starts_after_the_deadline(seconds: float, tried: list[Candidate]) -> None:
+    world = World()
+
+    world.exhausted([failure()] * 3, A, B, seconds=seconds)
+
+    assert world.tried == tried
+
+
+def test_no_wait_goes_past_the_deadline() -> None:
+    world = World()
+
+    world.exhausted([limited(1.5)], A, seconds=2.0)
+
+    assert world.slept == []
+
+
+def test_without_a_retry_budget_there_is_fallback_but_no_retry() -> None:
+    world = World(budget=RetryBudget(percent=0.0, floor=0))
+
+    world.exhausted([failure(), failure()], A, B)
+
+    assert world.tried == [A, B]
+
+
+def test_the_budget_bounds_retries_over_requests() -> None:
+    world = World(budget=RetryBudget(percent=0.0, floor=2, window_seconds=1e9))
+    tries = []
+    for number in range(5):
+        with pytest.raises(AttemptsExhausted):
+            world.run([failure(), failure()], candidate(f"p{number}"))
+        tries.append(len(world.tried))
+
+    assert tries == [2, 2, 1, 1, 1]
+
+
+def test_a_deployment_that_is_out_is_passed_over() -> None:
+    world = World()
+    world.run([limited(60.0), "hi"], A, B)
+
+    assert world.run(["hi"], A, B) == "hi"
+    assert world.tried == [B]
+
+
+def test_with_everyone_out_the_one_that_is_back_first_is_tried_all_the_same() -> None:
+    world = World()
+    world.exhausted([limited(60.0), limited(20.0)], A, B)
+
+    assert world.run(["hi"], A, B) == "hi"
+    assert world.tried == [B]
+
+
+def test_a_success_brings_a_deployment_back() -> None:
+    world = World()
+    world.exhausted([limited(60.0)], A)
+    world.run(["hi"], A)
+
+    assert world.health.records == {}
+
+
+@pytest.mark.parametrize("leaving", [asyncio.CancelledError(), KeyError("a bug")])
+def test_an_attempt_that_tells_nothing_gives_its_probe_back(leaving: BaseException) -> None:
+    world = World()
+    for _ in range(5):
+        world.exhausted([failure(UpstreamTimeout)], A)
+    world.time += 300
+
+    with pytest.raises(type(leaving)):
+        world.run([leaving], A)
+
+    assert world.health.allows(A, world.time)
+
+
+def test_the_attempt_is_told_before_the_wait_and_without_it() -> None:
+    world = World()
+    told: list[int] = []
+    world.on_sleep = lambda: told.append(len(world.attempts))
+
+    world.run([limited(1.5), "hi"], A)
+
+    assert told == [1]
+    assert [end.latency_s for end in world.attempts] == [1.0, 1.0]
+
+
+def test_a_caller_who_leaves_during_the_wait_loses_no_event() -> None:
+    world = World()
+
+    def leave() -> None:
+        raise asyncio.CancelledError
+
+    world.on_sleep = leave
+    with pytest.raises(asyncio.CancelledError):
+        world.run([limited(1.5)], A)
+
+    assert [end.verdict for end in world.attempts] == ["retry"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "status"),
+    [
+        ([UpstreamRateLimited, UpstreamRateLimited], 429),
+        ([UpstreamRateLimited, UpstreamUnavailable], 503),
+        ([UpstreamKeyRefused, UpstreamTimeout], 504),
+        ([UpstreamKeyRefused, UpstreamKeyRefused], 502),
+        ([UpstreamModelMissing, UpstreamKeyRefused], 404),
+        ([UpstreamBroken, UpstreamUnavailable], 502),
+    ],
+)
+def test_the_status_of_the_most_useful_failure(kinds: list[type[UpstreamError]], status: int) -> None:
+    error = World(LoopPolicy(attempts=2)).exhausted([failure(kind) for kind in kinds], A, B)
+
+    assert error.http_status == status
+    assert all(kind.__name__ in error.message for kind in kinds)
+
+
+def test_a_failure_after_sending_may_have_been_billed() -> None:
+    world = World()
+    refused = UpstreamUnavailable("no", cause="refused", sent=False)
+
+    world.run([refused, failure(UpstreamTimeout), "hi"], A, B, C)
+
+    assert [end.maybe_billed for end in world.attempts] == [False, True, False]
+
+
+_outcomes = st.lists(
+    st.sampled_from(
+        [
+            UpstreamRejected,
+            UpstreamRateLimited,
+            UpstreamKeyRefused,
+            UpstreamModelMissing,
+            UpstreamUnavailable,
+            UpstreamTimeout,
+            UpstreamBroken,
+            None,
+        ]
+    ),
+    min_size=4,
+    max_size=4,
+)
+
+
+@given(
+    _outcomes, st.integers(1, 4), st.none() | st.floats(0, 4), st.floats(0.1, 10), st.integers(1, 4), st.integers(1, 3)
+)
+@settings(deadline=None)
+def test_the_limits_hold_and_the_books_balance(
+    kinds: list[type[UpstreamError] | None], many: int, asked: float | None, seconds: float, attempts: int, each: int
+) -> None:
+    world = World(LoopPolicy(attempts=attempts, attempts_per_provider=each))
+    started = world.time
+    script: Script = ["hi" if kind is None else failure(kind, asked) for kind in kinds]
+    ended: object = None
+    try:
+        ended = world.run(script, *(A, B, C, D)[:many], seconds=seconds)
+    except UpstreamRejected as error:
+        ended = error
+    except AttemptsExhausted as error:
+        ended = error
+
+    assert not isinstance(ended, AttemptsExhausted) or list(ended.failures) == world.tally.failures
+    assert 1 <= len(world.tried) <= attempts
+    assert max(map(world.tried.count, world.tried)) <= each
+    assert (
+        world.tally.attempts
+        == len(world.tried)
+        == len(world.attempts)
+        == 1 + world.tally.fallbacks + world.tally.retries
+    )
+    assert sum(world.slept) <= min(seconds, 2.0 * attempts)
+    assert world.time - started < seconds + world.attempt_seconds
+    assert [end.number for end in world.attempts] == list(range(1, len(world.tried) + 1))
+    assert world.attempts[-1].verdict == ("" if ended == "hi" else "give_up")
+    assert (world.tally.served_by is not None) == (ended == "hi")

@@ -1,0 +1,198 @@
+"""Which providers are on: by a key, by an address, by name; and what is said of those that cannot be."""
+
+import pytest
+
+from orcestator.providers.rows import ROWS
+
+KEYED = [row for row in ROWS if row.key_env and not row.key_is_shared and not row.fills]
+LOCAL = [row for row in ROWS if row.is_local]
+
+
+def names(settings):
+    return [provider.row.name for provider in settings.providers]
+
+
+@pytest.mark.parametrize("row", KEYED, ids=lambda row: row.name)
+def test_a_key_switches_its_provider_on(loaded, row):
+    found = loaded({row.key_env: "key-0123456789"})
+    assert names(found) == [row.name]
+    assert found.providers[0].key.reveal() == "key-0123456789"
+    assert found.providers[0].base_url == row.base_url
+    assert not found.sandbox_fallback
+
+
+@pytest.mark.parametrize("row", LOCAL, ids=lambda row: row.name)
+def test_an_address_switches_a_local_server_on(loaded, row):
+    found = loaded({row.base_url_env: "http://gpu:9999"})
+    assert names(found) == [row.name]
+    assert found.providers[0].base_url == "http://gpu:9999/v1"
+    assert found.providers[0].key is None
+
+
+def test_with_none_the_sandbox_answers(loaded):
+    found = loaded()
+    assert names(found) == ["sandbox"]
+    assert found.sandbox_fallback
+    assert found.starts_sandbox
+    moved = found.with_sandbox_at("http://127.0.0.1:1/v1")
+    assert moved.providers[0].base_url == "http://127.0.0.1:1/v1"
+    assert not moved.starts_sandbox
+
+
+def test_the_sandbox_is_on_beside_others_when_it_is_named(loaded):
+    found = loaded({"OPENAI_API_KEY": "k"}, yaml="providers: {sandbox: {enabled: true}}\n")
+    assert names(found) == ["openai", "sandbox"]
+    assert found.starts_sandbox
+    assert not found.sandbox_fallback
+
+
+def test_an_address_alone_does_not_switch_a_service_on(loaded):
+    assert names(loaded({"OPENAI_BASE_URL": "https://proxy.example/v1"})) == ["sandbox"]
+
+
+def test_several_stand_in_their_order_and_can_be_put_in_another(loaded):
+    keys = {"OPENAI_API_KEY": "a", "OR_API_KEY": "b", "GROQ_API_KEY": "c"}
+    assert names(loaded(keys)) == ["openai", "groq", "openrouter"]
+    assert [provider.order for provider in loaded(keys).providers] == [1, 2, 3]
+    assert names(loaded({**keys, "OR_PROVIDER_ORDER": "openrouter,openai"})) == ["openrouter", "openai", "groq"]
+    assert names(loaded(keys, yaml="providers: {groq: {order: 1}}\n")) == ["groq", "openai", "openrouter"]
+
+
+def test_only_those_that_are_named(loaded):
+    assert names(loaded({"OPENAI_API_KEY": "a", "GROQ_API_KEY": "b"}, only_providers=["groq"])) == ["groq"]
+
+
+def test_openrouters_key_has_two_names(loaded, refusal):
+    assert names(loaded({"OR_API_KEY": "k"})) == ["openrouter"]
+    assert names(loaded({"OR_API_KEY": "k", "OPENROUTER_API_KEY": "k"})) == ["openrouter"]
+    assert refusal({"OR_API_KEY": "k-one", "OPENROUTER_API_KEY": "k-two"}) == (
+        "environment: OPENROUTER_API_KEY and OR_API_KEY are the same key and are set to different ones."
+    )
+
+
+def test_a_token_that_is_there_for_other_reasons_is_not_used_unasked(loaded):
+    token = {"GITHUB_TOKEN": "ghp_x"}
+    assert names(loaded(token)) == ["sandbox"]
+    for found in (
+        loaded(token, yaml="providers: {github: {}}\n"),
+        loaded({**token, "OR_PROVIDER_ORDER": "github"}),
+        loaded(token, only_providers=["github"]),
+    ):
+        assert names(found) == ["github"]
+        assert "retired on 2026-07-30" in found.notices[0]
+
+
+def test_yandex_needs_its_folder(loaded, refusal):
+    found = loaded({"YANDEX_API_KEY": "k"})
+    assert (names(found), found.notices) == (["sandbox"], ("yandex is off: YANDEX_FOLDER_ID is not set.",))
+    on = loaded({"YANDEX_API_KEY": "k", "YANDEX_FOLDER_ID": "b1g"}).providers[0].row
+    assert on.default_model == on.models[0].id == "gpt://b1g/yandexgpt/latest"
+    assert on.headers == (("OpenAI-Project", "b1g"),)
+    assert refusal({"YANDEX_API_KEY": "k"}, only_providers=["yandex"]) == (
+        "yandex is switched on but cannot be used: set YANDEX_FOLDER_ID."
+    )
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"yaml": "providers: {groq: {enabled: true}}\n"}, {"only_providers": ["groq"]}],
+    ids=["file", "command line"],
+)
+def test_one_that_is_asked_for_and_has_no_key_stops_the_start(refusal, how):
+    assert refusal(**how) == "groq is switched on but has no key: set GROQ_API_KEY."
+
+
+def test_a_key_that_is_not_set_leaves_its_provider_off_and_says_so(loaded):
+    found = loaded(yaml="providers:\n  deepseek: {enabled: true, apiKey: '${DEEPSEEK_API_KEY}'}\n")
+    assert (names(found), found.notices) == (["sandbox"], ("deepseek is off: DEEPSEEK_API_KEY is not set.",))
+
+
+def test_one_that_is_switched_off_stays_off(loaded):
+    assert names(loaded({"OPENAI_API_KEY": "k"}, yaml="providers: {openai: {enabled: false}}\n")) == ["sandbox"]
+
+
+def test_the_file_changes_a_known_provider(loaded):
+    text = """
+providers:
+  openai:
+    apiKey: sk-from-file
+    baseUrl: https://proxy.example/openai
+    defaultModel: gpt-x
+    models: [gpt-x, {id: gpt-y, contextSize: 10, maxOutputTokens: 5}]
+    endpoints: [chat, embeddings]
+"""
+    provider = loaded({"OPENAI_API_KEY": "sk-environment"}, yaml=text).providers[0]
+    assert (provider.key.reveal(), provider.base_url) == ("sk-from-file", "https://proxy.example/openai")
+    assert (provider.row.default_model, provider.row.endpoints) == ("gpt-x", {"chat", "embeddings"})
+    assert [(m.id, m.context_length, m.max_output_tokens) for m in provider.row.models] == [
+        ("gpt-x", None, None),
+        ("gpt-y", 10, 5),
+    ]
+
+
+def test_a_provider_of_ones_own(loaded):
+    text = (
+        "providers:\n  our-gpu: {baseUrl: 'http://10.0.0.5:8000/v1/', dialect: openai, defaultModel: q, models: [q]}\n"
+    )
+    provider = loaded(yaml=text).providers[0]
+    assert (provider.row.name, provider.base_url, provider.key) == ("our-gpu", "http://10.0.0.5:8000/v1", None)
+    assert provider.row.endpoints == {"chat", "completions", "embeddings"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"ANTHROPIC_BASE_URL": "https://api.anthropic.com", "ANTHROPIC_API_KEY": "k"}, "https://api.anthropic.com/v1"),
+        ({"ANTHROPIC_BASE_URL": "https://api.anthropic.com/v1/", "ANTHROPIC_API_KEY": "k"}, "https://api.anthropic.com/v1"),
+        ({"GOOGLE_BASE_URL": "https://generativelanguage.googleapis.com/v1", "GOOGLE_API_KEY": "k"}, "https://generativelanguage.googleapis.com/v1beta/openai"),
+        ({"OLLAMA_BASE_URL": "http://localhost:11434/"}, "http://localhost:11434/v1"),
+        ({"GROQ_BASE_URL": "https://proxy.example", "GROQ_API_KEY": "k"}, "https://proxy.example/openai/v1"),
+        ({"DEEPSEEK_BASE_URL": "https://proxy.example", "DEEPSEEK_API_KEY": "k"}, "https://proxy.example"),
+        ({"OPENAI_BASE_URL": "https://proxy.example/x/y", "OPENAI_API_KEY": "k"}, "https://proxy.example/x/y"),
+    ],
+)  # fmt: skip
+def test_an_address_may_be_the_one_that_the_providers_tools_use(loaded, environ, expected):
+    assert loaded(environ).providers[0].base_url == expected
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["ftp://x/v1", "x", "https://", "https://u:sk-canary@x.example", "https://x.example/v1?a=1", "https://x y", "http://x.example/v1", "https://x:0"],
+)  # fmt: skip
+def test_an_address_that_cannot_be_used_stops_the_start(refusal, address):
+    for sentence in (
+        refusal({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": address}),
+        refusal(yaml=f"providers:\n  own: {{base_url: '{address}'}}\n"),
+    ):
+        assert "is not an address that can be used" in sentence
+        assert sentence.startswith(("environment: OPENAI_BASE_URL", "config.yaml, line 2: providers.own.base_url"))
+        assert "canary" not in sentence
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_we_do_not_become_our_own_provider(refusal, loaded, host):
+    own = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": f"http://{host}:8000/v1"}
+    assert "is orcestator's own address; change OR_PORT or OPENAI_BASE_URL." in refusal(own)
+    assert names(loaded({**own, "OR_PORT": "8080"})) == ["openai"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("providers:\n  gorq: {enabled: true}\n", "config.yaml, line 2: providers.gorq is not a known provider and has no base_url; the nearest is groq."),
+        ("providers:\n  groq: {apikey: x}\n", "config.yaml, line 2: providers.groq.apikey is not a key that is known here; the nearest is api_key."),
+        ("providers:\n  groq: on\n", "config.yaml, line 2: providers.groq must be a section with enabled, api_key, base_url …."),
+        ("providers:\n  Bad Name: {base_url: 'https://x.example'}\n", "config.yaml, line 2: providers.Bad Name must be a name of"),
+        ("providers:\n  groq: {enabled: maybe}\n", "config.yaml, line 2: providers.groq.enabled must be true or false, not 'maybe'."),
+        ("providers:\n  groq: {api_key: [a]}\n", "config.yaml, line 2: providers.groq.api_key must be one value, not a list."),
+        ("providers:\n  groq: {dialect: anthropic}\n", "config.yaml, line 2: providers.groq.dialect must be one of openai, not 'anthropic'"),
+        ("providers:\n  groq: {order: -1}\n", "config.yaml, line 2: providers.groq.order must be a whole number from 0 up, not '-1'."),
+        ("providers:\n  groq: {endpoints: [chta]}\n", "config.yaml, line 2: providers.groq.endpoints must be one of"),
+        ("providers:\n  groq: {models: x}\n", "config.yaml, line 2: providers.groq.models must be a list of models."),
+        ("providers:\n  groq: {models: [{id: x, size: 1}]}\n", "config.yaml, line 2: providers.groq.models[0].size is not a key"),
+        ("providers:\n  own: {base_url: '${NOBODY}'}\n", "config.yaml, line 2: providers.own.base_url refers to ${NOBODY}, which is not set."),
+        ("providers:\n  a: {base_url: 'https://x.example'}\n  a: {}\n", "config.yaml, line 3: providers.a is there a second time"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_section_is_named(refusal, text, expected):
+    assert refusal(yaml=text).startswith(expected)

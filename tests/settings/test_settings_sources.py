@@ -1,0 +1,184 @@
+"""Where values come from, which source wins, and what happens to what cannot be understood."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from orcestator.errors import StartupProblem
+from orcestator.settings import Settings, load
+from orcestator.settings.given import BY_NAME, BY_VARIABLE, NOT_IN_TABLE, TABLE
+from orcestator.settings.table import GROUPS
+
+CANARY = "sk-canary-0123456789"
+
+
+def test_the_defaults_are_those_of_the_contract(loaded):
+    found = loaded()
+    assert (found.host, found.port, found.controller_port, found.metrics_port) == ("0.0.0.0", 8000, 21001, 8001)
+    assert (found.default_model, found.log_file, found.db_path) == (("openai/gpt-4o",), "logs/traffic.log", "")
+    assert (found.log_level, found.attempts, found.drain_seconds) == ("info", 3, 10.0)
+    assert (found.max_body_bytes, found.max_reply_bytes) == (33_554_432, 64 << 20)
+
+
+def test_the_process_environment_is_read_when_none_is_given(monkeypatch):
+    monkeypatch.setitem(os.environ, "OR_PORT", "1234")
+    assert load(dotenv_path=None).port == 1234
+
+
+def test_the_command_line_comes_first_then_the_environment_then_dotenv_then_the_file(loaded):
+    sources = {
+        "yaml": "port: 1\nhost: file\nmax_n: 2\nmax_stop: 2\n",
+        "dotenv": "OR_PORT=2\nOR_HOST=dotenv\nOR_MAX_N=3\n",
+    }
+    found = loaded({"OR_PORT": "3", "OR_HOST": "environment"}, **sources, port=4)
+    assert (found.port, found.host, found.max_n, found.max_stop) == (4, "environment", 3, 2)
+
+
+def test_an_empty_value_says_nothing(loaded):
+    assert loaded({"OR_PORT": "", "OR_API_KEY": " "}, dotenv="OR_HOST=\n", port=None).port == 8000
+
+
+def test_our_name_comes_before_another_programs_name(loaded):
+    assert loaded({"LOG_LEVEL": "debug", "OR_LOG_LEVEL": "error"}).log_level == "error"
+    assert loaded({"LOG_LEVEL": "warn"}).log_level == "warning"
+
+
+def test_a_shells_host_variable_does_not_move_the_server(loaded):
+    assert loaded({"HOST": "my-laptop"}).host == "0.0.0.0"
+    assert loaded(dotenv="HOST=127.0.0.1\n").host == "127.0.0.1"
+
+
+def test_numbers_of_other_programs_are_converted(loaded):
+    found = loaded({"MAX_RETRIES": "3", "RETRY_DELAY_MS": "1000"})
+    assert (found.attempts, found.first_backoff_seconds) == (4, 1.0)
+
+
+def test_dotenv_understands_quotes_comments_and_references(loaded):
+    found = loaded(
+        {"NAME": "x"}, dotenv="# c\n\nexport OR_HOST=\"a b\" # c\nOR_LOG_FILE='${NAME}.log'\nOR_DB_PATH=${OR_HOST}.db\n"
+    )
+    assert (found.host, found.log_file, found.db_path) == ("a b", "x.log", "a b.db")
+
+
+def test_lists_are_split_and_keep_their_order(loaded):
+    assert loaded({"OR_DEFAULT_MODEL": " b, a ,,b"}).default_model == ("b", "a")
+    assert loaded(default_model=["x", "y"]).default_model == ("x", "y")
+
+
+def test_networks_are_parsed(loaded):
+    assert list(map(str, loaded({"OR_WORKER_NETWORKS": "10.0.0.0/8,fd00::/8"}).worker_networks)) == [
+        "10.0.0.0/8",
+        "fd00::/8",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"OR_PROT": "1"}, "environment: OR_PROT is not a setting; the nearest is OR_PORT."),
+        ({"OR_PORT": "80a"}, "environment: OR_PORT must be a whole number from 0 to 65535, not '80a'."),
+        ({"OR_PORT": "70000"}, "environment: OR_PORT must be a whole number from 0 to 65535, not '70000'."),
+        ({"OR_MAX_N": "0"}, "environment: OR_MAX_N must be a whole number from 1 to 128, not '0'."),
+        ({"OR_DRAIN_SECONDS": "nan"}, "environment: OR_DRAIN_SECONDS must be a number from 0 to 86400, not 'nan'."),
+        ({"OR_DRAIN_SECONDS": "5s"}, "environment: OR_DRAIN_SECONDS must be a number from 0 to 86400, not '5s'."),
+        ({"OR_PORT": "9" * 5000}, f"environment: OR_PORT must be a whole number from 0 to 65535, not '{'9' * 60}…'."),
+        ({"OR_KEEPALIVE_COUNTS": "maybe"}, "environment: OR_KEEPALIVE_COUNTS must be true or false, not 'maybe'."),
+        ({"OR_LOG_FORMAT": "jsn"}, "environment: OR_LOG_FORMAT must be one of json, text, not 'jsn'; the nearest is json."),
+        ({"MAX_RETRIES": "99"}, "environment: MAX_RETRIES must be a whole number from 1 to 20, not '99' (taken as `MAX_RETRIES` plus 1)."),
+        ({"OR_HOST": "a\nb"}, "environment: OR_HOST must be one line without control characters."),
+        ({"OR_WORKER_NETWORKS": "10.0.0.1/8"}, "environment: OR_WORKER_NETWORKS must be networks such as 10.0.0.0/8: 10.0.0.1/8 has host bits set."),
+        ({"OR_UPSTREAM_PROXY": "https://proxy:1"}, "environment: OR_UPSTREAM_PROXY must be http://host:port."),
+        ({"OR_CONFIG": "nowhere.yaml"}, "environment: OR_CONFIG names a file that does not exist: nowhere.yaml."),
+        ({"OR_MODELS_FILE": "nowhere.yaml"}, "environment: OR_MODELS_FILE names a file that does not exist: nowhere.yaml."),
+        ({"OR_ONLY_PROVIDERS": "gorq"}, "environment: OR_ONLY_PROVIDERS names no provider: 'gorq' is not known here; the nearest is groq."),
+        ({"OR_FALLBACK_PROVIDER": "deepsek"}, "environment: OR_FALLBACK_PROVIDER names no provider: 'deepsek' is not known here; the nearest is deepseek."),
+    ],
+)  # fmt: skip
+def test_an_impossible_value_is_named(refusal, environ, expected):
+    assert refusal(environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("dotenv", "expected"),
+    [
+        ("A=1\n\n\nOR_PROT=1\n", ".env, line 4: OR_PROT is not a setting; the nearest is OR_PORT."),
+        ("A=1\nOR_PORT=x\n", ".env, line 2: OR_PORT must be a whole number from 0 to 65535, not 'x'."),
+        ("A=1\nB='open\n", ".env, line 2: this line is not NAME=value (a quote may be open)."),
+    ],
+)
+def test_a_bad_line_of_dotenv_is_named(refusal, dotenv, expected):
+    assert refusal(dotenv=dotenv) == expected
+
+
+def test_a_dotenv_that_is_no_text_is_named(tmp_path):
+    (tmp_path / ".env").write_bytes(b"OR_HOST=\xff\n")
+    with pytest.raises(StartupProblem, match=r"\.env is not UTF-8 text \(byte 8\)"):
+        load({}, dotenv_path=str(tmp_path / ".env"))
+
+
+def test_an_override_that_is_no_setting_is_named(refusal):
+    assert refusal(prot=1) == "command line: prot is not a setting; the nearest is port."
+
+
+def test_a_secret_is_refused_without_being_shown(refusal):
+    for name in ("OR_WORKER_SECRET", "OR_CALLER_KEYS", "OPENAI_API_KEY", "REDIS_URL"):
+        sentence = refusal({name: f"{CANARY}\r\nX-Evil: 1"})
+        assert sentence.startswith(f"environment: {name} must be printable ASCII without spaces")
+        assert CANARY not in sentence
+
+
+def test_nothing_shows_a_secret_and_the_redactor_gets_them_all(loaded):
+    secrets = {name: f"{CANARY}-{n}" for n, name in enumerate(("OPENAI_API_KEY", "OR_WORKER_SECRET", "REDIS_URL"))}
+    found = loaded({**secrets, "OR_CALLER_KEYS": f"{CANARY}-a,{CANARY}-b"})
+    assert CANARY not in f"{found!r} {found} {found.notices} {found.not_yet} {found.providers}"
+    assert set(found.secrets()) == {*secrets.values(), f"{CANARY}-a", f"{CANARY}-b"}
+
+
+def test_what_is_not_acted_on_yet_is_listed_under_the_name_it_was_given(loaded):
+    found = loaded(
+        {"REDIS_URL": "redis://r:6379", "OR_PORT": "1"},
+        yaml="cache: {enabled: true}\nloadBalancer: {strategy: round-robin}\n",
+    )
+    assert found.not_yet == ("cache.enabled", "loadBalancer.strategy", "REDIS_URL")
+    assert (found.cache_enabled, found.balance_strategy, found.redis_url.reveal()) == (
+        True,
+        "round-robin",
+        "redis://r:6379",
+    )
+
+
+NAMES = st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ_", min_size=1, max_size=30)
+
+
+@given(NAMES.filter(lambda name: "OR_" + name not in BY_VARIABLE and "OR_" + name not in NOT_IN_TABLE))
+@example("PROT")
+def test_an_unknown_variable_of_ours_always_stops_the_start(name):
+    with pytest.raises(StartupProblem, match=f"environment: OR_{name} is not a setting"):
+        load({f"OR_{name}": "1"}, dotenv_path=None)
+
+
+@given(st.dictionaries(st.sampled_from([row.variable for row in TABLE]), st.text(max_size=12), max_size=4))
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_no_value_gives_anything_but_settings_or_one_sentence(environ):
+    try:
+        found = load(environ, dotenv_path=None)
+    except StartupProblem as refused:
+        said = refused.message
+        found = None
+    else:
+        said = ""
+    assert isinstance(found, Settings) or (said and "\n" not in said)
+
+
+def test_the_table_is_complete():
+    assert len(BY_VARIABLE) == len(BY_NAME) == len(TABLE)
+    for row in TABLE:
+        assert row.spec.group in GROUPS
+        assert row.spec.doc.endswith(".")
+
+
+def test_settings_cannot_be_changed(loaded):
+    with pytest.raises(AttributeError):
+        loaded().port = 1

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from orcestator.bridge.protocol import SECRET_HEADER
+from orcestator.bridge.registration_policy import SECRET_HEADER
 from orcestator.dialects.json_text import dumps, loads
 from orcestator.errors import OrcestatorError
 from orcestator.providers.secret import Secret

@@ -16,8 +16,6 @@ from orcestator.upstream.order import Order
 Json = dict[str, Any]
 ATTEMPT_PATH = "/orcestator/attempt"
 ORDER_HEADER = "x-orcestator-order"
-SECRET_HEADER = "x-orcestator-worker-secret"
-"""Proves that the API server belongs to this cluster; set by OR_WORKER_SECRET."""
 
 _PATH = re.compile(r"(?:/[a-z_]{1,32}){1,4}")
 

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from orcestator.bridge.protocol import ATTEMPT_PATH, ORDER_HEADER, SECRET_HEADER, order_to_wire
+from orcestator.bridge.protocol import ATTEMPT_PATH, ORDER_HEADER, order_to_wire
+from orcestator.bridge.registration_policy import SECRET_HEADER
 from orcestator.dialects.openai.errors import FACTS, error_detail, error_from_reply, failure_from_wire
 from orcestator.errors import UpstreamError
 from orcestator.providers.secret import Secret

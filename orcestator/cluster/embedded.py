@@ -43,7 +43,7 @@ async def _start(settings: Settings, lifetime: Lifetime, announce: Callable[[str
     lifetime.on_close(lambda: asyncio.to_thread(log.close, 2.0))
     api_socket = listen(settings.host, settings.port, "OR_PORT")
     controller_socket = listen(settings.controller_host, settings.controller_port, "OR_CONTROLLER_PORT")
-    if settings.sandbox_fallback:
+    if settings.starts_sandbox:
         settings = await start_sandbox(settings, lifetime)
     client = parts.upstream_client(settings)
     lifetime.on_close(client.close)

@@ -1,6 +1,7 @@
 """From settings to parts. Each function builds one; nothing here runs anything."""
 
 import asyncio
+import ipaddress
 import random
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 from orcestator.bridge.carrier import Carrier, Carriers, LocalCarrier
 from orcestator.bridge.control import ControlClient
 from orcestator.bridge.controller_app import ControllerApp
-from orcestator.bridge.registration_policy import RegistrationPolicy, is_loopback
+from orcestator.bridge.registration_policy import RegistrationPolicy, is_loopback, require_safe
 from orcestator.bridge.registry import WorkerRegistry
 from orcestator.bridge.stock_carrier import StockCarrier
 from orcestator.bridge.worker_carrier import WorkerCarrier
@@ -62,6 +63,7 @@ def provider_links(settings: Settings, client: UpstreamClient, only: str | None 
         tls=settings.tls_timeout_seconds,
         first_token=settings.first_token_timeout_seconds,
         first_token_reasoning=settings.first_token_timeout_reasoning_seconds,
+        whole_reply=settings.whole_reply_timeout_seconds,
         idle=settings.idle_timeout_seconds,
         total=settings.total_timeout_seconds,
         comments_count=settings.keepalive_counts,
@@ -98,7 +100,11 @@ def attempt_loop(settings: Settings, emit: EventSink) -> AttemptLoop[Answer]:
         longest_open_seconds=settings.breaker_longest_open_seconds,
     )
     return AttemptLoop(
-        policy=LoopPolicy(attempts=settings.attempts, attempts_per_provider=settings.attempts_per_provider),
+        policy=LoopPolicy(
+            attempts=settings.attempts,
+            attempts_per_provider=settings.attempts_per_provider,
+            first_backoff_seconds=settings.first_backoff_seconds,
+        ),
         health=HealthBoard(breaker, emit, random.random),
         budget=RetryBudget(percent=settings.retry_budget_percent, floor=settings.retry_floor),
         # Not the loop's own clock: uvloop's stands still within one turn of the loop. Both count from the same start.
@@ -137,7 +143,7 @@ def gateway(
 
 
 def controller(settings: Settings, client: UpstreamClient, host: str) -> ControllerApp:
-    """The controller's application and its table."""
+    """The controller's application and its table. Raises StartupProblem when it would be open to strangers."""
     control = ControlClient(client, settings.worker_secret)
 
     async def fetch_status(address: str) -> dict[str, object]:
@@ -147,8 +153,10 @@ def controller(settings: Settings, client: UpstreamClient, host: str) -> Control
     policy = RegistrationPolicy(
         on_loopback=is_loopback(host),
         secret=settings.worker_secret.reveal() if settings.worker_secret else "",
+        networks=tuple(map(ipaddress.ip_network, settings.worker_networks)),
         accepts_anyone=settings.insecure_open_registration,
     )
+    require_safe(policy)
     return ControllerApp(
         registry=WorkerRegistry(draw=random.random, first_version=int(time.time() * 1000)),
         policy=policy,

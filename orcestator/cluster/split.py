@@ -1,6 +1,7 @@
 """Each program of the split cluster: the same parts as in one process, with HTTP between them."""
 
 import asyncio
+import hashlib
 import random
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,11 +12,13 @@ from orcestator.bridge.control import NO_ANSWER, ControlClient
 from orcestator.bridge.directory import LocalDirectory, RemoteDirectory
 from orcestator.bridge.stock_api import StockApi
 from orcestator.bridge.stock_gates import StockGates
+from orcestator.bridge.stock_prompt import MARKER
 from orcestator.cluster import parts
 from orcestator.cluster.embedded import discover_models
 from orcestator.cluster.lifetime import Lifetime, drain_exchanges
 from orcestator.cluster.recording import Recording, start_log
 from orcestator.errors import StartupProblem
+from orcestator.providers.secret import Secret
 from orcestator.settings import Settings
 from orcestator.telemetry.metrics_server import MetricsServer
 from orcestator.upstream.provider_link import ProviderLink
@@ -125,12 +128,14 @@ async def run_worker(
             raise StartupProblem(f"The provider '{only}' is not switched on: set its key or its base URL.")
         carrier = LocalCarrier({link.row.name: link for link in links})
         directory = LocalDirectory(links, None, {}, settings.default_targets(), model_id)
+        marker = separator_marker(settings.worker_secret)
         gates = StockGates(
             parts.attempt_loop(settings, log),
             carrier,
             directory.catalog,
             context_length=WORKER_CONTEXT_LENGTH,
             total_timeout=settings.total_timeout_seconds,
+            marker=marker,
         )
         app: WorkerApp
         worker = ProxyModelWorker(
@@ -142,6 +147,7 @@ async def run_worker(
             context_length=WORKER_CONTEXT_LENGTH,
             gates=Gates(gates.stream, gates.generate, gates.embed, gates.count_tokens, lambda: app.in_flight),
             offer=_offer(links),
+            marker=marker,
         )
         routes = stock_routes(worker, settings.connections_per_provider)
         app = WorkerApp(carrier, routes, settings.worker_secret, settings.max_body_bytes)
@@ -164,6 +170,13 @@ async def run_worker(
         await app.emptied(settings.drain_seconds)
     finally:
         await lifetime.close()
+
+
+def separator_marker(secret: Secret | None) -> str:
+    """What begins every separator of our prompt template: with a secret, one that no caller can forge."""
+    if not secret:
+        return MARKER
+    return "\x1e" + hashlib.sha256(f"template {secret.reveal()}".encode()).hexdigest()[:16]
 
 
 def poster(control: ControlClient) -> Post:

@@ -20,6 +20,7 @@ from orcestator.cluster.lifetime import Lifetime
 from orcestator.cluster.recording import start_log
 from orcestator.cluster.sandbox import start_sandbox
 from orcestator.errors import StartupProblem
+from orcestator.providers.rows import SANDBOX
 from orcestator.providers.secret import Secret
 from orcestator.settings import Settings, child_environment
 from orcestator.telemetry.exposition import merge
@@ -102,7 +103,7 @@ class _Supervisor:
         self._lifetime.on_close(lambda: asyncio.to_thread(log.close, 2.0))
         listener = listen(self._settings.host, self._settings.port, "OR_PORT")
         self._lifetime.on_close(lambda: _closed(listener))
-        if self._settings.sandbox_fallback:
+        if self._settings.starts_sandbox:
             self._settings = await start_sandbox(self._settings, self._lifetime)
         client = UpstreamClient()
         self._lifetime.on_close(client.close)
@@ -124,8 +125,8 @@ class _Supervisor:
         settings = self._settings
         controller = f"http://127.0.0.1:{settings.controller_port}"
         common = {"OR_WORKER_SECRET": self._secret.reveal()}
-        if settings.sandbox_fallback:
-            common["SANDBOX_BASE_URL"] = settings.providers[0].base_url
+        if settings.starts_sandbox:
+            common["SANDBOX_BASE_URL"] = next(p.base_url for p in settings.providers if p.row.name == SANDBOX)
         first = Child(
             "controller",
             ["orcestator.controller", "--port", str(settings.controller_port), *self._config],

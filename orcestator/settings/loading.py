@@ -24,7 +24,7 @@ from orcestator.settings.model_choice import (
     read_entries,
     with_entries,
 )
-from orcestator.settings.problems import Place, no_provider, problem
+from orcestator.settings.problems import COMMAND_LINE, Place, no_provider, problem
 from orcestator.settings.provider_choice import Choice, choose_providers, no_providers
 from orcestator.settings.table import Settings
 from orcestator.settings.yaml_file import Items, Leaf, Node, Section, read_yaml
@@ -135,7 +135,13 @@ def _check(given: Values, choice: Choice) -> None:
 
 
 def _refuse_own_address(given: Values, choice: Choice) -> None:
-    """A shell in which callers are pointed at us has OPENAI_BASE_URL, too: we must not become our own provider."""
+    """A shell in which callers are pointed at us has OPENAI_BASE_URL, too: we must not become our own provider.
+
+    A worker of one provider does not listen on this port, and another program may.
+    """
+    only = given.get("only_providers")
+    if only is not None and only.place == COMMAND_LINE:
+        return
     port = given["port"].value if "port" in given else Settings().port
     for provider in choice.providers:
         origin, _ = Origin.from_url(provider.base_url)

@@ -202,6 +202,15 @@ class Settings(LaterSettings):
     first_token_timeout_reasoning_seconds: float = setting(
         60.0, Spec("The same for a request that asks for reasoning.", UPSTREAM, 0.1, LONGEST_SECONDS)
     )
+    whole_reply_timeout_seconds: float = setting(
+        300.0,
+        Spec(
+            "How long a provider may take to begin a reply that is not streamed; then the next one is tried.",
+            UPSTREAM,
+            0.1,
+            LONGEST_SECONDS,
+        ),
+    )
     idle_timeout_seconds: float = setting(
         30.0, Spec("How long a stream may pause between two pieces of content.", UPSTREAM, 0.1, LONGEST_SECONDS)
     )

@@ -100,6 +100,10 @@ class Connection(asyncio.Protocol):
         self._reset()
         self.is_busy = True
         self._total_at = total_at
+        if not self.is_open:  # a peer that accepts and hangs up at once is gone before anything could be sent
+            self.failure = self._cut(None)
+            self.failure.sent = False
+            return
         self._watch(min(self._loop.time() + first_byte_seconds, total_at))
         if len(body) <= _JOIN_UP_TO_BYTES:
             self._transport.write(head + body)

@@ -39,7 +39,7 @@ class Origin:
         if private is None:
             private = _is_private_name(host)
         if parts.scheme == "http" and not private:
-            raise StartupProblem(f"{base_url!r}: use https, or mark this host as private to allow plain http")
+            raise StartupProblem(f"{base_url!r}: use https; plain http is for this machine and private networks only")
         origin = cls(parts.scheme, host, parts.port or _DEFAULT_PORTS[parts.scheme], private)
         return origin, parts.path.rstrip("/")
 

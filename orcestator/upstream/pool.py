@@ -101,11 +101,7 @@ class OriginPool:
 
     def take_idle(self) -> Connection | None:
         """The connection that was used last, or None."""
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.is_open:
-                return connection
-        return None
+        return self._idle.pop() if self._idle else None
 
     async def connect(self, timeouts: Timeouts, total_at: float) -> Connection:
         """A fresh connection; raises what ``Dialer.dial`` raises."""

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from orcestator import __version__
-from orcestator.dialects.json_text import dumps
+from orcestator.dialects.json_text import dumps, loads
 from orcestator.dialects.multipart import with_model_field
 from orcestator.dialects.openai.adapt import adapted
 from orcestator.dialects.openai.errors import error_from_reply
-from orcestator.dialects.openai.reply import parsed_object
 from orcestator.dialects.openai.request import upstream_body
-from orcestator.errors import UpstreamBroken, UpstreamError
+from orcestator.errors import Overloaded, UpstreamBroken, UpstreamError
 from orcestator.providers.models import ModelFacts, facts_from_listing
 from orcestator.providers.rows import NO_MODELS_LIST, NO_STREAM_OPTIONS, Provider
 from orcestator.providers.secret import Secret
@@ -30,12 +29,14 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How long to wait, in seconds. ``first_token`` bounds streams only: a whole reply takes as long as it is."""
+    """How long to wait, in seconds. ``first_token`` is for streams; ``whole_reply`` for the rest, whose first byte
+    comes when the whole answer is written. It is less than ``total``, so that another candidate has time left."""
 
     connect: float = 2.0
     tls: float = 5.0
     first_token: float = 30.0
     first_token_reasoning: float = 60.0
+    whole_reply: float = 300.0
     idle: float = 30.0
     total: float = 600.0
     comments_count: bool = False
@@ -54,8 +55,10 @@ class ProviderLink:
         self._head_lines = _head_lines(row, key)
         self._header_blocks: dict[tuple[str, bool], bytes] = {}
         self._paths: dict[str, bytes] = {}
-        total, whole = waiting.total, waiting.total
-        self._whole = Timeouts(connect=waiting.connect, tls=waiting.tls, first_byte=whole, idle=whole, total=total)
+        whole = waiting.whole_reply
+        self._whole = Timeouts(
+            connect=waiting.connect, tls=waiting.tls, first_byte=whole, idle=whole, total=waiting.total
+        )
         self._streamed = replace(self._whole, first_byte=waiting.first_token, idle=waiting.idle)
         self._reasoning = replace(self._streamed, first_byte=waiting.first_token_reasoning)
         self.offer = Offer(
@@ -108,8 +111,8 @@ class ProviderLink:
             )  # fmt: skip
             if response.status != 200:
                 raise await self._refusal(response)
-            listed = facts_from_listing(parsed_object(await response.read_all(), self.row.name))
-        except UpstreamError:
+            listed = facts_from_listing(loads(await response.read_all()))
+        except (UpstreamError, Overloaded, ValueError):
             return False
         finally:
             if response is not None:

@@ -21,8 +21,10 @@ MODEL_ROUTES: dict[str, Route] = {
     "/v1/audio/transcriptions": Route("audio", "audio", "/audio/transcriptions", multipart=True),
     "/v1/audio/translations": Route("audio", "audio", "/audio/translations", multipart=True),
 }
-STOCK_PREFIXES = ("/api/v1/", "/v1/engines/")
+STOCK_PREFIXES = ("/api/v1/token_check", "/v1/engines/")
 """What the stock API server offers and we do not replace (contract C4)."""
+MODEL_ROUTES |= {f"/api{path}": route for path, route in MODEL_ROUTES.items()}
+"""``/api/v1/…`` is where FastChat's own chat route is, and where other routers put theirs: the same as ``/v1/…``."""
 
 PlainRoute = Callable[[Scope, Send], Awaitable[None]]
 
@@ -38,6 +40,7 @@ class ApiApp:
             "/health": health.health,
             "/ready": health.ready,
             "/v1/models": self._models,
+            "/api/v1/models": self._models,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,7 +79,7 @@ class ApiApp:
         return self._gateway.catalog()
 
     async def _welcome(self, _scope: Scope, send: Send) -> None:
-        routes = sorted([*MODEL_ROUTES, "/v1/models", "/health", "/ready"])
+        routes = sorted([*MODEL_ROUTES, *self._plain])
         await send_json(send, 200, {"name": "orcestator", "api": "/v1", "routes": routes})
 
     async def _models(self, scope: Scope, send: Send) -> None:

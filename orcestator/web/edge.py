@@ -19,6 +19,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, ClassVar, cast
 from uuid import uuid4
 
@@ -85,17 +86,33 @@ _ONCE_ONLY = frozenset(
 )
 """Fields whose repetition two parsers could resolve differently: framing, addressing, credentials."""
 
-_NEVER_UNDERSCORED = _ONCE_ONLY | {
-    b"keep-alive",
-    b"proxy-authorization",
-    b"proxy-connection",
-    b"x-forwarded-for",
-    b"x-forwarded-host",
-    b"x-forwarded-proto",
-    b"x-real-ip",
-    b"x-request-id",
-}
-"""Fields that a proxy in front may drop or set: ``x_api_key`` would pass it and read as ``x-api-key`` behind a CGI."""
+
+def _underscored(name: bytes) -> set[bytes]:
+    """Every spelling of ``name`` with at least one underscore for a hyphen."""
+    first, *others = name.split(b"-")
+    spellings = product(*[(b"-" + part, b"_" + part) for part in others])
+    return {first + b"".join(spelling) for spelling in spellings} - {name}
+
+
+_UNDERSCORED = frozenset(
+    spelling
+    for name in (
+        *_ONCE_ONLY,
+        b"keep-alive",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-proto",
+        b"x-real-ip",
+        b"x-request-id",
+    )
+    for spelling in _underscored(name)
+)
+"""Look-alikes of framing, credentials and what a proxy in front sets: some parser takes ``x_api_key`` for the real one."""
+
+_UNUSUAL = _UNDERSCORED | {b"content-encoding", b"transfer-encoding", b"upgrade"}
+"""Fields that deserve a closer look; most requests have none of them."""
 
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 
@@ -112,7 +129,7 @@ def _check_target(method: bytes, url: bytes) -> None:
             f"The method {method.decode('latin-1')} is not served here.",
             headers={"allow": b", ".join(sorted(_METHODS)).decode()},
         )
-    if not url.startswith(b"/"):
+    if url[:1] != b"/":
         raise InvalidRequest("The request target must be a path that starts with '/'.", code="malformed_request")
 
 
@@ -131,30 +148,31 @@ def _check_repeats(headers: list[tuple[bytes, bytes]]) -> None:
         seen.add(name)
 
 
-def _check_underscores(names: dict[bytes, bytes]) -> None:
-    for name in names:
-        if b"_" in name and name.replace(b"_", b"-") in _NEVER_UNDERSCORED:
-            raise InvalidRequest(
-                f"The header {name.decode('latin-1')!r} must be written with hyphens.", code="malformed_request"
-            )
-
-
 def _check_host(host: bytes) -> None:
     if not _HOST.fullmatch(host):
         raise InvalidRequest("The request needs one Host header with a host name.", code="malformed_request")
 
 
-def _check_body_fields(fields: dict[bytes, bytes], max_body_bytes: int) -> None:
+def _check_unusual(fields: dict[bytes, bytes]) -> None:
     """Framing that only we could understand is refused; httptools has refused what nobody understands."""
-    length = fields.get(b"content-length")
-    if length is not None and int(length) > max_body_bytes:
-        raise _too_large(max_body_bytes)
-    coding = fields.get(b"transfer-encoding")
-    if coding is not None and coding.strip().lower() != b"chunked":
+    for name in _UNDERSCORED & fields.keys():
+        raise InvalidRequest(f"The header {name.decode()!r} must be written with hyphens.", code="malformed_request")
+    coding = fields.get(b"transfer-encoding", b"chunked")
+    if coding.strip().lower() != b"chunked":
         raise InvalidRequest("The only Transfer-Encoding read here is 'chunked'.", code="malformed_request")
-    encoding = fields.get(b"content-encoding")
-    if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
+    encoding = fields.get(b"content-encoding", b"identity")
+    if encoding.strip().lower() != b"identity":
         raise UnsupportedBody("The request body must be sent without Content-Encoding.")
+
+
+def _check_upgrade(protocol: bytes) -> None:
+    """426 sends a WebSocket caller back to HTTP: Codex falls back at once on it (checked 2026-11)."""
+    if b"websocket" in protocol.lower():
+        raise InvalidRequest(
+            "WebSocket is not spoken here: use HTTP.",
+            code="upgrade_required",
+            headers={"connection": "close, upgrade", "upgrade": "HTTP/1.1"},
+        )
 
 
 def _too_large(max_body_bytes: int) -> BodyTooLarge:
@@ -267,7 +285,10 @@ class _Flow(FlowControl):
 
 
 class EdgeProtocol(HttpToolsProtocol):
-    """One connection. Use ``edge_protocol``, which binds the limits."""
+    """One connection. Use ``edge_protocol``, which binds the limits.
+
+    Callbacks that run for every request name the base class: in CPython 3.11 ``super()`` costs more than the call.
+    """
 
     limits: ClassVar[EdgeLimits]
     census: ClassVar[_Census]
@@ -280,7 +301,7 @@ class EdgeProtocol(HttpToolsProtocol):
     # Per-connection state
     _peer: str | None = None
     _admitted = False
-    _running: RequestResponseCycle | None = None  # the request that the application works on; others wait in pipeline
+    _head_of_line: RequestResponseCycle | None = None  # the request that those in the pipeline wait for
     _refusal: OrcestatorError | None = None  # to be answered when the requests before it are
     _deaf = False  # the connection is over: what still comes is read and dropped
     _host: bytes | None = None  # the last Host that was checked
@@ -323,11 +344,15 @@ class EdgeProtocol(HttpToolsProtocol):
         self._cancel_timers()
         if self._admitted:
             self.census.leave(self._peer)
+        running = self._running()
         self.pipeline.clear()
-        running = self._running
         super().connection_lost(exc)
         if running is not None and not running.response_complete:
             self._abandon(running)
+
+    def _running(self) -> RequestResponseCycle | None:
+        """The request that the application works on, or the last one it worked on."""
+        return self._head_of_line if self.pipeline else self.cycle
 
     def _cancel_timers(self) -> None:
         self._unset_keepalive_if_required()
@@ -356,21 +381,16 @@ class EdgeProtocol(HttpToolsProtocol):
             return
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
-        self._chunk_bytes = len(data)
-        self._raw_bytes += self._chunk_bytes
-        try:
-            self._feed(data)
-        except httptools.HttpParserError as failure:
-            self._reject(_explain(failure))
-            return
-        if self._in_body or self._raw_bytes:
-            self._watch_incomplete()
-
-    def _feed(self, data: bytes) -> None:
+        self._chunk_bytes = size = len(data)
+        self._raw_bytes += size
         try:
             self.parser.feed_data(data)
+        except httptools.HttpParserError as failure:
+            self._reject(_explain(failure))
         except httptools.HttpParserUpgrade as declined:
             self._feed_without_upgrade(data[declined.args[0] :])
+        if self._in_body or self._raw_bytes:
+            self._watch_incomplete()
 
     def _feed_without_upgrade(self, rest: bytes) -> None:
         """Read a request again as if it had not offered h2c, which Java's client does with every first request.
@@ -384,6 +404,8 @@ class EdgeProtocol(HttpToolsProtocol):
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             try:
                 return self.parser.feed_data(data)
+            except httptools.HttpParserError as failure:
+                return self._reject(_explain(failure))
             except httptools.HttpParserUpgrade as declined:
                 rest = data[declined.args[0] :]
 
@@ -402,59 +424,58 @@ class EdgeProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self.scope["method"] = self.parser.get_method().decode("ascii")
             return
+        before = self.cycle
         self.scope[RECEIVED_AT] = self.loop.time()
-        super().on_headers_complete()
+        HttpToolsProtocol.on_headers_complete(self)
         self.headers = []  # the scope keeps the old list: trailer fields must not become headers
         self._in_body = True
         self._raw_bytes = self._body_bytes = 0
         if self.pipeline:
-            # uvicorn stops reading here, and would not notice that the caller leaves.
-            self.flow.resume_reading()
+            self._line_up(before)
+
+    def _line_up(self, before: RequestResponseCycle) -> None:
+        """The new request waits for the one ``before`` it."""
+        if len(self.pipeline) == 1:
+            self._head_of_line = before
+        # uvicorn has stopped reading, and would not notice that the caller leaves.
+        self.flow.resume_reading()
 
     def _check_head(self) -> None:
         limits = self.limits
         headers = self.headers
         fields = dict(headers)
-        self._check_head_size(limits)
+        if self._raw_bytes + self._shared_bytes > limits.max_url_bytes or len(headers) > limits.max_header_fields:
+            self._check_head_size(limits)
         _check_target(self.parser.get_method(), self.url)
         version = self.parser.get_http_version()
         if version != "1.1":
             _check_old_version(version, fields)
         if len(fields) != len(headers):
             _check_repeats(headers)
-        if b"_" in b"".join(fields):
-            _check_underscores(fields)
-        self._check_host(fields.get(b"host"), version)
-        _check_body_fields(fields, limits.max_body_bytes)
-        if b"upgrade" in fields:
-            self._check_upgrade(fields[b"upgrade"])
+        host = fields.get(b"host")
+        if host is None or host != self._host:
+            self._check_host(host, version)
+        if not _UNUSUAL.isdisjoint(fields):
+            _check_unusual(fields)
+            if self.parser.should_upgrade():
+                _check_upgrade(fields[b"upgrade"])
+        if int(fields.get(b"content-length", 0)) > limits.max_body_bytes:
+            raise _too_large(limits.max_body_bytes)
         if len(self.pipeline) >= limits.max_pipelined:
             raise InvalidRequest("Too many pipelined requests.", code="too_many_pipelined_requests")
 
     def _check_head_size(self, limits: EdgeLimits) -> None:
-        if len(self.url) > limits.max_url_bytes or len(self.headers) > limits.max_header_fields:
+        """What was read may hold bytes of the body, or of the request before: count this head alone."""
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        fits = size <= limits.max_header_bytes and len(self.url) <= limits.max_url_bytes
+        if not fits or len(self.headers) > limits.max_header_fields:
             raise _head_too_large(self.url, limits)
-        if self._raw_bytes + self._shared_bytes > limits.max_header_bytes:
-            # What was read may hold bytes of the body, or of the request before: count this head alone.
-            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-            if size > limits.max_header_bytes:
-                raise _head_too_large(self.url, limits)
 
     def _check_host(self, host: bytes | None, version: str) -> None:
         if host is None and version == "1.0":
             return
-        if host is None or host != self._host:
-            _check_host(host or b"")
-            self._host = host
-
-    def _check_upgrade(self, protocol: bytes) -> None:
-        """426 sends a WebSocket caller back to HTTP: Codex falls back at once on it (checked 2026-11)."""
-        if self.parser.should_upgrade() and b"websocket" in protocol.lower():
-            raise InvalidRequest(
-                "WebSocket is not spoken here: use HTTP.",
-                code="upgrade_required",
-                headers={"connection": "close, upgrade", "upgrade": "HTTP/1.1"},
-            )
+        _check_host(host or b"")
+        self._host = host
 
     def on_body(self, body: bytes) -> None:
         """Count the body: one without a Content-Length is refused as soon as it is too large."""
@@ -462,7 +483,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._body_bytes += len(body)
         if self._body_bytes > self.limits.max_body_bytes:
             raise _too_large(self.limits.max_body_bytes)
-        super().on_body(body)
+        HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:
         """Be ready for the next request."""
@@ -471,7 +492,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._in_body = False
         self._raw_bytes = 0
         self._shared_bytes = self._chunk_bytes
-        super().on_message_complete()
+        HttpToolsProtocol.on_message_complete(self)
         if self.cycle.response_complete and not self.transport.is_closing():
             # The answer came before the end of the body, and the body has cancelled the idle timer since.
             self._unset_keepalive_if_required()
@@ -486,6 +507,8 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _watch_incomplete(self) -> None:
         """A read has ended inside a head or a body."""
+        if self._deaf:
+            return
         if self._raw_bytes > self.limits.max_header_bytes:
             # In a body these are chunk extensions or trailers, which nothing else bounds.
             self._reject(_head_too_large(self.url, self.limits))
@@ -533,16 +556,14 @@ class EdgeProtocol(HttpToolsProtocol):
 
     # Answering
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
-
     def on_response_complete(self) -> None:
         """Go on with the next pipelined request, the refusal that waited for its turn, or the end."""
-        super().on_response_complete()
+        if self.pipeline:
+            self._head_of_line = self.pipeline[-1][0]
+        HttpToolsProtocol.on_response_complete(self)
         if self.transport.is_closing():
             self._bound_flush()
-        elif self._refusal is not None and self._is_idle():
+        elif self._refusal is not None and self.cycle.response_complete:
             self._answer(self._refusal)
 
     def timeout_keep_alive_handler(self) -> None:
@@ -555,18 +576,16 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._stall_timer is None and self.transport.get_write_buffer_size():
             self._stall_timer = self.loop.call_later(self.limits.write_stall_seconds, self.transport.abort)
 
-    def _is_idle(self) -> bool:
-        return self._running is None or self._running.response_complete
-
     def _reject(self, error: OrcestatorError) -> None:
         """Refuse the request being read, in its turn; nothing that comes after it is read."""
         self._deaf = True
-        if self._in_body and self.cycle is self._running:
-            self._reject_running(self.cycle, error)
-            return
         if self._in_body:
+            if self.cycle is self._running():
+                self._reject_running(self.cycle, error)
+                return
             self.pipeline.popleft()
-        if self._is_idle():
+            self.cycle = self.pipeline[0][0] if self.pipeline else cast(RequestResponseCycle, self._head_of_line)
+        if self.cycle is None or self.cycle.response_complete:
             self._answer(error)
         else:
             self._refusal = error

@@ -16,4 +16,3 @@ def request_id_of(headers: Mapping[bytes, bytes]) -> str:
     if given is not None and _SANE.fullmatch(given):
         return given.decode()
     return f"req-{_prefix}-{next(_numbers):x}"
-

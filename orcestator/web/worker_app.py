@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from orcestator.bridge.carrier import LocalCarrier
-from orcestator.bridge.protocol import ATTEMPT_PATH, ORDER_HEADER, SECRET_HEADER, order_from_wire
+from orcestator.bridge.protocol import ATTEMPT_PATH, ORDER_HEADER, order_from_wire
+from orcestator.bridge.registration_policy import SECRET_HEADER
 from orcestator.dialects.json_text import dumps
 from orcestator.dialects.openai.errors import failure_to_wire
 from orcestator.errors import (
@@ -144,5 +145,3 @@ def failure_to_wire_of(error: StreamInterrupted) -> Json:
     """The facts of what interrupted a stream."""
     failure = error.failure
     return failure_to_wire(failure) if isinstance(failure, UpstreamError) else error.body()["error"]
-
-

@@ -532,7 +532,7 @@ def test_one_refresh_runs_at_a_time():
 
     with our_controller(fetch_status=black_hole) as controller:
         controller.post("/register_worker", registration())
-        for _ in range(10):
+        for _ in range(3):
             controller.post("/refresh_all_workers")
         wait_until(lambda: controller.get("/health").json()["stale"], "the end of the round")
         assert len(asked) == 1

@@ -225,10 +225,11 @@ def chat(text: str = "hello", model: str = "orcestator", **more: Any) -> dict[st
 
 
 def events_of(response: httpx.Response) -> Iterator[str]:
-    """The data of each event of a stream."""
-    for line in response.iter_lines():
-        if line.startswith("data: "):
-            yield line.removeprefix("data: ")
+    """The data of each event of a stream. Not by ``iter_lines``, which also splits at U+2028 inside a text."""
+    tail = b""
+    for piece in response.iter_bytes():
+        *lines, tail = (tail + piece).split(b"\n")
+        yield from (line.removeprefix(b"data: ").decode() for line in lines if line.startswith(b"data: "))
 
 
 def streamed(cluster: Cluster, call: dict[str, Any]) -> tuple[int, list[str], bool]:

@@ -1,5 +1,6 @@
 """Contracts C1 to C4: ours and the real stock programs of fschat, in every mixture that is promised."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -147,8 +148,6 @@ def test_c1_our_worker_serves_a_stock_api_server(stack: ExitStack, tmp_path: Pat
 
 def openai_body(sandbox: SandboxThread) -> dict[str, object]:
     """The last chat call the sandbox received."""
-    import json
-
     records = [record for record in sandbox.records if record.path.endswith("/chat/completions")]
     body: dict[str, object] = json.loads(records[-1].body)
     return body

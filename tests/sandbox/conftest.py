@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from openai import OpenAI
-from running_sandbox import RunningSandbox, StartSandbox
+
+from tests.sandbox.running_sandbox import RunningSandbox, StartSandbox
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from running_sandbox import RunningSandbox, StartSandbox
-from sandbox_wire import TOOL, Wire, ask, chat, connect, read_answer, read_chunks, read_to_end, request
 
 from orcestator.sandbox import SandboxSettings, catalogue, encodings
 from orcestator.sandbox.catalogue import ERROR_BODIES, Fault
 from orcestator.sandbox.faults import SPOILS
+from tests.sandbox.running_sandbox import RunningSandbox, StartSandbox
+from tests.sandbox.sandbox_wire import TOOL, Wire, ask, chat, connect, read_answer, read_chunks, read_to_end, request
 
 Json = dict[str, Any]
 

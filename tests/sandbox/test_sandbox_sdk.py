@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from openai import BadRequestError, NotFoundError
-from running_sandbox import RunningSandbox, StartSandbox
 
 from orcestator.sandbox import SandboxSettings
+from tests.sandbox.running_sandbox import RunningSandbox, StartSandbox
 
 SCHEMA = {
     "type": "object",

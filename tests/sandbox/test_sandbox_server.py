@@ -12,14 +12,14 @@ import urllib.request
 from typing import Any
 
 import pytest
-from running_sandbox import RunningSandbox, StartSandbox
-from sandbox_wire import ask, chat, connect, read_answer, read_to_end, request
 
 from orcestator.errors import StartupProblem
 from orcestator.sandbox import SandboxServer, SandboxSettings
 from orcestator.sandbox.command import add_arguments, run
 from orcestator.sandbox.records import BODIES_KEPT_BYTES, RecordLog
 from orcestator.sandbox.server import tls_context
+from tests.sandbox.running_sandbox import RunningSandbox, StartSandbox
+from tests.sandbox.sandbox_wire import ask, chat, connect, read_answer, read_to_end, request
 
 PATH = "/v1/chat/completions"
 
@@ -156,8 +156,11 @@ def test_a_plain_answer_waits_for_its_tokens(sandbox: RunningSandbox) -> None:
 
 
 def test_a_peer_that_leaves_after_the_answer_has_stayed(sandbox: RunningSandbox) -> None:
-    ask(sandbox.base_url, PATH, chat("echo"))
-    record = sandbox.last()
+    with connect(sandbox.base_url) as connection:
+        connection.sendall(request(PATH, chat("echo"), headers=""))
+        read_answer(connection)
+    ask(sandbox.base_url, "/v1/models")  # a later connection: the end of the first one has been seen
+    record = sandbox.server.records[0]
     assert (record.finished, record.peer_closed_at) == (True, None)
 
 

@@ -174,6 +174,7 @@ def test_we_do_not_become_our_own_provider(refusal, loaded, host):
     own = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": f"http://{host}:8000/v1"}
     assert "is orcestator's own address; change OR_PORT or OPENAI_BASE_URL." in refusal(own)
     assert names(loaded({**own, "OR_PORT": "8080"})) == ["openai"]
+    assert names(loaded(own, only_providers=["openai"])) == ["openai"]
 
 
 @pytest.mark.parametrize(

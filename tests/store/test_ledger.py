@@ -139,6 +139,22 @@ def test_a_damaged_file_is_an_os_error_and_the_next_one_works(tmp_path: Path, re
     assert ids(path) == ["new"]
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks at the process's open files")
+def test_a_connection_that_failed_is_not_used_again(
+    tmp_path: Path, request_ended: BuildRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orcestator.store.ledger_connection._PRAGMAS", ("PRAGMA busy_timeout = 1",))
+    path = tmp_path / "or.db"
+    with ledger_at(path) as ledger:
+        ledger.prepare()
+        assert is_open(path)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(OSError, match="locked"):
+                ledger.write([request_ended()])
+        assert not is_open(path)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="the file size limit is a POSIX one")
 def test_a_full_disk_writes_all_of_a_batch_or_nothing(tmp_path: Path) -> None:
     path = tmp_path / "or.db"
@@ -185,6 +201,10 @@ def committed(path: Path) -> list[str]:
         return ids(path)
     except sqlite3.OperationalError:
         return []  # the tables are still being made
+
+
+def is_open(path: Path) -> bool:
+    return any(os.path.realpath(link) == str(path) for link in Path("/proc/self/fd").iterdir())
 
 
 def child_env() -> dict[str, str]:

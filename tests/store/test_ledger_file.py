@@ -2,7 +2,9 @@
 
 import sqlite3
 import stat
-from contextlib import closing
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,9 @@ import pytest
 from orcestator.errors import StartupProblem
 from orcestator.store import ledger_file
 from orcestator.store.ledger import Ledger
+
+if sys.platform != "win32":
+    import resource
 
 
 def same(text: str) -> str:
@@ -70,13 +75,23 @@ def test_what_cannot_be_a_ledger_is_refused(tmp_path: Path, what: str) -> None:
         Ledger(path, same, same)
 
 
-def test_a_file_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
-    path = made(tmp_path / "or.db")
-    with (
-        closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as read_only,
-        pytest.raises(sqlite3.OperationalError, match="readonly"),
-    ):
-        ledger_file._check_writable(read_only)
+@pytest.mark.skipif(sys.platform == "win32", reason="the file size limit is a POSIX one")
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_disk_that_takes_nothing_is_found_at_the_start(tmp_path: Path, is_new: bool) -> None:
+    path = tmp_path / "or.db" if is_new else made(tmp_path / "or.db")
+    with no_byte_may_be_written(), pytest.raises(StartupProblem, match="set OR_DB_PATH"):
+        ledger_file.check(path)
+    ledger_file.check(path)
+
+
+@contextmanager
+def no_byte_may_be_written() -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_file_someone_is_writing_to_is_accepted(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-Run = Callable[[Callable[[], Awaitable[Any]]], Any]
+from tests.upstream.scripted_upstream import Run
 
 
 def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:

@@ -13,6 +13,9 @@ from orcestator.upstream.client import Response, UpstreamClient
 from orcestator.upstream.origin import Origin
 from orcestator.upstream.timeouts import Timeouts
 
+Run = Callable[[Callable[[], Awaitable[Any]]], Any]
+"""What the ``run`` fixture gives: it runs a coroutine function to its end."""
+
 Script = Callable[["Peer"], Awaitable[None]]
 
 PATIENT = Timeouts(connect=5.0, tls=5.0, first_byte=5.0, idle=5.0, total=10.0, pool=5.0)
@@ -81,6 +84,10 @@ class ScriptedUpstream:
         for task in list(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+
+    def stop_listening(self) -> None:
+        """Refuse further connections; those that are open stay."""
+        self._server.close()
 
     @property
     def port(self) -> int:

@@ -6,10 +6,14 @@ import sys
 import zlib
 
 import pytest
-from conftest import Run
-from scripted_upstream import (
+
+from orcestator.errors import UpstreamBroken
+from orcestator.upstream import pool
+from orcestator.upstream.timeouts import Timeouts
+from tests.upstream.scripted_upstream import (
     CHUNKED_HEAD,
     Peer,
+    Run,
     ScriptedUpstream,
     answers,
     chunked,
@@ -19,8 +23,6 @@ from scripted_upstream import (
     post,
     upstream_client,
 )
-
-from orcestator.errors import UpstreamBroken
 
 MIB = 1024 * 1024
 
@@ -268,7 +270,9 @@ def test_a_released_stream_gives_its_connection_back_when_its_end_comes(run: Run
     run(scenario)
 
 
-def test_a_released_stream_that_goes_on_is_cut(run: Run) -> None:
+def test_a_released_stream_that_goes_on_is_cut(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_WIND_UP_SECONDS", 1000.0)
+
     async def scenario() -> None:
         async def goes_on(peer: Peer) -> None:
             await peer.request()
@@ -281,5 +285,22 @@ def test_a_released_stream_that_goes_on_is_cut(run: Run) -> None:
             response.release()
             await eventually(lambda: client.in_use() == 0 and upstream.ended == 1)
             assert client.idle() == 0
+
+    run(scenario)
+
+
+def test_a_released_stream_that_stalls_is_cut(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_WIND_UP_SECONDS", 0.02)
+
+    async def scenario() -> None:
+        async def stalls(peer: Peer) -> None:
+            await peer.request()
+            await peer.send(CHUNKED_HEAD)
+            await peer.gone()
+
+        async with ScriptedUpstream(stalls) as upstream, upstream_client() as client:
+            response = await post(client, upstream.origin, timeouts=Timeouts())
+            response.release()
+            await eventually(lambda: client.in_use() == 0 and upstream.ended == 1)
 
     run(scenario)

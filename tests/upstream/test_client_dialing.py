@@ -7,9 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Run
-from scripted_upstream import (
+
+from orcestator.errors import StartupProblem, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from orcestator.upstream.client import UpstreamClient
+from orcestator.upstream.origin import Origin
+from orcestator.upstream.timeouts import Timeouts
+from tests.upstream.scripted_upstream import (
     Peer,
+    Run,
     ScriptedUpstream,
     answers,
     eventually,
@@ -18,11 +23,6 @@ from scripted_upstream import (
     post,
     upstream_client,
 )
-
-from orcestator.errors import StartupProblem, UpstreamError, UpstreamTimeout, UpstreamUnavailable
-from orcestator.upstream.client import UpstreamClient
-from orcestator.upstream.origin import Origin
-from orcestator.upstream.timeouts import Timeouts
 
 Certificate = tuple[Path, Path]
 

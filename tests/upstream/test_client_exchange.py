@@ -4,11 +4,13 @@ import asyncio
 import socket
 
 import pytest
-from conftest import Run
-from scripted_upstream import (
+
+from orcestator.errors import UpstreamBroken, UpstreamUnavailable
+from tests.upstream.scripted_upstream import (
     CHUNKED_HEAD,
     PATIENT,
     Peer,
+    Run,
     ScriptedUpstream,
     answers,
     chunked,
@@ -19,8 +21,6 @@ from scripted_upstream import (
     post,
     upstream_client,
 )
-
-from orcestator.errors import UpstreamBroken
 
 
 def test_a_request_has_host_length_and_the_callers_lines(run: Run) -> None:
@@ -224,6 +224,24 @@ def test_a_reset_of_a_kept_connection_is_replaced_silently_and_only_once(run: Ru
     run(scenario)
 
 
+def test_a_repeated_request_may_have_been_billed_even_if_the_second_try_was_never_sent(run: Run) -> None:
+    async def scenario() -> None:
+        async def answers_once(peer: Peer) -> None:
+            await peer.request()
+            await peer.send(plain())
+            await peer.request()
+
+        async with ScriptedUpstream(answers_once) as upstream, upstream_client() as client:
+            origin = upstream.origin
+            await fetch(client, origin)
+            upstream.stop_listening()
+            with pytest.raises(UpstreamUnavailable) as caught:
+                await fetch(client, origin)
+            assert (caught.value.cause, caught.value.sent) == ("refused", True)
+
+    run(scenario)
+
+
 def test_an_answer_that_has_begun_is_never_asked_for_again(run: Run) -> None:
     async def scenario() -> None:
         async def answers_then_breaks(peer: Peer) -> None:
@@ -242,13 +260,14 @@ def test_an_answer_that_has_begun_is_never_asked_for_again(run: Run) -> None:
     run(scenario)
 
 
-def test_an_idle_connection_that_closes_or_speaks_is_dropped(run: Run) -> None:
+@pytest.mark.parametrize("unasked", [plain(b"nobody asked"), b"\r\n"])
+def test_an_idle_connection_that_closes_or_speaks_is_dropped(run: Run, unasked: bytes) -> None:
     async def scenario() -> None:
         async def speaks_unasked(peer: Peer) -> None:
             await peer.request()
             await peer.send(plain())
             await eventually(lambda: client.idle() == 1)
-            await peer.send(plain(b"nobody asked"))
+            await peer.send(unasked)
             await peer.gone()
 
         async with (

@@ -5,12 +5,16 @@ import socket
 import sys
 
 import pytest
-from conftest import Run
-from scripted_upstream import (
+
+from orcestator.errors import ShuttingDown, UpstreamBroken, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from orcestator.upstream.origin import Origin
+from orcestator.upstream.timeouts import Timeouts
+from tests.upstream.scripted_upstream import (
     CHUNKED_HEAD,
     LONG,
     PATIENT,
     Peer,
+    Run,
     Script,
     ScriptedUpstream,
     answers,
@@ -23,10 +27,6 @@ from scripted_upstream import (
     silent,
     upstream_client,
 )
-
-from orcestator.errors import ShuttingDown, UpstreamBroken, UpstreamError, UpstreamTimeout, UpstreamUnavailable
-from orcestator.upstream.origin import Origin
-from orcestator.upstream.timeouts import Timeouts
 
 
 async def _failure(script: Script, timeouts: Timeouts = PATIENT, body: bytes = b"{}") -> UpstreamError:
@@ -94,6 +94,37 @@ def test_a_peer_that_resets_without_an_answer(run: Run) -> None:
     assert _facts(run(lambda: _failure(_reset))) == (UpstreamUnavailable, "reset", True)
 
 
+@pytest.mark.parametrize("resets", [False, True])
+def test_a_peer_that_leaves_before_it_is_asked(run: Run, resets: bool) -> None:
+    async def scenario() -> None:
+        async def leaves(peer: Peer) -> None:
+            if resets:
+                peer.reset()
+
+        async with ScriptedUpstream(leaves) as upstream, upstream_client() as client:
+            for _ in range(20):
+                with pytest.raises(UpstreamUnavailable) as caught:
+                    await post(client, upstream.origin, timeouts=Timeouts(first_byte=LONG, total=LONG))
+                assert caught.value.cause in {"closed", "reset"}
+
+    run(scenario)
+
+
+def test_a_connection_that_is_gone_before_the_request_has_sent_nothing(run: Run) -> None:
+    async def scenario() -> None:
+        async with ScriptedUpstream(answers(plain())) as upstream, upstream_client() as client:
+            response = await post(client, upstream.origin)
+            connection = response._connection
+            assert connection is not None
+            connection.abort()
+            connection.begin(b"", b"", LONG, LONG)
+            assert connection.failure is not None
+            assert not connection.failure.sent
+            response.close()
+
+    run(scenario)
+
+
 CUT_ANSWERS = {
     "in the head": b"HTTP/1.1 200 OK\r\nContent-",
     "before the body": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
@@ -118,7 +149,9 @@ def test_what_came_before_the_cut_is_read_first(run: Run) -> None:
             upstream_client() as client,
         ):
             response = await post(client, upstream.origin)
-            await eventually(lambda: upstream.ended == 1)
+            connection = response._connection
+            assert connection is not None
+            await eventually(lambda: connection.failure is not None)
             assert await response.read() == b"onetwo"
             for _ in range(2):
                 with pytest.raises(UpstreamBroken):

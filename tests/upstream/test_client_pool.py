@@ -5,10 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Run
-from scripted_upstream import (
+
+from orcestator.errors import Overloaded, ShuttingDown, UpstreamTimeout
+from orcestator.upstream.client import UpstreamClient
+from orcestator.upstream.origin import Origin
+from orcestator.upstream.timeouts import Timeouts
+from tests.upstream.scripted_upstream import (
     PATIENT,
     Peer,
+    Run,
     ScriptedUpstream,
     answers,
     chunked,
@@ -19,11 +24,6 @@ from scripted_upstream import (
     silent,
     upstream_client,
 )
-
-from orcestator.errors import Overloaded, ShuttingDown, UpstreamTimeout
-from orcestator.upstream.client import UpstreamClient
-from orcestator.upstream.origin import Origin
-from orcestator.upstream.timeouts import Timeouts
 
 
 async def _cancelled(task: "asyncio.Task[Any]") -> None:

@@ -4,11 +4,10 @@ import asyncio
 import socket
 
 import pytest
-from conftest import Run
-from scripted_upstream import eventually
 
 from orcestator.errors import UpstreamUnavailable
 from orcestator.upstream.resolver import Resolver, _interleaved
+from tests.upstream.scripted_upstream import Run, eventually
 
 
 class Names:

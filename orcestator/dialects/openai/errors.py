@@ -73,7 +73,7 @@ def error_from_reply(
         kind, message = UpstreamBroken, f"{provider} answered with a redirect ({status}), which is never followed."
     if kind is UpstreamRateLimited and not _SPENT_CODES.isdisjoint(words):
         kind, wait = UpstreamKeyRefused, wait or SPENT_SECONDS
-    if status == 403 and _is_flagged(detail):
+    if _is_flagged(detail):
         kind = UpstreamRejected
     return kind(
         message,
@@ -97,6 +97,7 @@ def error_in_answer(provider: str, detail: Any) -> UpstreamError:
     status = code if isinstance(code, int) and 400 <= code < 600 else None
     if status is not None:
         kind = _BY_STATUS.get(status) or (UpstreamRejected if status < 500 else UpstreamUnavailable)
+        kind = UpstreamRejected if _is_flagged(detail) else kind
     elif not _BUSY_CODES.isdisjoint(_words(detail)):
         kind = UpstreamRateLimited
     elif not _SPENT_CODES.isdisjoint(_words(detail)):

@@ -44,6 +44,7 @@ class ChoiceState:
 
     calls: ToolCallOrder
     role_sent: bool = False
+    spoke: bool = False
     finished: bool = False
 
 
@@ -285,6 +286,7 @@ class ChatStream:
         if choice.finished:
             return
         delta = wire.get("delta")
+        choice.spoke = choice.spoke or isinstance(delta, dict)
         delta = dict(delta) if isinstance(delta, dict) else {}
         calls = delta.pop("tool_calls", None)
         self._send_delta(index, choice, delta, wire, extras)
@@ -326,6 +328,8 @@ class ChatStream:
     def _finish(self, index: int, choice: ChoiceState, wire: Json, extras: Json) -> None:
         if wire["finish_reason"] == FAILED:
             raise error_in_answer(self.terms.provider, wire.get("error") or "the model broke while answering")
+        if not choice.spoke:
+            raise UpstreamBroken(f"{self.terms.provider} answered with a choice that says nothing.", cause="empty")
         self._send_calls(index, choice, choice.calls.finish(), extras)
         choice.finished = True
         self.committed = True

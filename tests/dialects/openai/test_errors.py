@@ -92,7 +92,10 @@ def test_a_429_with_a_time() -> None:
 def test_a_flagged_input_is_the_callers_and_not_the_keys() -> None:
     metadata = {"reasons": ["violence"], "flagged_input": "…", "provider_name": "p"}
 
-    assert type(refusal(403, {"error": {"code": 403, "message": "flagged", "metadata": metadata}})) is UpstreamRejected
+    detail = {"code": 403, "message": "flagged", "metadata": metadata}
+
+    assert type(refusal(403, {"error": detail})) is UpstreamRejected
+    assert type(error_in_answer("prov", detail)) is UpstreamRejected
 
 
 def test_a_redirect_is_named_and_its_address_is_not() -> None:

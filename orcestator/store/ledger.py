@@ -27,7 +27,11 @@ class Ledger:
         self._connection: LedgerConnection | None = None
 
     def prepare(self) -> None:
-        """Import SQLModel, open the file and make the tables. Raises OSError."""
+        """Import SQLModel, open the file and make the tables. Raises OSError.
+
+        Until this is done rows wait in the queue and a kill would lose them: a program that promises otherwise from
+        its first request flushes the writer before it says that it is ready.
+        """
         self._connected()
 
     def write(self, items: Sequence[Event]) -> None:

@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NoReturn, cast
 from uuid import uuid4
 
 import httptools
@@ -69,51 +69,6 @@ _STATUS_BY_CODE = {"url_too_long": 414, "upgrade_required": 426, "headers_too_la
 
 _METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 
-_ONCE_ONLY = frozenset(
-    {
-        b"api-key",
-        b"authorization",
-        b"content-encoding",
-        b"content-length",
-        b"content-type",
-        b"expect",
-        b"host",
-        b"transfer-encoding",
-        b"upgrade",
-        b"x-api-key",
-        b"x-goog-api-key",
-    }
-)
-"""Fields whose repetition two parsers could resolve differently: framing, addressing, credentials."""
-
-
-def _underscored(name: bytes) -> set[bytes]:
-    """Every spelling of ``name`` with at least one underscore for a hyphen."""
-    first, *others = name.split(b"-")
-    spellings = product(*[(b"-" + part, b"_" + part) for part in others])
-    return {first + b"".join(spelling) for spelling in spellings} - {name}
-
-
-_UNDERSCORED = frozenset(
-    spelling
-    for name in (
-        *_ONCE_ONLY,
-        b"keep-alive",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-proto",
-        b"x-real-ip",
-        b"x-request-id",
-    )
-    for spelling in _underscored(name)
-)
-"""Look-alikes of framing, credentials and what a proxy in front sets: some parser takes ``x_api_key`` for the real one."""
-
-_UNUSUAL = _UNDERSCORED | {b"content-encoding", b"transfer-encoding", b"upgrade"}
-"""Fields that deserve a closer look; most requests have none of them."""
-
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 
 _LINGERING_AT_ONCE = 256
@@ -123,14 +78,13 @@ _LINGERING_AT_ONCE = 256
 # What a request head must look like
 
 
-def _check_target(method: bytes, url: bytes) -> None:
+def _refuse_target(method: bytes) -> NoReturn:
     if method not in _METHODS:
         raise MethodNotAllowed(
             f"The method {method.decode('latin-1')} is not served here.",
             headers={"allow": b", ".join(sorted(_METHODS)).decode()},
         )
-    if url[:1] != b"/":
-        raise InvalidRequest("The request target must be a path that starts with '/'.", code="malformed_request")
+    raise InvalidRequest("The request target must be a path that starts with '/'.", code="malformed_request")
 
 
 def _check_old_version(version: str, fields: dict[bytes, bytes]) -> None:
@@ -140,29 +94,9 @@ def _check_old_version(version: str, fields: dict[bytes, bytes]) -> None:
         raise InvalidRequest("HTTP/1.0 has no Transfer-Encoding.", code="malformed_request")
 
 
-def _check_repeats(headers: list[tuple[bytes, bytes]]) -> None:
-    seen: set[bytes] = set()
-    for name, _ in headers:
-        if name in seen and name in _ONCE_ONLY:
-            raise InvalidRequest(f"The header {name.decode('latin-1')!r} is given twice.", code="malformed_request")
-        seen.add(name)
-
-
 def _check_host(host: bytes) -> None:
     if not _HOST.fullmatch(host):
         raise InvalidRequest("The request needs one Host header with a host name.", code="malformed_request")
-
-
-def _check_unusual(fields: dict[bytes, bytes]) -> None:
-    """Framing that only we could understand is refused; httptools has refused what nobody understands."""
-    for name in _UNDERSCORED & fields.keys():
-        raise InvalidRequest(f"The header {name.decode()!r} must be written with hyphens.", code="malformed_request")
-    coding = fields.get(b"transfer-encoding", b"chunked")
-    if coding.strip().lower() != b"chunked":
-        raise InvalidRequest("The only Transfer-Encoding read here is 'chunked'.", code="malformed_request")
-    encoding = fields.get(b"content-encoding", b"identity")
-    if encoding.strip().lower() != b"identity":
-        raise UnsupportedBody("The request body must be sent without Content-Encoding.")
 
 
 def _check_upgrade(protocol: bytes) -> None:
@@ -173,6 +107,75 @@ def _check_upgrade(protocol: bytes) -> None:
             code="upgrade_required",
             headers={"connection": "close, upgrade", "upgrade": "HTTP/1.1"},
         )
+
+
+# What single header fields must look like
+
+
+def _accept(name: bytes, value: bytes, limits: EdgeLimits) -> None:
+    """Any value, as long as it is the only one."""
+
+
+def _check_length(name: bytes, value: bytes, limits: EdgeLimits) -> None:
+    if int(value) > limits.max_body_bytes:
+        raise _too_large(limits.max_body_bytes)
+
+
+def _check_coding(name: bytes, value: bytes, limits: EdgeLimits) -> None:
+    if value.strip().lower() != b"chunked":
+        raise InvalidRequest("The only Transfer-Encoding read here is 'chunked'.", code="malformed_request")
+
+
+def _check_encoding(name: bytes, value: bytes, limits: EdgeLimits) -> None:
+    if value.strip().lower() != b"identity":
+        raise UnsupportedBody("The request body must be sent without Content-Encoding.")
+
+
+def _refuse_look_alike(name: bytes, value: bytes, limits: EdgeLimits) -> None:
+    raise InvalidRequest(f"The header {name.decode()!r} must be written with hyphens.", code="malformed_request")
+
+
+def _underscored(name: bytes) -> set[bytes]:
+    """Every spelling of ``name`` with at least one underscore for a hyphen."""
+    first, *others = name.split(b"-")
+    spellings = product(*[(b"-" + part, b"_" + part) for part in others])
+    return {first + b"".join(spelling) for spelling in spellings} - {name}
+
+
+_SINGLE_FIELDS = {
+    b"api-key": _accept,
+    b"authorization": _accept,
+    b"content-encoding": _check_encoding,
+    b"content-length": _check_length,
+    b"expect": _accept,
+    b"host": _accept,
+    b"transfer-encoding": _check_coding,
+    b"upgrade": _accept,
+    b"x-api-key": _accept,
+    b"x-goog-api-key": _accept,
+}
+"""Framing, addressing, credentials: two parsers could take different ones of two, so that there may be only one."""
+
+_SET_BY_PROXIES = (
+    b"keep-alive",
+    b"proxy-authorization",
+    b"proxy-connection",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+    b"x-real-ip",
+    b"x-request-id",
+)
+
+_FIELD_RULES = _SINGLE_FIELDS | {
+    # Some parser takes ``x_api_key`` for the real one, and the proxy in front did not.
+    look_alike: _refuse_look_alike
+    for name in (*_SINGLE_FIELDS, *_SET_BY_PROXIES)
+    for look_alike in _underscored(name)
+}
+
+
+# How a refusal is worded
 
 
 def _too_large(max_body_bytes: int) -> BodyTooLarge:
@@ -304,13 +307,14 @@ class EdgeProtocol(HttpToolsProtocol):
     _head_of_line: RequestResponseCycle | None = None  # the request that those in the pipeline wait for
     _refusal: OrcestatorError | None = None  # to be answered when the requests before it are
     _deaf = False  # the connection is over: what still comes is read and dropped
-    _host: bytes | None = None  # the last Host that was checked
+    _host: bytes | None = None  # the last Host that was found good
     _watchdog: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
     _linger_timer: asyncio.TimerHandle | None = None
     _waiting_since = 0.0  # when the wait for the caller began
 
     # Per-request state
+    _fields: dict[bytes, bytes]  # the header fields that have a rule
     _in_body = False  # from the end of the headers to the end of the body
     _raw_bytes = 0  # received since the message began or since its last body byte
     _chunk_bytes = 0  # size of the last read
@@ -323,6 +327,7 @@ class EdgeProtocol(HttpToolsProtocol):
         """Take the connection, or turn it away when there are too many."""
         super().connection_made(transport)
         self.flow = _Flow(transport, self.loop)
+        self._fields = {}
         self._peer = _peer(self.client[0]) if self.client else None
         self._admitted = self.census.admit(self._peer)
         if self._admitted:
@@ -418,6 +423,23 @@ class EdgeProtocol(HttpToolsProtocol):
                 lines += [name, b": ", value, b"\r\n"]
         return b"".join([*lines, b"\r\n"])
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header field, and check it if there is a rule for it."""
+        name = name.lower()
+        if name in _FIELD_RULES:
+            self._check_field(name, value)
+        self.headers.append((name, value))
+
+    def _check_field(self, name: bytes, value: bytes) -> None:
+        if self._in_body:
+            return  # a trailer, which nobody will see
+        if name in self._fields:
+            raise InvalidRequest(f"The header {name.decode()!r} is given twice.", code="malformed_request")
+        self._fields[name] = value
+        _FIELD_RULES[name](name, value, self.limits)
+        if name == b"expect":
+            self.expect_100_continue = value.lower() == b"100-continue"
+
     def on_headers_complete(self) -> None:
         """Check the head and start the application, unless the caller offered an upgrade that we decline."""
         self._check_head()
@@ -442,25 +464,19 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _check_head(self) -> None:
         limits = self.limits
-        headers = self.headers
-        fields = dict(headers)
-        if self._raw_bytes + self._shared_bytes > limits.max_url_bytes or len(headers) > limits.max_header_fields:
+        if self._raw_bytes + self._shared_bytes > limits.max_url_bytes or len(self.headers) > limits.max_header_fields:
             self._check_head_size(limits)
-        _check_target(self.parser.get_method(), self.url)
+        method = self.parser.get_method()
+        if method not in _METHODS or self.url[:1] != b"/":
+            _refuse_target(method)
         version = self.parser.get_http_version()
         if version != "1.1":
-            _check_old_version(version, fields)
-        if len(fields) != len(headers):
-            _check_repeats(headers)
-        host = fields.get(b"host")
+            _check_old_version(version, self._fields)
+        host = self._fields.get(b"host")
         if host is None or host != self._host:
             self._check_host(host, version)
-        if not _UNUSUAL.isdisjoint(fields):
-            _check_unusual(fields)
-            if self.parser.should_upgrade():
-                _check_upgrade(fields[b"upgrade"])
-        if int(fields.get(b"content-length", 0)) > limits.max_body_bytes:
-            raise _too_large(limits.max_body_bytes)
+        if self.parser.should_upgrade():
+            _check_upgrade(self._fields[b"upgrade"])
         if len(self.pipeline) >= limits.max_pipelined:
             raise InvalidRequest("Too many pipelined requests.", code="too_many_pipelined_requests")
 
@@ -487,6 +503,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Be ready for the next request."""
+        self._fields = {}
         if not self._in_body:
             return  # the head that offered an upgrade; it is read again without the offer
         self._in_body = False

@@ -7,9 +7,9 @@ from typing import Any, NoReturn
 
 from orcestator import __version__
 from orcestator.errors import StartupProblem
+from orcestator.sandbox import command
 
 COULD_NOT_START = 2
-_SANDBOX_PORT = 9100
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,26 +124,8 @@ def _add_sandbox(commands: Any) -> None:
         help="start the built-in provider, which fails on command",
         description="A real HTTP server in the OpenAI dialect for first steps and tests; model fault:ID gives each fault.",
     )
-    sandbox.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
-    sandbox.add_argument("--port", type=int, default=_SANDBOX_PORT, help=f"port to listen on ({_SANDBOX_PORT})")
-    sandbox.add_argument("--ttft", type=float, default=0.0, metavar="S", help="seconds to the first token (0)")
-    sandbox.add_argument("--tps", type=float, default=0.0, metavar="N", help="tokens a second (as fast as possible)")
-    sandbox.add_argument("--tokens", type=int, metavar="N", help="length of every answer in tokens")
-    sandbox.add_argument("--answer", metavar="TEXT", help="what it always answers")
-    sandbox.set_defaults(run=_run_sandbox)
-
-
-def _run_sandbox(arguments: argparse.Namespace) -> None:
-    from orcestator.cluster.sandbox import run_sandbox  # noqa: PLC0415
-    from orcestator.sandbox.settings import SandboxSettings  # noqa: PLC0415
-
-    sandbox = SandboxSettings(
-        ttft_seconds=arguments.ttft,
-        tokens_per_second=arguments.tps,
-        tokens=arguments.tokens,
-        answer=arguments.answer,
-    )
-    serve(run_sandbox(sandbox, arguments.host, arguments.port, say))
+    command.add_arguments(sandbox)
+    sandbox.set_defaults(run=command.run)
 
 
 def given(**values: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ Facts live in the exception; judgement lives in ``routing/verdict.py``; HTTP liv
     │   ├── UpstreamKeyRefused           401, 402, 403: the credential, never the caller's fault
     │   ├── UpstreamModelMissing         404 for this model at this provider
     │   ├── UpstreamUnavailable          refused, reset, DNS, TLS, 5xx, 529
+    │   ├── WorkerLost                   the worker of ours in between is gone; the upstream may be well
     │   ├── UpstreamTimeout              connect, first byte, or between two events; 408, 504
     │   └── UpstreamBroken               an answer that cannot be trusted: not JSON, an error in a 200, a cut stream
     ├── StreamInterrupted                after the first content: the caller is told inside the stream
@@ -225,6 +226,16 @@ class UpstreamUnavailable(UpstreamError):
 
     status = 503
     default_code = "upstream_unavailable"
+
+
+class WorkerLost(UpstreamError):
+    """Our own worker refused the connection or cut its answer: it died, and says nothing about the upstream's health.
+
+    ``retry_after`` is about the time that its supervisor needs to bring it back.
+    """
+
+    status = 503
+    default_code = "worker_lost"
 
 
 class UpstreamTimeout(UpstreamError):

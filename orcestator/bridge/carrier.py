@@ -6,14 +6,15 @@ One protocol, three implementations; the loop does not know which one serves.
 from collections.abc import Mapping
 from typing import Protocol
 
-from orcestator.errors import UpstreamUnavailable
+from orcestator.errors import StartupProblem, UpstreamUnavailable
 from orcestator.routing.offer import Candidate
 from orcestator.upstream.order import Answer, Order
+from orcestator.upstream.origin import Origin
 from orcestator.upstream.provider_link import ProviderLink
 
 
 class Carrier(Protocol):
-    """Makes one attempt at one candidate. Raises UpstreamError."""
+    """Makes one attempt at one candidate. Raises UpstreamError, and Overloaded when all connections there are in use."""
 
     async def attempt(self, candidate: Candidate, order: Order) -> Answer:
         """The answer, at or after its commit point."""
@@ -47,3 +48,16 @@ class Carriers:
             return await self._local.attempt(candidate, order)
         carrier = self._proxy if candidate.kind == "proxy" else self._stock
         return await carrier.attempt(candidate, order)
+
+
+def worker_origin(worker: str) -> Origin:
+    """Where a worker listens. Raises UpstreamUnavailable for what is no address.
+
+    The controller let it in, so that any network is fine, also plain http to a name that looks public.
+    """
+    try:
+        return Origin.from_url(worker, private=True)[0]
+    except StartupProblem as problem:
+        raise UpstreamUnavailable(
+            f"The worker has no usable address: {problem.message}", cause="address", sent=False
+        ) from None

@@ -72,12 +72,13 @@ class LocalDirectory:
         return Catalog(offers, self._aliases, self._default_targets, self._default_name)
 
 
-def offers_of_workers(workers: Iterable[Json]) -> list[Offer]:
-    """The offers in a controller's list of workers."""
+def offers_of_workers(workers: Iterable[Any]) -> list[Offer]:
+    """The offers in a controller's list of workers; a row without an address is left out."""
     return [
         offer
-        for worker in workers
-        for offer in offers_of_worker(worker["worker_name"], worker["model_names"], worker["offer"])
+        for row in workers
+        if isinstance(row, dict) and row.get("worker_name")
+        for offer in offers_of_worker(str(row["worker_name"]), row.get("model_names"), row.get("offer"))
     ]
 
 
@@ -118,24 +119,34 @@ class RemoteDirectory:
         """Ask once; whether the controller answered."""
         known = "" if self._version is None else f"?version={self._version}"
         status, answer = await self._control.get(f"{self._controller}/orcestator/workers{known}")
-        if status == 404:
+        self.is_stock = status == 404
+        if self.is_stock:
             self._note_reached(await self._refresh_from_stock())
         else:
-            self._note_reached(status == 200)
-            if status == 200 and not answer.get("unchanged"):
-                self._take(offers_of_workers(answer["workers"]))
-                self._version = answer["version"]
+            self._note_reached(status == 200 and self._read(answer))
         return self.reaches_controller
+
+    def _read(self, answer: Json) -> bool:
+        """Take over our controller's answer; False when it is somebody else's, which must not end the program."""
+        if answer.get("unchanged"):
+            return True
+        version, workers = answer.get("version"), answer.get("workers")
+        if not isinstance(version, int) or not isinstance(workers, list):
+            return False
+        self._take(offers_of_workers(workers))
+        self._version = version
+        return True
 
     async def _refresh_from_stock(self) -> bool:
         """A stock controller: ask for models and addresses, then each worker what it is. Never ``refresh_all_workers``."""
-        self.is_stock = True
+        self._version = None
         status, answer = await self._control.post(f"{self._controller}/list_models")
-        if status != 200:
+        models = answer.get("models")
+        if status != 200 or not isinstance(models, list):
             return False
-        for model in answer.get("models", []):
+        for model in models:
             _, found = await self._control.post(f"{self._controller}/get_worker_address", {"model": model})
-            if found.get("address"):
+            if isinstance(found.get("address"), str) and found["address"]:
                 self._stock_workers[found["address"]] = None
         offers: list[Offer] = []
         for worker in list(self._stock_workers):

@@ -64,8 +64,8 @@ class Gates:
 class ProxyModelWorker(stock_worker.BaseModelWorker):  # type: ignore[misc]
     """A stock worker whose gates are handed in: no torch, no thread, no request of its own.
 
-    ``offer`` travels in the registration under a key that stock controllers ignore. Serve it with an app of ours:
-    the stock app loses a permit whenever a gate raises.
+    ``offer`` travels in the registration under a key that stock controllers ignore, and may be replaced. Serve it with
+    an app of ours: the stock app loses a permit whenever a gate raises.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class ProxyModelWorker(stock_worker.BaseModelWorker):  # type: ignore[misc]
         marker: str = MARKER,
     ) -> None:
         self._gates = gates
-        self._offer = offer
+        self.offer = offer
         self._marker = marker
         super().__init__(
             controller_address,
@@ -119,7 +119,7 @@ class ProxyModelWorker(stock_worker.BaseModelWorker):  # type: ignore[misc]
     def get_status(self) -> Json:
         """The stock status, with our offer beside it."""
         status: Json = super().get_status()
-        return status if self._offer is None else {**status, OFFER_KEY: self._offer}
+        return status if self.offer is None else {**status, OFFER_KEY: self.offer}
 
     def generate_stream_gate(self, params: Json) -> Any:
         """The frames of ``/worker_generate_stream``."""
@@ -174,12 +174,14 @@ async def keep_registered(
 ) -> None:
     """Register, and heart-beat every ``interval`` seconds, until cancelled.
 
-    A lost controller is asked again after 1 to 30 s; ``draw`` gives numbers in [0, 1) for the jitter.
+    A worker whose offer was replaced registers again instead of its next heart-beat; a ``sleep`` that returns early
+    makes that at once. A lost controller is asked again after 1 to 30 s; ``draw`` gives numbers in [0, 1) for the jitter.
     """
-    failures, known = 0, False
+    failures, known, told = 0, False, worker.offer
     while True:
-        beat = await send_heart_beat(worker, post, secret=secret) if known else False
+        beat = await send_heart_beat(worker, post, secret=secret) if known and worker.offer == told else False
         if beat is False:
+            told = worker.offer
             known = await register(worker, post, secret=secret)
         worked = known and beat is not None
         failures = 0 if worked else failures + 1

@@ -5,8 +5,9 @@ Contract C2. What a stock worker cannot carry (tools, structured output) is refu
 
 from typing import Any
 
+from orcestator.bridge.carrier import worker_origin
 from orcestator.bridge.control import ControlClient
-from orcestator.bridge.stock_frames import StockStream, stock_reply
+from orcestator.bridge.stock_frames import StockStream, stock_error, stock_reply
 from orcestator.bridge.stock_prompt import fit_to_context, prompt_params, text_params
 from orcestator.dialects.json_text import dumps, loads
 from orcestator.dialects.openai.stream import ChatStream
@@ -16,7 +17,6 @@ from orcestator.upstream.answers import StreamAnswer
 from orcestator.upstream.client import Response, UpstreamClient
 from orcestator.upstream.opening import EVENT_STREAMS, stream_terms, whole_answer_of
 from orcestator.upstream.order import Answer, Order
-from orcestator.upstream.origin import Origin
 from orcestator.upstream.timeouts import Timeouts
 
 Json = dict[str, Any]
@@ -73,7 +73,10 @@ class StockCarrier:
         known = self._templates.get(key)
         if known is None:
             answer = await self._ask(candidate, "/worker_get_conv_template", {"model": candidate.model})
-            known = self._templates[key] = answer.get("conv") or {}
+            conv = answer.get("conv")
+            if not isinstance(conv, dict):
+                raise UpstreamBroken(f"{candidate.worker} gave no conversation template.", cause="template")
+            known = self._templates[key] = conv
         return known
 
     async def _ask(self, candidate: Candidate, route: str, body: Json) -> Json:
@@ -85,7 +88,7 @@ class StockCarrier:
         return answer
 
     async def _post(self, candidate: Candidate, path: bytes, params: Json, order: Order) -> Response:
-        origin = Origin.from_url(candidate.worker)[0]
+        origin = worker_origin(candidate.worker)
         response = await self._client.send(
             origin, b"POST", path, _HEADERS, dumps(params), self._waiting, deadline=order.deadline
         )
@@ -116,7 +119,12 @@ class StockCarrier:
             )
         params = {"model": candidate.model, "input": texts, "encoding_format": call.get("encoding_format")}
         response = await self._post(candidate, b"/worker_get_embeddings", params, order)
-        answer = _parsed(await response.read_all())
+        try:
+            answer = _parsed(await response.read_all())
+        finally:
+            response.close()
+        if answer.get("error_code"):
+            raise stock_error(answer["error_code"], str(answer.get("text")))
         vectors, tokens = answer.get("embedding"), answer.get("token_num")
         if not isinstance(vectors, list) or not isinstance(tokens, int):
             raise UpstreamBroken("The FastChat worker sent no embeddings.", cause="empty")

@@ -5,7 +5,7 @@ Contract C1. The loop runs here, over this worker's own deployments, since a sto
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 from orcestator.bridge.carrier import LocalCarrier
@@ -14,7 +14,7 @@ from orcestator.bridge.stock_prompt import MARKER, call_from_stock, has_messages
 from orcestator.dialects.json_text import dumps, loads
 from orcestator.dialects.openai.usage import BYTES_PER_TOKEN
 from orcestator.dialects.sse import SseSplitter
-from orcestator.errors import OrcestatorError
+from orcestator.errors import OrcestatorError, UpstreamBroken
 from orcestator.routing.catalog import Catalog
 from orcestator.routing.loop import AttemptLoop, Tally
 from orcestator.upstream.ids import new_id
@@ -50,22 +50,21 @@ class StockGates:
     async def generate(self, params: Json) -> Json:
         """The answer of ``/worker_generate``."""
         try:
-            answer = await self._answer(params, streamed=False)
+            answer = _whole(await self._answer(params, streamed=False))
         except OrcestatorError as error:
             return stock_failure(error)
-        return stock_answer_of(_whole(answer))
+        return stock_answer_of(answer.wire or {})
 
     async def embed(self, params: Json) -> Json:
         """The answer of ``/worker_get_embeddings``."""
         call = {"model": params.get("model"), "input": params.get("input"), "encoding_format": "float"}
         try:
-            reply = _whole(await self._run("embeddings", call, streamed=False))
+            answer = _whole(await self._run("embeddings", call, streamed=False))
+            return {"embedding": _vectors(answer), "token_num": answer.prompt_tokens}
         except OrcestatorError as error:
             return stock_failure(error)
-        vectors = [item["embedding"] for item in reply.get("data", [])]
-        return {"embedding": vectors, "token_num": int((reply.get("usage") or {}).get("prompt_tokens", 0))}
 
-    async def stream(self, params: Json) -> AsyncIterator[bytes]:
+    async def stream(self, params: Json) -> AsyncGenerator[bytes, None]:
         """The frames of ``/worker_generate_stream``."""
         answer = None
         try:
@@ -128,8 +127,18 @@ async def _frames(answer: Answer) -> AsyncIterator[bytes]:
     yield frames.end()
 
 
-def _whole(answer: Answer) -> Json:
-    return (answer.wire or {}) if isinstance(answer, WholeAnswer) else {}
+def _whole(answer: Answer) -> WholeAnswer:
+    if isinstance(answer, WholeAnswer):
+        return answer
+    answer.close()
+    raise UpstreamBroken("The upstream answered with something that is not JSON.", cause="not_json")
+
+
+def _vectors(answer: WholeAnswer) -> list[Any]:
+    data = (answer.wire or {}).get("data")
+    if not isinstance(data, list) or not all(isinstance(item, dict) and "embedding" in item for item in data):
+        raise UpstreamBroken("The upstream answered without embeddings.", cause="empty")
+    return [item["embedding"] for item in data]
 
 
 def _as_message(prompt: Any) -> list[Json]:

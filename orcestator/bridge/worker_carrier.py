@@ -1,71 +1,121 @@
 """Attempts carried to one of our own workers over HTTP. The worker holds the key; we hold the caller."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
+from orcestator.bridge.carrier import worker_origin
 from orcestator.bridge.protocol import ATTEMPT_PATH, ORDER_HEADER, order_to_wire
 from orcestator.bridge.registration_policy import SECRET_HEADER
 from orcestator.dialects.openai.errors import FACTS, error_detail, error_from_reply, failure_from_wire
-from orcestator.errors import UpstreamError
+from orcestator.errors import OrcestatorError, Overloaded, UpstreamError, UpstreamUnavailable, WorkerLost
 from orcestator.providers.secret import Secret
 from orcestator.routing.offer import Candidate
 from orcestator.upstream.client import Response, UpstreamClient
 from orcestator.upstream.opening import open_answer
 from orcestator.upstream.order import Answer, Order
 from orcestator.upstream.origin import Origin
+from orcestator.upstream.provider_link import Waiting
 from orcestator.upstream.timeouts import Timeouts
 
+RESTART_SECONDS = 1.0
+"""About what a worker that died needs until it serves again under its supervisor."""
 SLACK_SECONDS = 5.0
 """Our timers run this much longer than the worker's, so that its better explained failure arrives first."""
 
+_CUTS = frozenset({"closed", "reset"})
+_ADVICE = ("retry-after", "retry-after-ms")
+
 
 class WorkerCarrier:
-    """Speaks the order protocol of ``bridge/protocol.py``. ``waiting`` is the worker's own idle and first-token time."""
+    """Speaks the order protocol of ``bridge/protocol.py``. ``waiting`` is how long the worker itself waits."""
 
-    def __init__(self, client: UpstreamClient, secret: Secret | None, waiting: Timeouts) -> None:
+    def __init__(
+        self, client: UpstreamClient, secret: Secret | None, waiting: Waiting, slack_seconds: float = SLACK_SECONDS
+    ) -> None:
         self._client = client
         self._secret_line = f"{SECRET_HEADER}: {secret.reveal()}\r\n" if secret else ""
         self._origins: dict[str, Origin] = {}
-        self._timeouts = Timeouts(
-            connect=waiting.connect,
-            tls=waiting.tls,
-            first_byte=waiting.total + SLACK_SECONDS,
-            idle=waiting.idle + SLACK_SECONDS,
-            total=waiting.total + SLACK_SECONDS,
-            pool=waiting.pool,
-        )
+        self._slack = slack_seconds
+        self._whole = _timeouts(waiting, waiting.whole_reply, slack_seconds)
+        self._streamed = _timeouts(waiting, max(waiting.first_token, waiting.first_token_reasoning), slack_seconds)
 
     async def attempt(self, candidate: Candidate, order: Order) -> Answer:
-        """One attempt at the worker's deployment. Raises UpstreamError."""
-        left = order.deadline - asyncio.get_running_loop().time()
-        head = f"Content-Type: {order.content_type}\r\n{ORDER_HEADER}: {order_to_wire(candidate, order, left)}\r\n"
-        response = await self._client.send(
-            self._origin(candidate.worker),
-            b"POST",
-            ATTEMPT_PATH.encode(),
-            (head + self._secret_line).encode("latin-1"),
-            order.body,
-            self._timeouts,
-            deadline=order.deadline + SLACK_SECONDS,
-        )
+        """One attempt at the worker's deployment. Raises UpstreamError and Overloaded."""
+        response = await self._send(candidate, order)
         try:
             if response.status != 200:
                 raise await self._failure(response, candidate)
-            # The worker sends a keep-alive of its own only while the upstream is alive, so its bytes count.
+            # The worker sends nothing while its upstream is silent, so its bytes count.
             return await open_answer(response, order, candidate.provider, comments_count=True)
+        except UpstreamError as failure:
+            response.close()
+            if failure is response.failure and failure.cause in _CUTS:
+                raise _lost(candidate, failure) from failure
+            raise
         except BaseException:
             response.close()
             raise
 
-    async def _failure(self, response: Response, candidate: Candidate) -> UpstreamError:
+    async def _send(self, candidate: Candidate, order: Order) -> Response:
+        left = order.deadline - asyncio.get_running_loop().time()
+        head = f"Content-Type: {order.content_type}\r\n{ORDER_HEADER}: {order_to_wire(candidate, order, left)}\r\n"
+        try:
+            return await self._client.send(
+                self._origin(candidate.worker),
+                b"POST",
+                ATTEMPT_PATH.encode(),
+                (head + self._secret_line).encode("latin-1"),
+                order.body,
+                self._streamed if order.streamed else self._whole,
+                deadline=order.deadline + self._slack,
+            )
+        except UpstreamUnavailable as failure:
+            raise _lost(candidate, failure) from failure
+
+    async def _failure(self, response: Response, candidate: Candidate) -> OrcestatorError:
         body = await response.read_all()
-        response.close()
         detail = error_detail(body)
         if isinstance(detail.get(FACTS), dict):
             return failure_from_wire(detail)
+        if detail.get("type") == Overloaded.type:
+            # The worker's own bulkhead is full: no failure of the upstream's health, as it is none in one process.
+            return _overloaded(detail, response)
         return error_from_reply(f"the worker of {candidate.provider}", response.status, lambda _name: None, body, 0.0)
 
     def _origin(self, worker: str) -> Origin:
         known = self._origins.get(worker)
         if known is None:
-            known = self._origins[worker] = Origin.from_url(worker)[0]
+            known = self._origins[worker] = worker_origin(worker)
         return known
+
+
+def _timeouts(waiting: Waiting, first_byte: float, slack: float) -> Timeouts:
+    """A worker that is stopped takes connections and never answers: it must not hold a request up to its end.
+
+    The worker answers at its upstream's first content: its connection, the head and one more pause came before.
+    Where an upstream's comments count as life, that may take it the whole time.
+    """
+    idle = waiting.total if waiting.comments_count else waiting.idle
+    connecting = max(waiting.connect, waiting.tls)
+    return Timeouts(
+        connect=waiting.connect,
+        tls=waiting.tls,
+        first_byte=min(waiting.total, connecting + first_byte + idle) + slack,
+        idle=idle + slack,
+        total=waiting.total + slack,
+    )
+
+
+def _lost(candidate: Candidate, failure: UpstreamError) -> WorkerLost:
+    return WorkerLost(
+        f"The worker of {candidate.provider} is gone.",
+        cause=failure.cause,
+        retry_after=RESTART_SECONDS,
+        sent=failure.sent,
+    )
+
+
+def _overloaded(detail: Mapping[str, Any], response: Response) -> Overloaded:
+    headers = {name: value.decode("latin-1") for name in _ADVICE if (value := response.headers.get(name.encode()))}
+    return Overloaded(str(detail.get("message")), code=str(detail.get("code")), headers=headers)

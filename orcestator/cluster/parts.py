@@ -56,9 +56,9 @@ def upstream_client(settings: Settings) -> UpstreamClient:
     )
 
 
-def provider_links(settings: Settings, client: UpstreamClient, only: str | None = None) -> list[ProviderLink]:
-    """A link for each provider that is switched on, or for the one named."""
-    waiting = Waiting(
+def patience(settings: Settings) -> Waiting:
+    """How long a provider is waited for."""
+    return Waiting(
         connect=settings.connect_timeout_seconds,
         tls=settings.tls_timeout_seconds,
         first_token=settings.first_token_timeout_seconds,
@@ -68,6 +68,11 @@ def provider_links(settings: Settings, client: UpstreamClient, only: str | None 
         total=settings.total_timeout_seconds,
         comments_count=settings.keepalive_counts,
     )
+
+
+def provider_links(settings: Settings, client: UpstreamClient, only: str | None = None) -> list[ProviderLink]:
+    """A link for each provider that is switched on, or for the one named."""
+    waiting = patience(settings)
     return [
         ProviderLink(provider.row, provider.base_url, provider.key, order, client, waiting)
         for order, provider in enumerate(settings.providers, 1)
@@ -83,9 +88,10 @@ def carriers(settings: Settings, client: UpstreamClient, links: list[ProviderLin
         total=settings.total_timeout_seconds,
     )
     local = LocalCarrier({link.row.name: link for link in links})
-    control = ControlClient(client, settings.worker_secret)
+    # A stock worker has no use for the cluster's secret, and could call our own workers with it.
+    control = ControlClient(client, None)
     return Carriers(
-        local, WorkerCarrier(client, settings.worker_secret, waiting), StockCarrier(client, control, waiting)
+        local, WorkerCarrier(client, settings.worker_secret, patience(settings)), StockCarrier(client, control, waiting)
     )
 
 

@@ -1,6 +1,7 @@
 """Each program of the split cluster: the same parts as in one process, with HTTP between them."""
 
 import asyncio
+import contextlib
 import hashlib
 import random
 import socket
@@ -156,12 +157,20 @@ async def run_worker(
         lifetime.on_close(server.close)
         control = ControlClient(client, settings.worker_secret)
 
+        changed = asyncio.Event()
+
         def refreshed() -> None:
             directory.refresh()
             worker.offer = _offer(links)
+            changed.set()
+
+        async def until_next_beat(seconds: float) -> None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), seconds)
+            changed.clear()
 
         lifetime.run_beside(discover_models(links, refreshed, lifetime.stopping.event))
-        lifetime.run_beside(keep_registered(worker, poster(control), draw=random.random))
+        lifetime.run_beside(keep_registered(worker, poster(control), draw=random.random, sleep=until_next_beat))
         announce(
             f"orcestator worker for {', '.join(link.row.name for link in links)} listens on {host}:{server.port}\n"
         )

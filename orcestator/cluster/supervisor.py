@@ -34,8 +34,9 @@ FIRST_WORKER_PORT = 8002
 READY_SECONDS = 20.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 30.0
-CALM_SECONDS = 30.0
-"""A child that lived this long and then died is restarted at once again."""
+CALM_SECONDS = 1.0
+"""A child that served this long was well: when something kills it, it is restarted at once. One that dies sooner may
+be unable to live, and restarting it in a hurry would burn the machine."""
 KILL_AFTER_SECONDS = 5.0
 
 
@@ -67,8 +68,13 @@ class Child:
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Pass a signal on."""
-        if self.process is not None and self.process.returncode is None:
+        if self.process is not None and self.is_running:
             self.process.send_signal(number)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.process is not None and self.process.returncode is None
 
     async def wait(self) -> int:
         """Until it ends; its status."""
@@ -115,7 +121,7 @@ class _Supervisor:
             for child in stage:
                 await child.start()
             await asyncio.gather(*(self._until_ready(child, control) for child in stage))
-        keepers = [asyncio.create_task(self._keep(child)) for child in children]
+        keepers = [asyncio.create_task(self._keep(child, control)) for child in children]
         announce(banner(self._facts(children)))
         await self._lifetime.wait()
         await self._stop(stages, keepers)
@@ -168,25 +174,35 @@ class _Supervisor:
     async def _until_ready(self, child: Child, control: ControlClient) -> None:
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
-            if child.process is None or child.process.returncode is not None:
+            if not child.is_running:
                 raise StartupProblem(f"The {child.name} ended while starting; its message is above.")
             if await control.is_up(child.ready_url):
                 return
             await asyncio.sleep(0.02)
         raise StartupProblem(f"The {child.name} was not ready within {READY_SECONDS:g} seconds.")
 
-    async def _keep(self, child: Child) -> None:
+    async def _keep(self, child: Child, control: ControlClient) -> None:
         """Restart the child whenever it dies, more slowly the more often it does."""
+        serving_since: float | None = time.monotonic()
         while True:
-            started = time.monotonic()
             status = await child.wait()
             if self._lifetime.stopping.event.is_set():
                 return
-            child.failures = 1 if time.monotonic() - started > CALM_SECONDS else child.failures + 1
+            was_well = serving_since is not None and time.monotonic() - serving_since > CALM_SECONDS
+            child.failures = 1 if was_well else child.failures + 1
             pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (child.failures - 1))
             logger.error("%s ended with status %s; starting it again in %g s", child.name, status, pause)
             await asyncio.sleep(pause)
             await child.start()
+            serving_since = await self._served_since(child, control)
+
+    async def _served_since(self, child: Child, control: ControlClient) -> float | None:
+        """When a restarted child began to serve; None when it ended before."""
+        while child.is_running:
+            if await control.is_up(child.ready_url):
+                return time.monotonic()
+            await asyncio.sleep(0.05)
+        return None
 
     async def _stop(self, stages: list[list[Child]], keepers: list[asyncio.Task[None]]) -> None:
         """API servers drain first: their running requests still need the workers."""

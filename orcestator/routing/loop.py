@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from orcestator.errors import AttemptsExhausted, UpstreamError
+from orcestator.errors import AttemptsExhausted, Overloaded, UpstreamError
 from orcestator.routing.events import AttemptEnded, EventSink
 from orcestator.routing.health import HealthBoard
 from orcestator.routing.offer import Candidate
@@ -77,7 +77,7 @@ class AttemptLoop(Generic[Answer]):
     ) -> Answer:
         """Try candidates, of which there is at least one, until one answers.
 
-        Raises UpstreamRejected or AttemptsExhausted.
+        Raises UpstreamRejected, AttemptsExhausted, or Overloaded when the last one left had no connection free.
         """
         self.budget.request(self.now())
         candidate: Candidate | None = self._first(candidates)
@@ -93,6 +93,14 @@ class AttemptLoop(Generic[Answer]):
                 if step is not None and step.wait > 0.0:
                     await self.sleep(step.wait)
                 candidate = step.candidate if step is not None else None
+            except Overloaded as error:
+                # Our own bulkhead is full: that says nothing about health, but the next one may have room.
+                self.health.abandoned(candidate)
+                later = self._next(candidate, candidates, tally, sent=False)
+                self._report(request_id, candidate, tally, started, error, "fall_back" if later else "give_up")
+                if later is None:
+                    raise
+                candidate = later
             except BaseException:
                 self.health.abandoned(candidate)
                 raise
@@ -125,11 +133,31 @@ class AttemptLoop(Generic[Answer]):
         self.health.failed(candidate, error, verdict, now)
         if not verdict.falls_back or tally.attempts >= self.policy.attempts or now >= deadline:
             return None
+        later = self._next(candidate, candidates, tally, sent=error.sent)
+        if later is not None:
+            return _Step(later, 0.0)
+        return self._retry(candidate, error, verdict, tally, deadline - now)
+
+    def _next(
+        self, candidate: Candidate, candidates: tuple[Candidate, ...], tally: Tally, *, sent: bool
+    ) -> Candidate | None:
+        """The next candidate that may be tried, counted as a fallback.
+
+        With all others out, one of them is still tried after an attempt that cost nobody anything (``sent`` is
+        false): a request is never refused for want of trying.
+        """
+        if tally.attempts >= self.policy.attempts:
+            return None
+        now = self.now()
         for later in candidates[candidates.index(candidate) + 1 :]:
             if self._may_try_again(later, tally) and self.health.allows(later, now):
                 tally.fallbacks += 1
-                return _Step(later, 0.0)
-        return self._retry(candidate, error, verdict, tally, deadline - now)
+                return later
+        untried = tuple(other for other in candidates if (other.provider, other.worker) not in tally.attempts_at)
+        if sent or not untried:
+            return None
+        tally.fallbacks += 1
+        return self.health.soonest(untried)
 
     def _may_try_again(self, candidate: Candidate, tally: Tally) -> bool:
         return tally.attempts_at.get((candidate.provider, candidate.worker), 0) < self.policy.attempts_per_provider
@@ -157,9 +185,10 @@ class AttemptLoop(Generic[Answer]):
         candidate: Candidate,
         tally: Tally,
         started: float,
-        error: UpstreamError | None,
+        error: UpstreamError | Overloaded | None,
         verdict: str,
     ) -> None:
+        upstream = error if isinstance(error, UpstreamError) else None
         self.emit(
             AttemptEnded(
                 request_id,
@@ -167,11 +196,11 @@ class AttemptLoop(Generic[Answer]):
                 candidate.provider,
                 candidate.model,
                 type(error).__name__ if error else "",
-                error.cause if error else "",
-                (error.upstream_status or 0) if error else 200,
+                upstream.cause if upstream else (error.code or "") if error else "",
+                (upstream.upstream_status or 0) if upstream else 0 if error else 200,
                 verdict,
                 self.now() - started,
-                bool(error and error.sent),
+                bool(upstream and upstream.sent),
             )
         )
 

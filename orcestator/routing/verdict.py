@@ -12,6 +12,7 @@ from orcestator.errors import (
     UpstreamRejected,
     UpstreamTimeout,
     UpstreamUnavailable,
+    WorkerLost,
 )
 
 
@@ -37,6 +38,7 @@ VERDICTS: Mapping[type[UpstreamError], Verdict] = {
     UpstreamKeyRefused: Verdict(falls_back=True, cooldown_seconds=3600.0, disables_credential=True),
     UpstreamModelMissing: Verdict(falls_back=True, cooldown_seconds=600.0),
     UpstreamUnavailable: Verdict(falls_back=True, retries=True, counts=True),
+    WorkerLost: Verdict(falls_back=True, retries=True, cooldown_seconds=1.0),
     UpstreamTimeout: Verdict(falls_back=True, counts=True),
     UpstreamBroken: Verdict(falls_back=True, retries=True, counts=True),
 }
@@ -47,6 +49,7 @@ USEFULNESS: tuple[type[UpstreamError], ...] = (
     UpstreamTimeout,
     UpstreamBroken,
     UpstreamUnavailable,
+    WorkerLost,
     UpstreamModelMissing,
     UpstreamKeyRefused,
 )

@@ -7,9 +7,3 @@ Read in this order: ``server`` takes a connection, ``wire`` reads a request, ``c
 and ``media`` answer it, ``faults`` (with ``faults_transport``, ``faults_http``, ``faults_stream``) spoil the answer,
 ``script`` says how it goes onto the wire, ``records`` remembers. ``catalogue`` lists every fault as data.
 """
-
-from orcestator.sandbox.records import Record
-from orcestator.sandbox.server import SandboxServer, serve_forever
-from orcestator.sandbox.settings import SandboxSettings
-
-__all__ = ["Record", "SandboxServer", "SandboxSettings", "serve_forever"]

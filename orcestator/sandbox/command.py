@@ -1,12 +1,13 @@
 """The command ``orcestator sandbox``: its arguments, and the run."""
 
 import argparse
-import asyncio
 import sys
+from typing import TYPE_CHECKING
 
 from orcestator.errors import StartupProblem
-from orcestator.sandbox.server import SandboxServer, serve_forever, tls_context
-from orcestator.sandbox.settings import SandboxSettings
+
+if TYPE_CHECKING:
+    from orcestator.sandbox.server import SandboxServer
 
 DEFAULT_PORT = 9100
 
@@ -26,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Serve until interrupted. Raises ``StartupProblem`` for arguments, files or a port that cannot be used."""
+    # Here and not above: the command line lists these arguments without paying for the server.
+    import asyncio  # noqa: PLC0415
+
     try:
         asyncio.run(_serve(arguments))
     except (ValueError, OSError) as problem:
@@ -35,6 +39,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
+    from orcestator.sandbox.server import serve_forever, tls_context  # noqa: PLC0415
+    from orcestator.sandbox.settings import SandboxSettings  # noqa: PLC0415
+
     settings = SandboxSettings(
         ttft_seconds=arguments.ttft,
         tokens_per_second=arguments.tps,
@@ -48,5 +55,5 @@ async def _serve(arguments: argparse.Namespace) -> None:
     await serve_forever(settings, arguments.host, arguments.port, ssl=ssl, on_ready=_announce)
 
 
-def _announce(server: SandboxServer) -> None:
+def _announce(server: "SandboxServer") -> None:
     sys.stderr.write(f"The sandbox answers at {server.base_url}; its log is at /sandbox/log.\n")

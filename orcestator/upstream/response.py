@@ -43,6 +43,11 @@ class Response:
         self._failure: UpstreamError | None = None
         connection.allow(idle_seconds)
 
+    @property
+    def failure(self) -> UpstreamError | None:
+        """What ended the body too early, None while nothing did; a reader's own complaint is not in it."""
+        return self._failure
+
     async def read(self) -> bytes:
         """Everything of the body that has come and was not read yet; ``b""`` at its clean end.
 

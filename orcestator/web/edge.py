@@ -69,6 +69,38 @@ _STATUS_BY_CODE = {"url_too_long": 414, "upgrade_required": 426, "headers_too_la
 
 _METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 
+_ORDINARY_FIELDS = frozenset(
+    {b"api-key", b"authorization", b"content-length", b"host", b"x-api-key", b"x-goog-api-key"}
+)
+_SINGLE_FIELDS = _ORDINARY_FIELDS | {b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"}
+"""Framing, addressing, credentials: two parsers could take different ones of two, so there may be only one."""
+
+_SET_BY_PROXIES = frozenset(
+    {
+        b"keep-alive",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-proto",
+        b"x-real-ip",
+        b"x-request-id",
+    }
+)
+
+
+def _look_alikes(name: bytes) -> set[bytes]:
+    """Every spelling of ``name`` with at least one underscore for a hyphen."""
+    first, *others = name.split(b"-")
+    spellings = product(*[(b"-" + part, b"_" + part) for part in others])
+    return {first + b"".join(spelling) for spelling in spellings} - {name}
+
+
+_LOOK_ALIKES = frozenset().union(*map(_look_alikes, _SINGLE_FIELDS | _SET_BY_PROXIES))
+"""Some parser takes ``x_api_key`` for the real one, and the proxy in front did not."""
+
+_WATCHED_FIELDS = _SINGLE_FIELDS | _LOOK_ALIKES
+
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 
 _LINGERING_AT_ONCE = 256
@@ -99,80 +131,31 @@ def _check_host(host: bytes) -> None:
         raise InvalidRequest("The request needs one Host header with a host name.", code="malformed_request")
 
 
-def _check_upgrade(protocol: bytes) -> None:
-    """426 sends a WebSocket caller back to HTTP: Codex falls back at once on it (checked 2026-11)."""
-    if b"websocket" in protocol.lower():
-        raise InvalidRequest(
-            "WebSocket is not spoken here: use HTTP.",
-            code="upgrade_required",
-            headers={"connection": "close, upgrade", "upgrade": "HTTP/1.1"},
-        )
+def _refuse_repeat(fields: list[tuple[bytes, bytes]]) -> NoReturn:
+    names = [name for name, _ in fields]
+    repeated = next(name for name in names if names.count(name) > 1)
+    raise InvalidRequest(f"The header {repeated.decode()!r} is given twice.", code="malformed_request")
 
 
-# What single header fields must look like
-
-
-def _accept(name: bytes, value: bytes, limits: EdgeLimits) -> None:
-    """Any value, as long as it is the only one."""
-
-
-def _check_length(name: bytes, value: bytes, limits: EdgeLimits) -> None:
-    if int(value) > limits.max_body_bytes:
-        raise _too_large(limits.max_body_bytes)
-
-
-def _check_coding(name: bytes, value: bytes, limits: EdgeLimits) -> None:
-    if value.strip().lower() != b"chunked":
+def _check_unusual(fields: dict[bytes, bytes]) -> None:
+    """Framing that only we could understand is refused; httptools has refused what nobody understands."""
+    for name in _LOOK_ALIKES & fields.keys():
+        raise InvalidRequest(f"The header {name.decode()!r} must be written with hyphens.", code="malformed_request")
+    coding = fields.get(b"transfer-encoding", b"chunked")
+    if coding.strip().lower() != b"chunked":
         raise InvalidRequest("The only Transfer-Encoding read here is 'chunked'.", code="malformed_request")
-
-
-def _check_encoding(name: bytes, value: bytes, limits: EdgeLimits) -> None:
-    if value.strip().lower() != b"identity":
+    encoding = fields.get(b"content-encoding", b"identity")
+    if encoding.strip().lower() != b"identity":
         raise UnsupportedBody("The request body must be sent without Content-Encoding.")
 
 
-def _refuse_look_alike(name: bytes, value: bytes, limits: EdgeLimits) -> None:
-    raise InvalidRequest(f"The header {name.decode()!r} must be written with hyphens.", code="malformed_request")
-
-
-def _underscored(name: bytes) -> set[bytes]:
-    """Every spelling of ``name`` with at least one underscore for a hyphen."""
-    first, *others = name.split(b"-")
-    spellings = product(*[(b"-" + part, b"_" + part) for part in others])
-    return {first + b"".join(spelling) for spelling in spellings} - {name}
-
-
-_SINGLE_FIELDS = {
-    b"api-key": _accept,
-    b"authorization": _accept,
-    b"content-encoding": _check_encoding,
-    b"content-length": _check_length,
-    b"expect": _accept,
-    b"host": _accept,
-    b"transfer-encoding": _check_coding,
-    b"upgrade": _accept,
-    b"x-api-key": _accept,
-    b"x-goog-api-key": _accept,
-}
-"""Framing, addressing, credentials: two parsers could take different ones of two, so that there may be only one."""
-
-_SET_BY_PROXIES = (
-    b"keep-alive",
-    b"proxy-authorization",
-    b"proxy-connection",
-    b"x-forwarded-for",
-    b"x-forwarded-host",
-    b"x-forwarded-proto",
-    b"x-real-ip",
-    b"x-request-id",
-)
-
-_FIELD_RULES = _SINGLE_FIELDS | {
-    # Some parser takes ``x_api_key`` for the real one, and the proxy in front did not.
-    look_alike: _refuse_look_alike
-    for name in (*_SINGLE_FIELDS, *_SET_BY_PROXIES)
-    for look_alike in _underscored(name)
-}
+def _refuse_websocket() -> NoReturn:
+    """426 sends the caller back to HTTP: Codex falls back at once on it (checked 2026-11)."""
+    raise InvalidRequest(
+        "WebSocket is not spoken here: use HTTP.",
+        code="upgrade_required",
+        headers={"connection": "close, upgrade", "upgrade": "HTTP/1.1"},
+    )
 
 
 # How a refusal is worded
@@ -290,8 +273,30 @@ class _Flow(FlowControl):
 class EdgeProtocol(HttpToolsProtocol):
     """One connection. Use ``edge_protocol``, which binds the limits.
 
-    Callbacks that run for every request name the base class: in CPython 3.11 ``super()`` costs more than the call.
+    Two things here are for speed in CPython 3.11. Callbacks that run for every request name the base class, because
+    ``super()`` costs more than the call. And what is ours lives in slots: uvicorn's own attributes nearly fill what
+    an instance may keep inline, and one dictionary for all of them would make every access slower.
     """
+
+    __slots__ = (
+        "_admitted",
+        "_body_bytes",
+        "_chunk_bytes",
+        "_deaf",
+        "_head_of_line",
+        "_host",
+        "_idle_since",
+        "_in_body",
+        "_linger_timer",
+        "_peer",
+        "_raw_bytes",
+        "_refusal",
+        "_shared_bytes",
+        "_stall_timer",
+        "_waiting_since",
+        "_watchdog",
+        "_watched",
+    )
 
     limits: ClassVar[EdgeLimits]
     census: ClassVar[_Census]
@@ -301,25 +306,27 @@ class EdgeProtocol(HttpToolsProtocol):
     scope: dict[str, Any]  # type: ignore[assignment]
     url: bytes = b""
 
-    # Per-connection state
-    _peer: str | None = None
-    _admitted = False
-    _head_of_line: RequestResponseCycle | None = None  # the request that those in the pipeline wait for
-    _refusal: OrcestatorError | None = None  # to be answered when the requests before it are
-    _deaf = False  # the connection is over: what still comes is read and dropped
-    _host: bytes | None = None  # the last Host that was found good
-    _watchdog: asyncio.TimerHandle | None = None
-    _stall_timer: asyncio.TimerHandle | None = None
-    _linger_timer: asyncio.TimerHandle | None = None
-    _waiting_since = 0.0  # when the wait for the caller began
-
-    # Per-request state
-    _fields: dict[bytes, bytes]  # the header fields that have a rule
-    _in_body = False  # from the end of the headers to the end of the body
-    _raw_bytes = 0  # received since the message began or since its last body byte
-    _chunk_bytes = 0  # size of the last read
-    _shared_bytes = 0  # size of the read in which the message before this one ended: it may hold bytes of this one
-    _body_bytes = 0
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The connection
+        self._peer: str | None = None
+        self._admitted = False
+        self._head_of_line: RequestResponseCycle | None = None  # the request that those in the pipeline wait for
+        self._refusal: OrcestatorError | None = None  # to be answered when the requests before it are
+        self._deaf = False  # the connection is over: what still comes is read and dropped
+        self._host: bytes | None = None  # the last Host that was found good
+        self._watchdog: asyncio.TimerHandle | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
+        self._linger_timer: asyncio.TimerHandle | None = None
+        self._waiting_since = 0.0  # when the wait for a request, or for more of its body, began
+        self._idle_since = 0.0  # when the last response was complete
+        # The request
+        self._watched: list[tuple[bytes, bytes]] = []  # the header fields that decide anything here
+        self._in_body = False  # from the end of the headers to the end of the body
+        self._raw_bytes = 0  # received since the message began or since its last body byte
+        self._chunk_bytes = 0  # size of the last read
+        self._shared_bytes = 0  # size of the read that ended the message before: it may hold bytes of this one
+        self._body_bytes = 0
 
     # The connection
 
@@ -327,7 +334,6 @@ class EdgeProtocol(HttpToolsProtocol):
         """Take the connection, or turn it away when there are too many."""
         super().connection_made(transport)
         self.flow = _Flow(transport, self.loop)
-        self._fields = {}
         self._peer = _peer(self.client[0]) if self.client else None
         self._admitted = self.census.admit(self._peer)
         if self._admitted:
@@ -360,7 +366,6 @@ class EdgeProtocol(HttpToolsProtocol):
         return self._head_of_line if self.pipeline else self.cycle
 
     def _cancel_timers(self) -> None:
-        self._unset_keepalive_if_required()
         for timer in (self._watchdog, self._stall_timer):
             if timer is not None:
                 timer.cancel()
@@ -384,8 +389,6 @@ class EdgeProtocol(HttpToolsProtocol):
         """Feed the parser; afterwards, watch a request that is still incomplete."""
         if self._deaf:
             return
-        if self.timeout_keep_alive_task is not None:
-            self._unset_keepalive_if_required()
         self._chunk_bytes = size = len(data)
         self._raw_bytes += size
         try:
@@ -424,27 +427,17 @@ class EdgeProtocol(HttpToolsProtocol):
         return b"".join([*lines, b"\r\n"])
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Note a header field, and check it if there is a rule for it."""
+        """Collect a header field, and once more if it decides anything here."""
         name = name.lower()
-        if name in _FIELD_RULES:
-            self._check_field(name, value)
+        if name in _WATCHED_FIELDS:
+            self._watched.append((name, value))
         self.headers.append((name, value))
-
-    def _check_field(self, name: bytes, value: bytes) -> None:
-        if self._in_body:
-            return  # a trailer, which nobody will see
-        if name in self._fields:
-            raise InvalidRequest(f"The header {name.decode()!r} is given twice.", code="malformed_request")
-        self._fields[name] = value
-        _FIELD_RULES[name](name, value, self.limits)
-        if name == b"expect":
-            self.expect_100_continue = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
         """Check the head and start the application, unless the caller offered an upgrade that we decline."""
         self._check_head()
         if self.parser.should_upgrade():
-            self.scope["method"] = self.parser.get_method().decode("ascii")
+            self._note_upgrade()
             return
         before = self.cycle
         self.scope[RECEIVED_AT] = self.loop.time()
@@ -455,10 +448,17 @@ class EdgeProtocol(HttpToolsProtocol):
         if self.pipeline:
             self._line_up(before)
 
+    def _note_upgrade(self) -> None:
+        if b"websocket" in dict(self._watched)[b"upgrade"].lower():
+            _refuse_websocket()
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+
     def _line_up(self, before: RequestResponseCycle) -> None:
         """The new request waits for the one ``before`` it."""
         if len(self.pipeline) == 1:
             self._head_of_line = before
+        if len(self.pipeline) > self.limits.max_pipelined:
+            raise InvalidRequest("Too many pipelined requests.", code="too_many_pipelined_requests")
         # uvicorn has stopped reading, and would not notice that the caller leaves.
         self.flow.resume_reading()
 
@@ -469,16 +469,21 @@ class EdgeProtocol(HttpToolsProtocol):
         method = self.parser.get_method()
         if method not in _METHODS or self.url[:1] != b"/":
             _refuse_target(method)
+        watched = self._watched
+        fields = dict(watched)
+        if len(fields) != len(watched):
+            _refuse_repeat(watched)
         version = self.parser.get_http_version()
         if version != "1.1":
-            _check_old_version(version, self._fields)
-        host = self._fields.get(b"host")
+            _check_old_version(version, fields)
+        host = fields.get(b"host")
         if host is None or host != self._host:
             self._check_host(host, version)
-        if self.parser.should_upgrade():
-            _check_upgrade(self._fields[b"upgrade"])
-        if len(self.pipeline) >= limits.max_pipelined:
-            raise InvalidRequest("Too many pipelined requests.", code="too_many_pipelined_requests")
+        if int(fields.get(b"content-length", 0)) > limits.max_body_bytes:
+            raise _too_large(limits.max_body_bytes)
+        if not _ORDINARY_FIELDS.issuperset(fields):
+            _check_unusual(fields)
+            self.expect_100_continue = fields.get(b"expect", b"").lower() == b"100-continue"
 
     def _check_head_size(self, limits: EdgeLimits) -> None:
         """What was read may hold bytes of the body, or of the request before: count this head alone."""
@@ -503,19 +508,15 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Be ready for the next request."""
-        self._fields = {}
+        self._watched = []
         if not self._in_body:
             return  # the head that offered an upgrade; it is read again without the offer
         self._in_body = False
         self._raw_bytes = 0
         self._shared_bytes = self._chunk_bytes
         HttpToolsProtocol.on_message_complete(self)
-        if self.cycle.response_complete and not self.transport.is_closing():
-            # The answer came before the end of the body, and the body has cancelled the idle timer since.
-            self._unset_keepalive_if_required()
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+        if self.cycle.response_complete:
+            self._be_idle()  # the answer came before the end of the body
 
     def _should_upgrade(self) -> bool:
         return False
@@ -538,25 +539,46 @@ class EdgeProtocol(HttpToolsProtocol):
                 self._waiting_since = self.loop.time()
             self._watch(self.limits.header_timeout)
 
-    def _watch(self, seconds: float) -> None:
+    def _be_idle(self) -> None:
+        self._idle_since = self.loop.time()
         if self._watchdog is None:
-            self._watchdog = self.loop.call_later(seconds, self._on_watchdog)
+            self._watchdog = self.loop.call_later(self.timeout_keep_alive, self._on_watchdog)
+
+    def _watch(self, seconds: float) -> None:
+        """Have the watchdog look in at most so many seconds."""
+        if self._watchdog is not None:
+            if self._watchdog.when() <= self.loop.time() + seconds:
+                return
+            self._watchdog.cancel()
+        self._watchdog = self.loop.call_later(seconds, self._on_watchdog)
 
     def _on_watchdog(self) -> None:
-        """Refuse a caller that is too slow. One lazy timer: it is not moved with every byte, but looks again."""
+        """Look whether the caller is late. The timer is lazy: no byte and no request moves it, it looks again."""
         self._watchdog = None
-        awaited = self._in_body or self._raw_bytes or self.cycle is None
-        if self._deaf or not awaited or self.transport.is_closing():
+        if self._deaf or self.transport.is_closing():
             return
+        if self._in_body or self._raw_bytes or self.cycle is None:
+            self._look_at_request(self.loop.time())
+        elif self.cycle.response_complete:
+            self._look_at_silence(self.loop.time())
+
+    def _look_at_request(self, now: float) -> None:
         allowed = self.limits.body_timeout if self._in_body else self.limits.header_timeout
-        now = self.loop.time()
         if self.flow.read_paused or (self._in_body and self.cycle.waiting_for_100_continue):
-            self._waiting_since = now
+            self._waiting_since = now  # it is us who do not read
         left = max(self._waiting_since, self.flow.resumed_at) + allowed - now
         if left > 0:
             self._watch(left)
         else:
             self._reject(_too_slow(self._in_body, allowed))
+
+    def _look_at_silence(self, now: float) -> None:
+        left = self._idle_since + self.timeout_keep_alive - now
+        if left > 0:
+            self._watch(left)
+        else:
+            self.transport.close()
+            self._bound_flush()
 
     def pause_writing(self) -> None:
         """The caller does not read as fast as we write: it must go on within ``write_stall_seconds``."""
@@ -574,19 +596,22 @@ class EdgeProtocol(HttpToolsProtocol):
     # Answering
 
     def on_response_complete(self) -> None:
-        """Go on with the next pipelined request, the refusal that waited for its turn, or the end."""
-        if self.pipeline:
-            self._head_of_line = self.pipeline[-1][0]
-        HttpToolsProtocol.on_response_complete(self)
+        """Go on with the next pipelined request, the refusal that waited for its turn, or wait for the caller.
+
+        In place of uvicorn's, which makes and cancels a timer for every request.
+        """
+        self.server_state.total_requests += 1
         if self.transport.is_closing():
             self._bound_flush()
-        elif self._refusal is not None and self.cycle.response_complete:
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._head_of_line, app = self.pipeline.pop()
+            self._start_asgi_task(self._head_of_line, app)
+        elif self._refusal is not None:
             self._answer(self._refusal)
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Close an idle connection."""
-        super().timeout_keep_alive_handler()
-        self._bound_flush()
+        else:
+            self._be_idle()
 
     def _bound_flush(self) -> None:
         """A transport that closes waits for ever until its caller has read the rest."""
@@ -629,7 +654,6 @@ class EdgeProtocol(HttpToolsProtocol):
         yet. So we end our side only, and drop what comes until the caller ends its own or ``linger_seconds`` pass.
         """
         self._deaf = True
-        self._unset_keepalive_if_required()
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -642,7 +666,7 @@ class EdgeProtocol(HttpToolsProtocol):
 def edge_protocol(limits: EdgeLimits, on_rejected: OnRejected) -> type[HttpToolsProtocol]:
     """The protocol class for one server, with its limits and its own count of connections."""
     bound = {"limits": limits, "census": _Census(limits), "on_rejected": staticmethod(on_rejected)}
-    return type("BoundEdgeProtocol", (EdgeProtocol,), bound)
+    return type("BoundEdgeProtocol", (EdgeProtocol,), {"__slots__": (), **bound})
 
 
 def ignore_rejected(status: int, code: str, request_id: str) -> None:

@@ -166,7 +166,7 @@ class Exchange:
         self._caller = gateway.admission.admit(scope, headers)
         body = await read_body(receive, gateway.policy.max_body_bytes)
         order = self._order = self._ordered(body, headers)
-        self._parsed = self._now()
+        self._parsed = self._planned = self._now()
         candidates = gateway.catalog().candidates(self._model, self._route.endpoint)
         self._planned = self._now()
         if self._streamed and self._route.endpoint in EVENT_ENDPOINTS and gateway.policy.keepalive_interval > 0:
@@ -231,11 +231,14 @@ class Exchange:
         """Relay to the end. After the first content a failure is told inside the stream."""
         send, pulse = self._send, self._pulse
         self._first_content = self._now() - self._started
+        if pulse is not None:
+            await pulse.settle()
         await self._start_stream(answer.content_type)
         while frames := await answer.next():
             await send({"type": "http.response.body", "body": frames, "more_body": True})
             if pulse is not None:
                 pulse.touched()
+        await self._stop_pulse()
         await send({"type": "http.response.body", "body": b""})
 
     async def _start_stream(self, content_type: str) -> None:

@@ -33,11 +33,15 @@ class Pulse:
     async def _run(self) -> None:
         await self._beat()
 
+    async def settle(self) -> None:
+        """Wait for a beat that is being sent, so that what is sent next cannot come before it."""
+        if self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])
+
     async def stop(self) -> None:
         """No further beat; one that is being sent is finished, so that it cannot fall between later bytes."""
         self._timer.cancel()
-        if self._task is not None:
-            await asyncio.wait([self._task])
+        await self.settle()
 
     def cancel(self) -> None:
         """Stop at once."""

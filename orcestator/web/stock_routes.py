@@ -1,7 +1,8 @@
 """The stock worker's HTTP routes, served by an app of ours: the stock app loses a permit whenever a gate raises."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, Protocol
 
 from orcestator.web.asgi import Send, send_json
@@ -25,7 +26,7 @@ class StockWorker(Protocol):
     def count_token(self, params: Json) -> Json:
         """How many tokens a prompt has."""
 
-    def generate_stream_gate(self, params: Json) -> AsyncIterator[bytes]:
+    def generate_stream_gate(self, params: Json) -> AsyncGenerator[bytes, None]:
         """Frames."""
 
     def generate_gate(self, params: Json) -> Awaitable[Json]:
@@ -40,9 +41,10 @@ def stock_routes(worker: StockWorker, permits: int) -> dict[str, Callable[[Json,
     gate = asyncio.Semaphore(permits)
 
     async def generate_stream(params: Json, send: Send) -> None:
-        async with gate:
+        # Closed here, not by the garbage collector: a caller that leaves ends the upstream call before the permit is free.
+        async with gate, aclosing(worker.generate_stream_gate(params)) as frames:
             await send({"type": "http.response.start", "status": 200, "headers": [_OCTETS]})
-            async for frame in worker.generate_stream_gate(params):
+            async for frame in frames:
                 await send({"type": "http.response.body", "body": frame, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
 

@@ -12,6 +12,7 @@ from orcestator.errors import (
     UpstreamRejected,
     UpstreamTimeout,
     UpstreamUnavailable,
+    WorkerLost,
 )
 from orcestator.routing.verdict import USEFULNESS, VERDICTS, judge, most_useful
 
@@ -42,7 +43,7 @@ def test_only_health_failures_move_the_breaker_and_the_others_cool_down() -> Non
         UpstreamUnavailable, UpstreamTimeout, UpstreamBroken,
     }  # fmt: skip
     assert {kind for kind, verdict in VERDICTS.items() if verdict.cooldown_seconds} == {
-        UpstreamRateLimited, UpstreamKeyRefused, UpstreamModelMissing,
+        UpstreamRateLimited, UpstreamKeyRefused, UpstreamModelMissing, WorkerLost,
     }  # fmt: skip
 
 

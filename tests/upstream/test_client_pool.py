@@ -134,7 +134,7 @@ async def _stalled_body(peer: Peer) -> None:
 
 
 async def _read_through(client: UpstreamClient, origin: Origin) -> None:
-    response = await post(client, origin)
+    response = await post(client, origin, timeouts=Timeouts())
     try:
         await response.read()
         await response.read()
@@ -143,7 +143,7 @@ async def _read_through(client: UpstreamClient, origin: Origin) -> None:
 
 
 async def _only_send(client: UpstreamClient, origin: Origin) -> None:
-    (await post(client, origin)).close()
+    (await post(client, origin, timeouts=Timeouts())).close()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,194 @@
+"""2,000 requests while worker processes are killed at random: each gets a whole answer or a well-formed error."""
+
+import asyncio
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.cluster.harness import Cluster, SandboxThread, chat, until
+from tests.dialects.client_rules import SHOWN, assert_client_safe
+
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32" or shutil.which("ps") is None, reason="finds the worker processes with ps, kills by SIGKILL"
+)
+
+REQUESTS = 2_000
+CONCURRENT = 16
+STREAMED_SHARE = 0.7
+SECONDS_BETWEEN_KILLS = 0.3
+SEED = 20_261_121
+ALIASES = ("both", "paced-alpha", "paced-beta")
+"""Most answers are over at once; the paced ones take a third of a second, so that a kill hits work that runs."""
+WEIGHTS = (4, 1, 1)
+ERROR_STATUSES = {502, 503, 504}
+
+
+def config(alpha: str, beta: str) -> str:
+    """Two providers, each of which is the other's fallback."""
+    pace = "echo?ttft=0.1&tps=40&tokens=8"
+    return f"""
+providers:
+  alpha: {{base_url: "{alpha}", api_key: "a-key", default_model: echo, order: 1}}
+  beta: {{base_url: "{beta}", api_key: "b-key", default_model: echo, order: 2}}
+aliases:
+  both: [alpha/echo, beta/echo]
+  paced-alpha: ["alpha/{pace}", "beta/{pace}"]
+  paced-beta: ["beta/{pace}", "alpha/{pace}"]
+"""
+
+
+@dataclass
+class Outcomes:
+    """What the callers got, by class; ``lost`` and ``cut`` must stay empty."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
+
+
+async def plain(client: httpx.AsyncClient, call: dict[str, Any]) -> str:
+    """The class of a whole answer; AssertionError when it is neither whole nor a well-formed error."""
+    answer = await client.post("/v1/chat/completions", json=call)
+    if answer.status_code != 200:
+        return f"error {answer.status_code} {error_code(answer)}"
+    reply = answer.json()
+    assert reply["model"] == call["model"]
+    assert reply["choices"][0]["finish_reason"] == "stop"
+    assert nonce_of(call) in reply["choices"][0]["message"]["content"]
+    return "ok plain"
+
+
+async def streamed(client: httpx.AsyncClient, call: dict[str, Any]) -> str:
+    """The class of a stream; AssertionError when it is neither whole nor ends in the three frames of an error."""
+    async with client.stream("POST", "/v1/chat/completions", json={**call, "stream": True}) as answer:
+        body = await answer.aread()
+    if answer.status_code != 200:
+        return f"error {answer.status_code} {error_code(answer)}"
+    named = json.dumps(call["model"]).encode()
+    seen = assert_client_safe(body.replace(b'"model":' + named, b'"model":"%b"' % SHOWN.encode()))
+    if seen.error is not None:
+        assert seen.finish == "error"
+        return f"error in stream {seen.error['code']}"
+    assert seen.finish == "stop"
+    assert nonce_of(call) in seen.text
+    return "ok stream"
+
+
+def error_code(answer: httpx.Response) -> str:
+    """The code of a well-formed error whose status tells of the upstream."""
+    assert answer.status_code in ERROR_STATUSES, answer.text
+    error = answer.json()["error"]
+    assert isinstance(error["message"], str)
+    assert error["message"]
+    assert {"type", "param", "code"} <= error.keys()
+    return str(error["code"])
+
+
+def nonce_of(call: dict[str, Any]) -> str:
+    """The word that only this request asked for."""
+    text: str = call["messages"][0]["content"]
+    return text.removeprefix("nonce:")
+
+
+async def load(url: str) -> Outcomes:
+    """All requests, a fixed number of them at a time."""
+    rng = random.Random(SEED)
+    outcomes = Outcomes()
+    left = iter(range(REQUESTS))
+
+    async def lane(client: httpx.AsyncClient) -> None:
+        for number in left:
+            call = chat(f"nonce:n{number}x", rng.choices(ALIASES, WEIGHTS)[0])
+            ask = streamed if rng.random() < STREAMED_SHARE else plain
+            try:
+                outcomes.counts[await ask(client, call)] += 1
+            except AssertionError as complaint:
+                outcomes.cut.append(f"{number}: {complaint!r}"[:2000])
+            except httpx.HTTPError as failure:
+                outcomes.lost.append(f"{number}: {failure!r}")
+
+    limits = httpx.Limits(max_connections=CONCURRENT)
+    async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False, limits=limits) as client:
+        await asyncio.gather(*(lane(client) for _ in range(CONCURRENT)))
+    return outcomes
+
+
+def serving_workers(cluster: Cluster) -> list[int]:
+    """The process ids of the workers that answer just now."""
+    assert cluster.program.process is not None
+    listed = subprocess.run(["ps", "-axwwo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    found = []
+    for line in listed.splitlines():
+        pid, parent, *arguments = line.split()
+        if int(parent) == cluster.program.process.pid and "orcestator.proxy_worker" in arguments:
+            port = arguments[arguments.index("--port") + 1]
+            if is_healthy(f"http://127.0.0.1:{port}"):
+                found.append(int(pid))
+    return sorted(found)
+
+
+def is_healthy(url: str) -> bool:
+    """Whether a worker answers."""
+    try:
+        return httpx.get(f"{url}/health", timeout=2, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@contextmanager
+def killing(cluster: Cluster) -> Iterator[list[int]]:
+    """Kill a random worker that serves, over and over; gives the list of those killed."""
+    rng = random.Random(SEED)
+    killed: list[int] = []
+    stop = threading.Event()
+
+    def kill() -> None:
+        while not stop.wait(SECONDS_BETWEEN_KILLS):
+            if serving := serving_workers(cluster):
+                killed.append(rng.choice(serving))
+                os.kill(killed[-1], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield killed
+    finally:
+        stop.set()
+        killer.join()
+
+
+@pytest.mark.timeout(120)
+def test_no_request_is_lost_while_workers_are_killed(tmp_path: Path) -> None:
+    """No request without an answer, no clean truncation, one line a request, and the cluster is well afterwards."""
+    with SandboxThread() as alpha, SandboxThread() as beta:
+        text = config(alpha.base_url, beta.base_url)
+        with Cluster(tmp_path, text, "split") as cluster:
+            until(lambda: len(serving_workers(cluster)) == 2, "both workers serve")
+            with killing(cluster) as killed:
+                outcomes = asyncio.run(load(cluster.url))
+            print(f"{len(killed)} kills", dict(sorted(outcomes.counts.items())))  # noqa: T201  shown by pytest -s
+            assert outcomes.lost == []
+            assert outcomes.cut == []
+            assert outcomes.counts.total() == REQUESTS
+            assert len(killed) > 3, "the workers were killed while they served"
+            assert outcomes.counts["ok stream"] > REQUESTS * STREAMED_SHARE / 2
+            until(lambda: cluster.metrics()["orcestator_active_requests"] == 0, "no request is active")
+            until(lambda: len(cluster.traffic()) >= REQUESTS, "as many lines as requests")
+            assert len(cluster.traffic()) == REQUESTS
+            until(lambda: len(serving_workers(cluster)) == 2, "both workers are back", 30)
+            again = cluster.post("/v1/chat/completions", chat("nonce:again", "both"))
+            assert again.status_code == 200, again.text

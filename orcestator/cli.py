@@ -27,7 +27,9 @@ def guarded(run: Any) -> int:
     try:
         run()
     except StartupProblem as problem:
-        sys.stderr.write(f"orcestator: {problem.message}\n")
+        if problem.message:
+            # Without one, a program that was started for us has said it already.
+            sys.stderr.write(f"orcestator: {problem.message}\n")
         return COULD_NOT_START
     except KeyboardInterrupt:
         return 130

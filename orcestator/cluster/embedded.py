@@ -65,7 +65,7 @@ async def _start(settings: Settings, lifetime: Lifetime, announce: Callable[[str
         metrics = MetricsServer(settings.metrics_host, settings.metrics_port, recording.exposition)
         await metrics.start()
         lifetime.on_close(metrics.close)
-    recording.start()
+    await recording.start()
     for server in (control_server, api):
         await server.start()
         lifetime.on_close(server.close)

@@ -1,16 +1,16 @@
 """Everything that listens to events, assembled: metrics, traffic log, JSON log, ledger."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from orcestator.routing.events import Event, EventSink, Outcome, RequestEnded
+from orcestator.routing.events import AttemptEnded, Event, EventSink, Outcome, RequestEnded
 from orcestator.settings import Settings
 from orcestator.store.ledger import Ledger
 from orcestator.telemetry.background import BackgroundWriter
 from orcestator.telemetry.exposition import render
-from orcestator.telemetry.fan_out import fan_out
 from orcestator.telemetry.json_log import LogWriter, setup_logging
 from orcestator.telemetry.loop_lag import LoopLag
 from orcestator.telemetry.metrics import Metrics
@@ -29,24 +29,45 @@ class Recording:
         self._log = log
         self.metrics = Metrics(knows)
         self.writers: list[BackgroundWriter[Any]] = []
+        self._request_sinks: list[EventSink] = [self.metrics, log]
+        self._failure_sinks: list[EventSink] = [self.metrics, log]
         if settings.log_file:
-            self._add(BackgroundWriter("traffic_log", TrafficLog(Path(settings.log_file), texts, redact)))
+            traffic = BackgroundWriter("traffic_log", TrafficLog(Path(settings.log_file), texts, redact))
+            self._watch(traffic)
+            self._request_sinks.append(traffic)
         if settings.db_path:
-            ledger = Ledger(Path(settings.db_path), texts, redact)
-            self._add(BackgroundWriter("ledger", ledger, keeps_failed=True))
+            ledger = BackgroundWriter("ledger", Ledger(Path(settings.db_path), texts, redact), keeps_failed=True)
+            self._watch(ledger)
+            self._request_sinks.append(ledger)
+            self._failure_sinks.append(ledger)
         self.metrics.watch(log)
         self.active: Callable[[], int] = lambda: 0
         self.lag = LoopLag(self.metrics.observe_lag)
-        self.emit: EventSink = fan_out([self.metrics, log, *self.writers])
 
-    def _add(self, writer: BackgroundWriter[Event]) -> None:
+    def emit(self, event: Event) -> None:
+        """Hand an event to whom it concerns; called on the event loop.
+
+        An attempt that went well is told by its request's own event, so only the metrics count it.
+        """
+        if type(event) is RequestEnded:
+            for sink in self._request_sinks:
+                sink(event)
+        elif type(event) is AttemptEnded and not event.error:
+            self.metrics(event)
+        else:
+            for sink in self._failure_sinks:
+                sink(event)
+
+    def _watch(self, writer: BackgroundWriter[Event]) -> None:
         self.writers.append(writer)
         self.metrics.watch(writer)
 
-    def start(self) -> None:
-        """Start the writers and the lag sampler; needs a running loop."""
+    async def start(self) -> None:
+        """Start the writers and the lag sampler. Returns when every writer is ready: a row is never lost to a slow start."""
         for writer in self.writers:
             writer.start()
+        for writer in self.writers:
+            await asyncio.to_thread(writer.flush)
         self.lag.start()
 
     def exposition(self) -> bytes:

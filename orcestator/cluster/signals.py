@@ -4,15 +4,17 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 ENDED_BY_SECOND_SIGNAL = 130
 
 
 class Stopping:
-    """``event`` is set by the first signal."""
+    """``event`` is set by the first signal; ``before_exit`` is called by the second one, for what outlives a process."""
 
     def __init__(self) -> None:
         self.event = asyncio.Event()
+        self.before_exit: list[Callable[[], None]] = []
         self._loop = asyncio.get_running_loop()
 
     def install(self) -> None:
@@ -27,5 +29,7 @@ class Stopping:
         """One more signal."""
         if self.event.is_set():
             # The user asked twice: no clean-up, no threads to wait for.
+            for last_word in self.before_exit:
+                last_word()
             os._exit(ENDED_BY_SECOND_SIGNAL)
         self.event.set()

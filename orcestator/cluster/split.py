@@ -90,7 +90,7 @@ async def run_api_server(
             await metrics.start()
             lifetime.on_close(metrics.close)
         await directory.refresh()
-        recording.start()
+        await recording.start()
         await server.start()
         lifetime.on_close(server.close)
         lifetime.run_beside(directory.run(lifetime.stopping.event))

@@ -38,6 +38,8 @@ CALM_SECONDS = 1.0
 """A child that served this long was well: when something kills it, it is restarted at once. One that dies sooner may
 be unable to live, and restarting it in a hurry would burn the machine."""
 KILL_AFTER_SECONDS = 5.0
+REFUSED_TO_START = 2
+"""The status of a program of ours that printed one sentence about why it cannot start."""
 
 
 @dataclass(slots=True)
@@ -102,6 +104,8 @@ class _Supervisor:
         self._lifetime = lifetime
         # A cluster of one machine needs no secret of the user's: its parts share one made here.
         self._secret = settings.worker_secret or Secret(secrets.token_urlsafe(32))
+        self._ports = LoopbackPorts()
+        lifetime.on_close(self._ports.close)
         self._metrics_ports: list[int] = []
 
     async def run(self, announce: Announce) -> None:
@@ -117,14 +121,22 @@ class _Supervisor:
         await self._serve_metrics(control, client)
         stages = self._stages(listener)
         children = [child for stage in stages for child in stage]
+        self._lifetime.stopping.before_exit.append(lambda: _kill(children))
+        try:
+            await self._start(stages, control)
+        except StartupProblem:
+            _kill(children)
+            raise
+        keepers = [asyncio.create_task(self._keep(child, control)) for child in children]
+        announce(banner(self._facts(children)))
+        await self._lifetime.wait()
+        await self._stop(stages, keepers, listener)
+
+    async def _start(self, stages: list[list[Child]], control: ControlClient) -> None:
         for stage in stages:
             for child in stage:
                 await child.start()
             await asyncio.gather(*(self._until_ready(child, control) for child in stage))
-        keepers = [asyncio.create_task(self._keep(child, control)) for child in children]
-        announce(banner(self._facts(children)))
-        await self._lifetime.wait()
-        await self._stop(stages, keepers)
 
     def _stages(self, listener: socket.socket) -> list[list[Child]]:
         """Controller first, then workers, then API servers: each finds what it needs already there."""
@@ -149,7 +161,7 @@ class _Supervisor:
                 self._environment(common, provider.row.name),
                 f"http://127.0.0.1:{port}/health",
             )
-            for provider, port in zip(settings.providers, free_ports(FIRST_WORKER_PORT), strict=False)
+            for provider, port in [(each, self._ports.take(FIRST_WORKER_PORT)) for each in settings.providers]
         ]  # fmt: skip
         servers = []
         for number in range(self._settings.api_workers):
@@ -175,7 +187,7 @@ class _Supervisor:
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
             if not child.is_running:
-                raise StartupProblem(f"The {child.name} ended while starting; its message is above.")
+                raise _why_it_ended(child)
             if await control.is_up(child.ready_url):
                 return
             await asyncio.sleep(0.02)
@@ -204,7 +216,9 @@ class _Supervisor:
             await asyncio.sleep(0.05)
         return None
 
-    async def _stop(self, stages: list[list[Child]], keepers: list[asyncio.Task[None]]) -> None:
+    async def _stop(
+        self, stages: list[list[Child]], keepers: list[asyncio.Task[None]], listener: socket.socket
+    ) -> None:
         """API servers drain first: their running requests still need the workers."""
         for keeper in keepers:
             keeper.cancel()
@@ -213,10 +227,12 @@ class _Supervisor:
             for child in stage:
                 child.stop()
             await asyncio.gather(*(_ended(child, patience) for child in stage))
+            # Once nobody accepts any more, a new caller must be refused and not left waiting.
+            listener.close()
 
     async def _serve_metrics(self, control: ControlClient, client: UpstreamClient) -> None:
         settings = self._settings
-        self._metrics_ports = [port for port, _ in zip(free_ports(0), range(self._settings.api_workers), strict=False)]
+        self._metrics_ports = [self._ports.take(0) for _ in range(settings.api_workers)]
         if not settings.metrics_port:
             return
 
@@ -237,30 +253,62 @@ class _Supervisor:
         return Facts(self._settings, providers, processes)
 
 
-def free_ports(first: int) -> "_Ports":
-    """Free loopback ports: counting up from ``first``, or any when it is 0."""
-    return _Ports(first)
+class LoopbackPorts:
+    """Free loopback ports for the children, each given once.
+
+    On Linux a port stays reserved by a bound socket that does not listen: nobody else is given it, the child can still
+    listen on it, and while the child is dead a caller is refused at once. Elsewhere two clusters that start in the same
+    second may choose the same port, and one of them says so.
+    """
+
+    def __init__(self) -> None:
+        self._reserved: list[socket.socket] = []
+        self._next = 0
+
+    def take(self, first: int) -> int:
+        """The next free port from ``first`` up, or any when it is 0."""
+        port = max(first, self._next) if first else 0
+        reservation = _bound(port)
+        while reservation is None:
+            port += bool(first)
+            reservation = _bound(port)
+        port = reservation.getsockname()[1]
+        if first:
+            self._next = port + 1
+        if sys.platform == "linux":
+            reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._reserved.append(reservation)
+        else:
+            reservation.close()
+        return port
+
+    async def close(self) -> None:
+        """Let others have the ports."""
+        for reservation in self._reserved:
+            reservation.close()
 
 
-class _Ports:
-    def __init__(self, first: int) -> None:
-        self._next = first
+def _bound(port: int) -> socket.socket | None:
+    reservation = socket.socket()
+    try:
+        reservation.bind(("127.0.0.1", port))
+    except OSError:
+        reservation.close()
+        return None
+    return reservation
 
-    def __iter__(self) -> "_Ports":
-        return self
 
-    def __next__(self) -> int:
-        while True:
-            with socket.socket() as probe:
-                try:
-                    probe.bind(("127.0.0.1", self._next))
-                except OSError:
-                    self._next += 1
-                    continue
-                port: int = probe.getsockname()[1]
-            if self._next:
-                self._next = port + 1
-            return port
+def _why_it_ended(child: Child) -> StartupProblem:
+    """A program that refused to start has said why on our standard error: a second sentence would only hide it."""
+    status = child.process.returncode if child.process is not None else None
+    if status == REFUSED_TO_START:
+        return StartupProblem("")
+    return StartupProblem(f"The {child.name} ended with status {status} while starting.")
+
+
+def _kill(children: Sequence[Child]) -> None:
+    for child in children:
+        child.stop(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
 
 
 async def _ended(child: Child, patience: float) -> None:

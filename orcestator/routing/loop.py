@@ -143,8 +143,8 @@ class AttemptLoop(Generic[Answer]):
     ) -> Candidate | None:
         """The next candidate that may be tried, counted as a fallback.
 
-        With all others out, one of them is still tried after an attempt that cost nobody anything (``sent`` is
-        false): a request is never refused for want of trying.
+        With all others out, one of them is still tried: a request is never refused for want of trying. Unless the
+        failed attempt cost nobody anything (``sent`` is false), the retry budget bounds that.
         """
         if tally.attempts >= self.policy.attempts:
             return None
@@ -154,7 +154,7 @@ class AttemptLoop(Generic[Answer]):
                 tally.fallbacks += 1
                 return later
         untried = tuple(other for other in candidates if (other.provider, other.worker) not in tally.attempts_at)
-        if sent or not untried:
+        if not untried or (sent and not self.budget.spend()):
             return None
         tally.fallbacks += 1
         return self.health.soonest(untried)

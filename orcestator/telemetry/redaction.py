@@ -42,11 +42,11 @@ _PATTERNS = (
         rf"\1\2{MASK}",
     ),
     _pattern(
-        "key",
+        "api-key api_key apikey",
         r"""(?i)\b((?:x-|x-goog-)?api[-_]?key)(\\?["']?\s*[:=,]\s*b?\\?["']?)[^\s"'\\,;&]{4,}""",
         rf"\1\2{MASK}",
     ),
-    _pattern("key token=", r"(?i)([?&](?:key|token|access_token|api_key)=)[^\s&\"'#\\]+", rf"\1{MASK}"),
+    _pattern("key= token=", r"(?i)([?&](?:key|token|access_token|api_key)=)[^\s&\"'#\\]+", rf"\1{MASK}"),
     _pattern("://", r"(://[^\s/:@]*:)[^\s/]+(?=@)", rf"\1{MASK}"),  # the password of a data source name
 )
 

@@ -33,7 +33,7 @@ class Admission:
 
     def __init__(self, policy: AdmissionPolicy) -> None:
         self._policy = policy
-        self._digests = {_digest(key.reveal().encode()): f"key-{n}" for n, key in enumerate(policy.caller_keys, 1)}
+        self._digests = {_digest(key.reveal().encode()): f"caller-{n}" for n, key in enumerate(policy.caller_keys, 1)}
         self._hosts = LOCAL_NAMES | policy.allowed_hosts
         self._known_hosts: dict[bytes, bool] = {}
 

@@ -56,3 +56,13 @@ def test_variables_exist(page: Page) -> None:
     words = {word for part in page.text.replace("=", "`").split("`") for word in part.split()}
     named = {word.strip(".,;:()") for word in words if word.startswith("OR_")}
     assert {name for name in named if name.isupper()} - KNOWN_VARIABLES - MADE_UP == set()
+
+
+def test_decisions_have_their_parts() -> None:
+    """Numbers without gaps, a title with the number, and three headings."""
+    decisions = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    for number, path in enumerate(decisions, 1):
+        headings = Page(path).headings()
+        assert path.name.startswith(f"{number:04d}-")
+        assert headings[0][1].startswith(f"{number}. ")
+        assert [text for _, text in headings[1:]] == ["Situation", "Decision", "What follows"]

@@ -20,7 +20,7 @@ import yaml
 
 from orcestator.providers.rows import ROWS
 from orcestator.settings import documents, load
-from orcestator.telemetry.traffic_codec import decode_line
+from orcestator.telemetry.traffic_codec import parse_line
 from tests.cluster.harness import START_SECONDS, Cluster, chat, clean_environment, free_port, streamed, until
 from tests.docs.pages import ROOT, Block, page
 
@@ -126,18 +126,23 @@ def test_commands(block: Block, newcomer: Cluster, tmp_path: Path) -> None:
 @pytest.mark.parametrize("block", README.blocks("bash start"), ids=str)
 def test_start_commands(block: Block, tmp_path: Path) -> None:
     """The programs of a block start in its order, and together they answer."""
+    started_block(block.text, tmp_path)
+
+
+def started_block(text: str, directory: Path) -> None:
+    """Start the programs of a block, each line one, ask the cluster something, and end them."""
     ports = {name: free_port() for name in PORTS}
-    lines = as_run_here(with_ports(block.text, ports)).strip().splitlines()
+    lines = as_run_here(with_ports(text, ports)).strip().splitlines()
     environment = clean_environment(
         OR_PORT=str(ports["8000"]), OR_METRICS_PORT=str(ports["8001"]), OR_CONTROLLER_PORT=str(ports["21001"])
     )
-    if "9100" in block.text:
+    if "9100" in text:
         environment["SANDBOX_BASE_URL"] = f"http://127.0.0.1:{ports['9100']}/v1"
     base = f"http://127.0.0.1:{ports['8000']}"
     with ExitStack() as programs:
         for line in lines:
-            programs.enter_context(started(line, tmp_path, environment, ready_url(line, ports, base)))
-        until(lambda: httpx.get(f"{base}/v1/models", trust_env=False).json()["data"] != [], "a model is listed")
+            programs.enter_context(started(line, directory, environment, ready_url(line, ports, base)))
+        until(lambda: httpx.get(f"{base}/v1/models", trust_env=False).json()["data"] != [], "a model is listed", 20)
         answer = httpx.post(f"{base}/v1/chat/completions", json=chat("nonce:fig"), timeout=20, trust_env=False)
         assert answer.status_code == 200, answer.text
         assert "fig" in answer.json()["choices"][0]["message"]["content"]
@@ -147,6 +152,8 @@ def ready_url(line: str, ports: dict[str, int], base: str) -> str:
     """What answers once the program of a line serves."""
     if "sandbox --port" in line:
         return f"http://127.0.0.1:{ports['9100']}/v1/models"
+    if "fastchat.serve.controller" in line:
+        return f"http://127.0.0.1:{ports['21001']}/test_connection"
     if "orcestator.controller" in line:
         return f"http://127.0.0.1:{ports['21001']}/health"
     if "orcestator.proxy_worker" in line:
@@ -183,7 +190,7 @@ def test_the_columns_are_the_columns(newcomer: Cluster) -> None:
     columns = README.block("text columns").strip().split(" | ")
     line = next(line for line in newcomer.traffic() if "a " in line)
     assert len(line.split(" | ")) == len(columns)
-    entry = decode_line(line)
+    entry = parse_line(line)
     assert [name for name in columns if not hasattr(entry, name)] == []
 
 

@@ -1,0 +1,75 @@
+"""docs/vscode-copilot.md: its configuration works, and its table has every status that VS Code can meet."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import httpx
+
+from orcestator import errors
+from tests.cluster.harness import Cluster, chat
+from tests.docs.pages import page
+
+PAGE = page("docs/vscode-copilot.md")
+NOT_FOR_VSCODE = {405, 415}
+"""Answers to methods and content types that it does not use."""
+
+
+def configuration() -> list[dict[str, object]]:
+    """The JSON of step 4, which is indented as part of a list."""
+    (block,) = re.findall(r"^   ```json\n(.*?)^   ```$", PAGE.text, re.MULTILINE | re.DOTALL)
+    groups: list[dict[str, object]] = json.loads(block)
+    return groups
+
+
+def keys(value: object) -> Iterator[str]:
+    """Every key of a document."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            yield from keys(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from keys(inner)
+
+
+def statuses(kind: type[errors.OrcestatorError]) -> Iterator[int]:
+    """The statuses of a branch of the error tree."""
+    yield kind.status
+    for child in kind.__subclasses__():
+        yield from statuses(child)
+
+
+def test_the_configuration_works(newcomer: Cluster) -> None:
+    """A streamed and a whole request as VS Code sends them."""
+    (group,) = configuration()
+    (model,) = group["models"]  # type: ignore[misc]
+    assert group["vendor"] == "customendpoint"
+    body = chat("Hello", model["id"], temperature=0.1, top_p=1, n=1, stream=True, stream_options={"include_usage": True})
+    url = model["url"].replace(":8000", f":{newcomer.port}")
+    headers = {"authorization": f"Bearer {group['apiKey']}", "user-agent": "GitHubCopilotChat/0.30"}
+    for call in (body, {**body, "stream": False, "stream_options": None}):
+        answer = httpx.post(url, json=call, headers=headers, trust_env=False)
+        assert answer.status_code == 200, answer.text
+        assert "You said:" in answer.text.replace('"}}]}\n\n', "") or '"You "' in answer.text
+
+
+def test_the_same_configuration_as_in_the_readme() -> None:
+    """README's is this one without the optional keys."""
+    (here,), (there,) = configuration(), json.loads(page("README.md").block("json"))
+    assert {name: here[name] for name in there if name != "models"} == {
+        name: value for name, value in there.items() if name != "models"
+    }
+    assert there["models"][0].items() <= here["models"][0].items()  # type: ignore[index]
+
+
+def test_every_key_is_explained() -> None:
+    """But for names and the frame around them."""
+    explained = {key for row in PAGE.rows() for key in re.findall(r"`(\w+)`", row[0])}
+    assert set(keys(configuration())) - {"name", "vendor", "models"} <= explained
+
+
+def test_every_status_is_explained() -> None:
+    """Those of the error tree, no more and no less."""
+    shown = {int(row.split("|")[1]) for row in PAGE.part("statuses").splitlines()[2:]}
+    assert shown == set(statuses(errors.OrcestatorError)) - NOT_FOR_VSCODE

@@ -272,7 +272,7 @@ class LoopbackPorts:
         while reservation is None:
             port += bool(first)
             reservation = _bound(port)
-        port = reservation.getsockname()[1]
+        port = int(reservation.getsockname()[1])
         if first:
             self._next = port + 1
         if sys.platform == "linux":

@@ -20,7 +20,7 @@ class Catalog:
     """The names that can be asked for, over one snapshot of offers.
 
     ``aliases`` maps a public name to targets tried in turn; a target is ``provider/model`` or a bare model name.
-    ``default_targets`` are what the alias ``orcestator`` means first; after them come the default models of the
+    ``default_targets`` are what the alias ``orcestator`` means first, aliases among them; after them come the default models of the
     other providers, so that it answers whichever providers are on. ``default_name`` means the same as ``orcestator``.
     """
 
@@ -73,7 +73,8 @@ class Catalog:
                 yield from self._target(target)
         elif name in self._default_names:
             for target in self._default_targets:
-                yield from self._target(target)
+                for name_of_target in self._aliases.get(target, (target,)):
+                    yield from self._target(name_of_target)
             for offer in self.offers:
                 if offer.default_model:
                     yield _candidate(offer, offer.default_model)

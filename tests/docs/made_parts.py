@@ -39,7 +39,7 @@ def _yes(fact: bool) -> str:
 def error_tree() -> str:
     """The tree in the module's docstring."""
     lines = (inspect.getdoc(errors) or "").splitlines(keepends=True)
-    return "".join(line.removeprefix("    ") for line in lines if line.startswith("    "))
+    return "".join(line.removeprefix("    ") for line in lines if line.startswith("    ")).rstrip() + "\n"
 
 
 def remade(old: Page) -> str:

@@ -213,3 +213,10 @@ def test_any_name_has_distinct_candidates_that_can_or_a_clear_refusal(
     assert catalog.candidates(name, "chat") is candidates
     able = {(offer.provider, offer.worker) for offer in offers if "chat" in offer.endpoints}
     assert all((one.provider, one.worker) in able and one.model for one in candidates)
+
+
+def test_the_default_may_name_an_alias() -> None:
+    """``OR_DEFAULT_MODEL=fast`` means what ``fast`` means."""
+    offers = [Offer("one", 1, frozenset({"chat"}), {"small": {}}, "large")]
+    catalog = Catalog(offers, {"fast": ["one/small"]}, ["fast"])
+    assert [candidate.model for candidate in catalog.candidates("orcestator", "chat")] == ["small", "large"]

@@ -59,7 +59,10 @@ def serve(coroutine: Any) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Errors in the shape of all our errors: one sentence, status 2."""
+    """Errors in the shape of all our errors: one sentence, status 2. A flag is its whole name: scripts outlive flags."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "allow_abbrev": False})
 
     def error(self, message: str) -> NoReturn:
         sys.stderr.write(f"orcestator: {message}. Try: {self.prog} --help\n")

@@ -107,7 +107,8 @@ def require_safe(policy: RegistrationPolicy) -> None:
     """Raise StartupProblem when the policy would hand prompts to whoever reaches the port."""
     if not (policy.on_loopback or policy.secret or policy.accepts_anyone):
         raise StartupProblem(
-            "The controller listens beyond this machine and has no worker secret: set one, or bind it to 127.0.0.1."
+            "The controller listens beyond this machine and has no worker secret: set OR_WORKER_SECRET, or bind it to"
+            " 127.0.0.1."
         )
 
 

@@ -74,8 +74,8 @@ def provider_links(settings: Settings, client: UpstreamClient, only: str | None 
     """A link for each provider that is switched on, or for the one named."""
     waiting = patience(settings)
     return [
-        ProviderLink(provider.row, provider.base_url, provider.key, order, client, waiting)
-        for order, provider in enumerate(settings.providers, 1)
+        ProviderLink(provider.row, provider.base_url, provider.key, provider.order, client, waiting)
+        for provider in settings.providers
         if only is None or provider.row.name == only
     ]
 

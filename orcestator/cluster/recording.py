@@ -19,13 +19,15 @@ from orcestator.telemetry.texts import text_policy
 from orcestator.telemetry.traffic_log import TrafficLog
 
 CLOSE_SECONDS = 5.0
+SHORT_CHARACTERS = 100
+"""What ``OR_LOG_TEXTS=short`` keeps of a text: enough to recognise it."""
 
 
 class Recording:
     """The subscribers of one process. ``emit`` is the sink that the core is given."""
 
     def __init__(self, settings: Settings, log: LogWriter, redact: Redactor, knows: Callable[[str], bool]) -> None:
-        texts = text_policy(settings.log_texts, settings.log_text_chars, redact)
+        texts = text_policy(settings.log_texts, min(SHORT_CHARACTERS, settings.log_text_chars), redact)
         self._log = log
         self.metrics = Metrics(knows)
         self.writers: list[BackgroundWriter[Any]] = []
@@ -112,6 +114,14 @@ class Recording:
         self.lag.stop()
         for writer in self.writers:
             writer.close(CLOSE_SECONDS)
+
+
+def check_files(settings: Settings) -> None:
+    """For a program whose children write them. Raises StartupProblem when a record's file cannot be used."""
+    if settings.log_file:
+        TrafficLog(Path(settings.log_file), str, str).close()
+    if settings.db_path:
+        Ledger(Path(settings.db_path), str, str)
 
 
 def start_log(settings: Settings) -> tuple[LogWriter, Redactor]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from orcestator.bridge.control import ControlClient
 from orcestator.cluster.banner import Facts, ProviderLine, banner
 from orcestator.cluster.lifetime import Lifetime
-from orcestator.cluster.recording import start_log
+from orcestator.cluster.recording import check_files, start_log
 from orcestator.cluster.sandbox import start_sandbox
 from orcestator.errors import StartupProblem
 from orcestator.providers.rows import SANDBOX
@@ -109,6 +109,7 @@ class _Supervisor:
         self._metrics_ports: list[int] = []
 
     async def run(self, announce: Announce) -> None:
+        check_files(self._settings)
         log, _ = start_log(self._settings)
         self._lifetime.on_close(lambda: asyncio.to_thread(log.close, 2.0))
         listener = listen(self._settings.host, self._settings.port, "OR_PORT")
@@ -143,8 +144,10 @@ class _Supervisor:
         settings = self._settings
         controller = f"http://127.0.0.1:{settings.controller_port}"
         common = {"OR_WORKER_SECRET": self._secret.reveal()}
-        if settings.starts_sandbox:
-            common["SANDBOX_BASE_URL"] = next(p.base_url for p in settings.providers if p.row.name == SANDBOX)
+        # By now the address of a sandbox that we started is in the settings, as that of any other sandbox.
+        for provider in settings.providers:
+            if provider.row.name == SANDBOX:
+                common[provider.row.base_url_env] = provider.base_url
         first = Child(
             "controller",
             ["orcestator.controller", "--port", str(settings.controller_port), *self._config],

@@ -1,50 +1,80 @@
 """The one field we read and change in an upload: ``model`` of an audio request. Everything else stays as bytes.
 
-multipart/form-data: RFC 7578; the boundary's grammar: RFC 2046 §5.1.1 (checked 2026-11). No general parser: those have
-been a source of denial-of-service advisories, and nothing else is needed.
+multipart/form-data: RFC 7578; delimiters and the boundary's grammar: RFC 2046 §5.1.1 (checked 2026-11). No general
+parser: those have been a source of denial-of-service advisories, and nothing else is needed. The work is linear in
+the size of the upload, whatever its boundary is.
 """
 
 import re
+from collections.abc import Iterator
 
 from orcestator.errors import InvalidRequest
 
 LONGEST_MODEL_NAME = 256
-_BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,70})"|([^\s;]{1,70}))', re.IGNORECASE)
-_MODEL_PART = re.compile(
-    rb'(\r\ncontent-disposition:\s*form-data;\s*name="model"[^\r\n]{0,100}(?:\r\n[^\r\n]{1,200}){0,4}\r\n\r\n)'
-    rb"([^\r\n]{1,256})(?=\r\n)",
-    re.IGNORECASE,
+LONGEST_PART_HEAD = 2048
+"""Bytes; a part with a longer head is not the field we look for."""
+_BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
+_PART_BEGINS = re.compile(rb"[ \t]{0,64}\r\n")
+_IS_MODEL = re.compile(
+    rb'^content-disposition:[ \t]*form-data[ \t]*;(?:[^\r\n]*;)?[ \t]*name=(?:"model"|model)[ \t]*(?:;|\r?$)',
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
 def model_field(body: bytes, content_type: str) -> str:
     """The model an upload names. Raises InvalidRequest when there is no such field, or more than one."""
-    matches = _model_parts(body, content_type)
-    if len(matches) != 1:
-        raise InvalidRequest("The form must have exactly one field 'model'.", param="model")
+    start, end = _model_span(body, content_type)
     try:
-        return matches[0].group(2).decode("utf-8")
+        return body[start:end].decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidRequest("The form field 'model' is not UTF-8.", param="model") from None
 
 
 def with_model_field(body: bytes, content_type: str, model: str) -> bytes:
-    """The upload with another model name."""
-    matches = _model_parts(body, content_type)
-    if len(matches) != 1:
-        raise InvalidRequest("The form must have exactly one field 'model'.", param="model")
-    start, end = matches[0].span(2)
+    """The upload with another model name. Raises InvalidRequest as ``model_field`` does."""
+    start, end = _model_span(body, content_type)
     return body[:start] + model.encode() + body[end:]
 
 
-def _model_parts(body: bytes, content_type: str) -> list[re.Match[bytes]]:
-    """Matches that begin right after a boundary line: the same text inside an uploaded file does not count."""
+def _model_span(body: bytes, content_type: str) -> tuple[int, int]:
+    found = list(_model_spans(body, _delimiter(content_type)))
+    if len(found) != 1:
+        raise InvalidRequest("The form must have exactly one field 'model'.", param="model")
+    start, end = found[0]
+    if not 0 < end - start <= LONGEST_MODEL_NAME:
+        raise InvalidRequest(
+            f"The form field 'model' must be a name of 1 to {LONGEST_MODEL_NAME} bytes.", param="model"
+        )
+    return start, end
+
+
+def _delimiter(content_type: str) -> bytes:
     boundary = _BOUNDARY.search(content_type)
     if boundary is None:
         raise InvalidRequest("The multipart content type has no boundary.", param="content-type")
-    delimiter = b"--" + (boundary.group(1) or boundary.group(2)).encode("latin-1", "replace")
-    return [match for match in _MODEL_PART.finditer(body) if _follows(delimiter, body, match.start())]
+    return b"--" + (boundary[1] or boundary[2]).encode("latin-1", "replace")
 
 
-def _follows(delimiter: bytes, body: bytes, start: int) -> bool:
-    return body[max(0, start - len(delimiter)) : start] == delimiter
+def _model_spans(body: bytes, delimiter: bytes) -> Iterator[tuple[int, int]]:
+    """Where the values of the parts with the name ``model`` stand."""
+    for start, end in _parts(body, delimiter):
+        head_end = body.find(b"\r\n\r\n", start, min(end, start + LONGEST_PART_HEAD))
+        if head_end >= 0 and _IS_MODEL.search(body, start, head_end):
+            yield head_end + 4, end
+
+
+def _parts(body: bytes, delimiter: bytes) -> Iterator[tuple[int, int]]:
+    """From the head of each part to the line end before the next delimiter. A part that is cut off is no part."""
+    line = b"\r\n" + delimiter
+    here = len(delimiter) if body.startswith(delimiter) else _after(body, line, 0)
+    while here >= 0:
+        begins = _PART_BEGINS.match(body, here)
+        following = body.find(line, here)
+        if begins is not None and following >= 0:
+            yield begins.end(), following
+        here = following + len(line) if following >= 0 else -1
+
+
+def _after(body: bytes, line: bytes, start: int) -> int:
+    found = body.find(line, start)
+    return found + len(line) if found >= 0 else -1

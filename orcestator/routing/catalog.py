@@ -82,7 +82,10 @@ class Catalog:
             yield from self._target(name)
 
     def _target(self, name: str) -> Iterator[Candidate]:
-        """Exact and prefixed names first, then an aggregator's ``vendor/name`` for a bare ``name``, then a try."""
+        """Exact and prefixed names first, then an aggregator's ``vendor/name`` for a bare ``name``, then a try.
+
+        A name that begins with a provider says whose it is: nobody else is tried with it.
+        """
         found = [(offer, model) for offer in self.offers if (model := upstream_name(offer, name))]
         yield from (_candidate(offer, model) for offer, model in found if not _is_guess(offer, name, model))
         if "/" not in name:
@@ -90,7 +93,8 @@ class Catalog:
                 vendored = [model for model in offer.models if model.endswith("/" + name)]
                 if len(vendored) == 1 and name not in offer.models:
                     yield _candidate(offer, vendored[0])
-        yield from (_candidate(offer, model) for offer, model in found)
+        if not any(name.startswith(offer.provider + "/") for offer in self.offers):
+            yield from (_candidate(offer, model) for offer, model in found)
 
     def _not_found_sentence(self, name: str) -> str:
         near = [public for public in self.nearest(name) if public != name]

@@ -19,7 +19,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class ProviderSetting:
-    """A provider that is on. ``row`` has the configuration's changes in it; ``order`` begins with 1."""
+    """A provider that is on. ``row`` has the configuration's changes in it; ``order`` is its place among all that are
+    known, which is the same in every process of a cluster."""
 
     row: Provider
     base_url: str

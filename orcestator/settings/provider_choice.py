@@ -62,7 +62,9 @@ def choose_providers(variables: Variables, section: Section | None, given: Value
     if fallback:
         sandbox = next(row for row in rows if row.name == SANDBOX)
         chosen = [ProviderSetting(sandbox, sandbox.base_url, None, 1)]
-    return Choice(_in_order(chosen, order), rows, fallback, tuple(notices))
+    places = _places(rows, sections, order)
+    placed = [replace(setting, order=places[setting.row.name]) for setting in chosen]
+    return Choice(tuple(sorted(placed, key=lambda setting: setting.order)), rows, fallback, tuple(notices))
 
 
 def _known(section: Section | None) -> tuple[tuple[Provider, ...], dict[str, Section]]:
@@ -108,12 +110,16 @@ def _named(given: Given | None, rows: tuple[Provider, ...]) -> tuple[str, ...]:
     return names
 
 
-def _in_order(chosen: list[ProviderSetting], order: tuple[str, ...]) -> tuple[ProviderSetting, ...]:
-    def rank(setting: ProviderSetting) -> tuple[int, int]:
-        name = setting.row.name
-        return (order.index(name) if name in order else len(order), setting.row.order)
+def _places(rows: tuple[Provider, ...], sections: dict[str, Section], order: tuple[str, ...]) -> dict[str, int]:
+    """The place of every provider that is known, on or off: a worker that knows one key has to give the same number
+    as the others, or their providers would be tried in another order than in one process."""
 
-    return tuple(replace(setting, order=n) for n, setting in enumerate(sorted(chosen, key=rank), 1))
+    def rank(row: Provider) -> tuple[int, int]:
+        section = sections.get(row.name)
+        own = row.order if section is None else field(section, "order", count, row.order)
+        return (order.index(row.name) if row.name in order else len(order), own)
+
+    return {row.name: place for place, row in enumerate(sorted(rows, key=rank), 1)}
 
 
 def no_providers(section: Section | None) -> Choice:

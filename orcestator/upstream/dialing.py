@@ -86,7 +86,8 @@ class Dialer:
             return (await loop.create_connection(build, sock=sock, ssl=context, server_hostname=name))[1]
         except OSError as problem:  # ssl.SSLError is one; so is a peer that hangs up during the handshake
             cause = "reset" if context is None else "tls"
-            message = f"no trusted connection to {origin.host}: {problem}"
+            what = "connection" if context is None else "trusted TLS connection"
+            message = f"no {what} to {origin.host}: {problem}"
             raise UpstreamUnavailable(message, cause=cause, sent=False) from problem
 
     def _verifying_context(self) -> ssl.SSLContext:

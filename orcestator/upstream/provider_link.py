@@ -15,7 +15,7 @@ from orcestator.dialects.openai.errors import error_from_reply
 from orcestator.dialects.openai.request import upstream_body
 from orcestator.errors import Overloaded, UpstreamBroken, UpstreamError
 from orcestator.providers.models import ModelFacts, facts_from_listing
-from orcestator.providers.rows import NO_MODELS_LIST, NO_STREAM_OPTIONS, Provider
+from orcestator.providers.rows import NO_MODELS_LIST, NO_STREAM_OPTIONS, Provider, find_row
 from orcestator.providers.secret import Secret
 from orcestator.routing.offer import Offer
 from orcestator.upstream.client import Response, UpstreamClient
@@ -121,14 +121,18 @@ class ProviderLink:
         return bool(listed)
 
     def _take_models(self, listed: Mapping[str, ModelFacts]) -> None:
-        """What the provider lists is what there is; what the row knows fills in facts the listing leaves out."""
+        """What the provider lists is what there is, and what the administrator named beside it.
+
+        A model that only the built-in row names is gone when the provider no longer lists it.
+        """
         if not listed:
             return
         known = {facts.id: facts for facts in self.row.models}
-        models = {name: facts.filled_from(known.get(name)).to_wire() for name, facts in listed.items()}
-        default = self.offer.default_model
-        if default not in models and not any(default.startswith(prefix) for prefix in self.offer.prefixes):
-            default = default if default and self.row.models else next(iter(models))
+        found = {name: facts.filled_from(known.get(name)) for name, facts in listed.items()}
+        built_in = find_row(self.row.name)
+        named = [facts for facts in self.row.models if built_in is None or facts not in built_in.models]
+        models = {facts.id: facts.to_wire() for facts in (*named, *found.values())}
+        default = self.offer.default_model or next(iter(models))
         self.offer = replace(self.offer, models=models, default_model=default, takes_any=False)
 
     async def _refusal(self, response: Response) -> UpstreamError:

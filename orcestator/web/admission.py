@@ -79,8 +79,11 @@ class Admission:
         return known
 
     def _origin_is_local(self, origin: bytes) -> bool:
+        """An editor's own pages (``vscode-webview://``) are local; ``null`` is a sandboxed frame of any web page."""
         text = origin.decode("latin-1")
-        return not text.startswith(("http://", "https://")) or _host_name(text) in self._hosts
+        if text.startswith(("http://", "https://")):
+            return _host_name(text) in self._hosts
+        return text != "null"
 
 
 def header_map(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

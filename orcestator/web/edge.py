@@ -15,8 +15,10 @@ Two contracts with the application, both in the ASGI scope:
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import re
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
@@ -256,6 +258,19 @@ class _Census:
                 del self._by_peer[peer]
 
 
+def _send_at_once(transport: asyncio.Transport) -> None:
+    """Switch Nagle's algorithm off.
+
+    asyncio does so only for sockets that name TCP as their protocol; those accepted from a listener that was opened
+    elsewhere and handed to uvicorn do not, and each response would wait 40 ms for the caller's delayed
+    acknowledgement (CPython 3.11, measured 2026-11).
+    """
+    connection = transport.get_extra_info("socket")
+    if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError):  # the caller may be gone already
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 class _Flow(FlowControl):
     """Flow control that remembers when we began to read again: until then a silence was ours, not the caller's."""
 
@@ -333,6 +348,7 @@ class EdgeProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or turn it away when there are too many."""
         super().connection_made(transport)
+        _send_at_once(transport)
         self.flow = _Flow(transport, self.loop)
         self._peer = _peer(self.client[0]) if self.client else None
         self._admitted = self.census.admit(self._peer)

@@ -311,7 +311,8 @@ class Exchange:
         served = self._tally.served_by
         if served is not None:
             facts.append((b"x-orcestator-provider", served.provider.encode()))
-            facts.append((b"x-orcestator-model", served.model.encode("ascii", "backslashreplace")))
+            # A caller may have invented the name: no line end of it may end a header.
+            facts.append((b"x-orcestator-model", served.model.encode("unicode_escape")))
         if self._tally.attempts:
             facts.append((b"x-orcestator-attempts", b"%d" % self._tally.attempts))
         return facts

@@ -13,7 +13,9 @@ from tests.cluster.harness import WIRINGS, Cluster, SandboxThread, chat, streame
 USAGE_FIRST = b'{"stream_options":{"include_usage":true},'
 
 
-def sent(cluster: Cluster, upstream: SandboxThread, body: bytes, path: str = "/v1/chat/completions", **more: Any) -> Any:
+def sent(
+    cluster: Cluster, upstream: SandboxThread, body: bytes, path: str = "/v1/chat/completions", **more: Any
+) -> Any:
     """The upstream's record of a call with these very bytes."""
     upstream.reset()
     headers = {"content-type": "application/json", **more}
@@ -122,7 +124,7 @@ NO_ARGUMENTS = {
     "type": "function",
     "function": {"name": "no_args", "description": "x", "parameters": {"type": "object", "properties": {}}},
 }
-VSCODE = {
+VSCODE: dict[str, Any] = {
     "messages": [
         {"role": "system", "content": "You are an AI programming assistant."},
         {"role": "user", "content": "earlier"},
@@ -144,7 +146,7 @@ VSCODE = {
     "n": 1,
     "stream_options": {"include_usage": True},
 }
-VSCODE_THINKING = {
+VSCODE_THINKING: dict[str, Any] = {
     "messages": [
         {"role": "system", "content": "You are an AI programming assistant."},
         {
@@ -167,7 +169,7 @@ VSCODE_THINKING = {
     "max_completion_tokens": 8192,
     "stream_options": {"include_usage": True},
 }
-COPILOT_CLI = {
+COPILOT_CLI: dict[str, Any] = {
     "model": "",
     "messages": [
         {"role": "system", "content": "You are the GitHub Copilot CLI, a terminal assistant built by GitHub."},
@@ -230,7 +232,7 @@ SDK_PARSE = {
         },
     },
 }
-REAL = {
+REAL: dict[str, dict[str, Any]] = {
     "vscode": VSCODE,
     "vscode not streaming": {**{k: v for k, v in VSCODE.items() if k != "stream_options"}, "stream": False},
     "vscode thinking and vision": VSCODE_THINKING,
@@ -588,3 +590,13 @@ def test_an_echoed_key_is_taken_out(cluster: Cluster) -> None:
     answer = cluster.post("/v1/chat/completions", chat("x", "alpha/fault:H1:400:echo"))
     assert answer.status_code == 400
     assert CANARY not in answer.text
+
+
+def test_a_model_name_cannot_become_a_header(cluster: Cluster) -> None:
+    """The name of what served the request is shown in a header, and a caller may have invented it."""
+    model = "beta/echo?answer=x\r\nset-cookie: a=b\r\n\r\nżółw"
+    for stream in (False, True):
+        answer = cluster.post("/v1/chat/completions", chat("x", model, stream=stream))
+        assert "set-cookie" not in answer.headers
+        assert answer.headers["x-orcestator-model"].isascii()
+        assert not answer.content.startswith(b"\xc5")

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -54,10 +54,8 @@ def cluster_over(upstream: SandboxThread, directory: Path, wiring: str, **enviro
 
 def kill(pid: int) -> None:
     """SIGKILL, to who is still there."""
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
-    except ProcessLookupError:
-        pass
 
 
 def family(pid: int) -> list[int]:
@@ -260,7 +258,9 @@ def served(
 def request_bytes(cluster: Cluster, call: dict[str, Any]) -> bytes:
     """A chat request as it stands on the wire."""
     body = json.dumps(call).encode()
-    head = f"POST {CHAT} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+    head = (
+        f"POST {CHAT} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+    )
     return head.encode() + b"\r\n" + body
 
 

@@ -46,7 +46,7 @@ def says(text: str) -> list[ChatCompletionMessageParam]:
 
 def tool(name: str) -> ChatCompletionToolParam:
     """A tool with one text parameter."""
-    parameters = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
+    parameters: dict[str, object] = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
     return {"type": "function", "function": {"name": name, "parameters": parameters}}
 
 
@@ -294,12 +294,12 @@ def test_rate_limit(client: openai.OpenAI) -> None:
 
 def test_error_after_content(client: openai.OpenAI) -> None:
     """A stream that breaks is an APIError with a message, after the text that came: never a success."""
-    chunks = []
-    with pytest.raises(openai.APIError) as caught:  # noqa: PT012 - the error comes out of the loop
-        for chunk in client.chat.completions.create(
-            model="alpha/fault:S2?after=3", messages=says("nonce:quince one two three four"), stream=True
-        ):
-            chunks.append(chunk)
+    chunks: list[ChatCompletionChunk] = []
+    stream = client.chat.completions.create(
+        model="alpha/fault:S2?after=3&tps=20", messages=says("nonce:quince one two three four"), stream=True
+    )
+    with pytest.raises(openai.APIError) as caught:
+        chunks.extend(stream)
     assert type(caught.value) is openai.APIError
     assert caught.value.message
     assert "quince" in text_of(chunks)

@@ -1,5 +1,6 @@
 """The start: one clear sentence when it cannot be, a banner when it is, and each key only where it belongs."""
 
+import os
 import re
 import signal
 import socket
@@ -12,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cluster.harness import WIRINGS, Cluster, Program, SandboxThread, chat, clean_environment, free_port, until
+from tests.cluster.harness import WIRINGS, Cluster, SandboxThread, chat, clean_environment, free_port, until
 
 CANARY = "sk-canary-startup-93b1f0c47d"
 PROGRAMS = ("orcestator", "orcestator.controller", "orcestator.proxy_worker", "orcestator.api_server")
@@ -89,7 +90,10 @@ BAD_FILES = {
     "a tab": ("providers:\n\talpha: 1\n", ["config.yaml", "line 2"]),
     "a wrong type": ("port: [1]\n", ["config.yaml", "line 1", "port"]),
     "an unset variable": ("default_model: ${NO_SUCH_VARIABLE}\n", ["config.yaml", "line 1", "NO_SUCH_VARIABLE"]),
-    "an unknown key of a provider": ("providers:\n  alpha:\n    base_ulr: 'http://x'\n", ["line 3", "base_ulr", "base_url"]),
+    "an unknown key of a provider": (
+        "providers:\n  alpha:\n    base_ulr: 'http://x'\n",
+        ["line 3", "base_ulr", "base_url"],
+    ),
 }
 
 
@@ -243,15 +247,17 @@ def test_ps_shows_which_is_which(keyed: Cluster) -> None:
     assert "--provider beta" in lines
 
 
+KILLED = [("orcestator.proxy_worker", "beta"), ("orcestator.api_server",), ("orcestator.controller",)]
+
+
 @linux_only
-@pytest.mark.parametrize("words", [("proxy_worker", "beta"), ("api_server",), ("controller",)], ids=lambda w: w[0])
+@pytest.mark.parametrize("words", KILLED, ids=lambda words: words[0])
 def test_a_killed_program_comes_back(keyed: Cluster, words: tuple[str, ...]) -> None:
     """The supervisor starts it again, and it serves; until then every answer is a whole one or an error."""
     if keyed.wiring != "split":
         pytest.skip("there is nobody to start the one process again")
     pid = process_named(keyed, *words)
-    Program(["signal"], keyed.directory)  # a program of the test's own would not be restarted
-    kill(pid)
+    os.kill(pid, signal.SIGKILL)
 
     def serves_again() -> bool:
         try:
@@ -267,11 +273,30 @@ def test_a_killed_program_comes_back(keyed: Cluster, words: tuple[str, ...]) -> 
     until(serves_again, "it serves again", 30)
 
 
-def kill(pid: int) -> None:
-    """SIGKILL."""
-    import os  # noqa: PLC0415
+@pytest.mark.parametrize("wiring", WIRINGS)
+def test_providers_are_tried_in_their_order(
+    alpha: SandboxThread, beta: SandboxThread, tmp_path: Path, wiring: str
+) -> None:
+    """As the file has them, or as ``provider_order`` says, and not by their names."""
+    config = f"""
+provider_order: [third]
+providers:
+  zulu: {{base_url: "{alpha.base_url}", api_key: "z", models: ["fault:H1:500"], default_model: "fault:H1:500"}}
+  alpha: {{base_url: "{beta.base_url}", api_key: "a", default_model: echo}}
+  third: {{base_url: "{alpha.base_url}", api_key: "t", models: ["fault:H1:503"], default_model: "fault:H1:503"}}
+"""
+    with Cluster(tmp_path, config, wiring) as cluster:
+        until(lambda: len(offers(cluster)) == 3, "every provider is there")
+        alpha.reset()
+        answer = cluster.post("/v1/chat/completions", chat())
+        assert answer.headers["x-orcestator-provider"] == "alpha"
+        asked = [record.model for record in alpha.records if record.path.endswith("/chat/completions")]
+        assert asked == ["fault:H1:503", "fault:H1:500"]
 
-    os.kill(pid, signal.SIGKILL)
+
+def offers(cluster: Cluster) -> set[str]:
+    """The providers whose models are listed."""
+    return {card["owned_by"] for card in cluster.models()} - {"orcestator"}
 
 
 # No key, and no network
@@ -293,12 +318,12 @@ def test_it_starts_without_a_network(tmp_path: Path, wiring: str) -> None:
     """Providers that cannot be reached keep nothing from starting, and a request says what is wrong."""
     config = f"""
 providers:
-  nowhere: {{base_url: "http://provider.invalid/v1", api_key: "k", default_model: m}}
+  nowhere: {{base_url: "https://provider.invalid/v1", api_key: "k", default_model: m}}
   closed: {{base_url: "http://127.0.0.1:{free_port()}/v1", api_key: "k", default_model: m}}
 """
     with Cluster(tmp_path, config, wiring, {"OR_CONNECT_TIMEOUT_SECONDS": "1"}) as cluster:
         answer = cluster.post("/v1/chat/completions", chat())
         assert answer.status_code in (502, 503, 504)
-        assert "nowhere" in answer.json()["error"]["message"]
-        assert "closed" in answer.json()["error"]["message"]
+        assert "provider.invalid has no address" in answer.json()["error"]["message"]
+        assert "no connection to 127.0.0.1" in answer.json()["error"]["message"]
         assert cluster.get("/ready").status_code == 200

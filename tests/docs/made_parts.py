@@ -45,7 +45,10 @@ def error_tree() -> str:
 def remade(old: Page) -> str:
     """The page with its made parts as they should be."""
     text = re.sub(
-        r"(<!-- verdicts -->\n).*?(<!-- end -->)", lambda found: found[1] + verdict_table() + found[2], old.text, flags=re.DOTALL
+        r"(<!-- verdicts -->\n).*?(<!-- end -->)",
+        lambda found: found[1] + verdict_table() + found[2],
+        old.text,
+        flags=re.DOTALL,
     )
     return re.sub(
         r"(```text errors\n).*?(```)", lambda found: found[1] + error_tree() + found[2], text, flags=re.DOTALL

@@ -11,8 +11,8 @@ NAMES = [str(page.path.relative_to(ROOT)) for page in PAGES]
 KNOWN_VARIABLES = {row.variable for row in TABLE} | {
     name for row in ROWS for name in (row.key_env, row.also_key_env, row.base_url_env)
 }
-MADE_UP = {"OR_PROT"}
-"""A mistake that the guide shows the message for."""
+MADE_UP = {"OR_", "OR_PROT"}
+"""The prefix itself, and a mistake that the guide shows the message for."""
 
 
 def is_elsewhere(target: str) -> bool:

@@ -46,6 +46,14 @@ def test_what_is_listed_comes_before_what_takes_any_name() -> None:
     assert found(catalog, "anything") == [("local", "anything")]
 
 
+def test_a_name_that_begins_with_a_provider_is_tried_nowhere_else() -> None:
+    """Or the fallback behind it in an alias would wait until everybody who takes any name has refused it."""
+    catalog = Catalog([LOCAL, OPENAI, ROUTER], {"both": ["openai/new", "openrouter/auto"]})
+
+    assert found(catalog, "openai/new") == [("openai", "new")]
+    assert found(catalog, "both") == [("openai", "new"), ("openrouter", "openrouter/auto")]
+
+
 @pytest.mark.parametrize(
     "name", ["gpt-5", "", "/", "openai/", "/gpt-4o", "\0", "\0gpt", "OPENAI/gpt-4o", "x" * 10_000, "\ud800"]
 )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from orcestator.errors import (
     AttemptsExhausted,
+    Overloaded,
     UpstreamBroken,
     UpstreamError,
     UpstreamKeyRefused,
@@ -18,6 +19,7 @@ from orcestator.errors import (
     UpstreamRejected,
     UpstreamTimeout,
     UpstreamUnavailable,
+    WorkerLost,
 )
 from orcestator.routing.events import AttemptEnded, Event
 from orcestator.routing.health import BreakerPolicy, HealthBoard
@@ -378,3 +380,64 @@ def test_the_limits_hold_and_the_books_balance(
     assert [end.number for end in world.attempts] == list(range(1, len(world.tried) + 1))
     assert world.attempts[-1].verdict == ("" if ended == "hi" else "give_up")
     assert (world.tally.served_by is not None) == (ended == "hi")
+
+
+def test_a_full_pool_falls_back_and_says_nothing_about_health() -> None:
+    world = World()
+    full = Overloaded("all are in use", code="pool_full")
+
+    assert world.run([full, "hi"], A, B) == "hi"
+
+    assert (world.tried, world.tally.fallbacks) == ([A, B], 1)
+    assert world.health.records == {}
+    assert [(end.error, end.cause, end.upstream_status, end.verdict) for end in world.attempts] == [
+        ("Overloaded", "pool_full", 0, "fall_back"),
+        ("", "", 200, ""),
+    ]
+
+
+def test_with_every_pool_full_the_caller_is_told_to_come_back() -> None:
+    world = World()
+    last = Overloaded("all are in use", code="pool_full")
+
+    with pytest.raises(Overloaded) as caught:
+        world.run([Overloaded("here too"), last], A, B)
+
+    assert caught.value is last
+    assert [end.verdict for end in world.attempts] == ["fall_back", "give_up"]
+
+
+def lost(*, sent: bool) -> WorkerLost:
+    return WorkerLost("gone", cause="refused", retry_after=1.0, sent=sent)
+
+
+def test_a_lost_worker_is_out_for_a_moment_only() -> None:
+    world = World()
+
+    for _ in range(10):
+        assert world.run([lost(sent=True), "hi"], A, B) == "hi"
+        assert not world.health.allows(A, world.time - 0.5)
+        world.time += 1.0
+        assert world.health.allows(A, world.time)
+
+
+def test_with_all_others_out_they_are_still_tried() -> None:
+    world = World()
+    world.attempt_seconds = 0.0
+    world.run([lost(sent=False), lost(sent=False), "hi"], A, B, C)
+
+    assert world.run(["hi"], A, B, C) == "hi"
+    assert world.tried == [C]
+
+    assert world.run([lost(sent=False), "hi"], B, A) == "hi"
+    assert len(world.tried) == 2, "the first failed, the second was out, and it was tried all the same"
+
+
+def test_what_an_attempt_at_one_that_is_out_may_cost_is_bounded_by_the_retry_budget() -> None:
+    world = World(budget=RetryBudget(percent=0, floor=0))
+    world.attempt_seconds = 0.0
+    world.run([failure(UpstreamRateLimited, 60.0), "hi"], A, B)
+
+    world.exhausted([failure(UpstreamBroken)], B, A)
+    assert world.tried == [B], "A is out, and an attempt at it would be a repetition that nobody has paid for"
+    assert world.run([lost(sent=False), "hi"], B, A) == "hi"

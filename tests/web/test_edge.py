@@ -19,7 +19,7 @@ import uvicorn
 from orcestator.web import edge
 from orcestator.web.edge import EdgeLimits, serve_config
 
-DEADLINE = 10.0
+DEADLINE = 5.0  # under every limit of the edge: what must come is due by the advanced clock, not by the real one
 HEAD = b"POST /echo HTTP/1.1\r\nHost: gateway\r\n"
 GET = b"GET /echo HTTP/1.1\r\nHost: gateway\r\n\r\n"
 HELD = b"GET /hold HTTP/1.1\r\nHost: gateway\r\n\r\n"
@@ -40,6 +40,7 @@ class Application:
         self.started: list[str] = []
         self.holding = threading.Event()
         self.release = threading.Event()
+        self.reading = threading.Event()
         self.blocked = threading.Event()
         self.left = threading.Event()
         self.told = 0
@@ -63,6 +64,7 @@ class Application:
                 self.outcomes.append("disconnected")
                 self.ended.set()
                 return
+            self.reading.set()
             body += event["body"]
             more = event["more_body"]
         await self._answer(scope, send, body)
@@ -463,11 +465,18 @@ def test_a_later_request_has_its_own_time_for_headers(own: Edge) -> None:
         for _ in range(3):
             connection.sendall(GET)
             assert Answer(connection).status == 200
-            own.advance(60)  # idle, and welcome to be
+            own.advance(70)  # idle, and welcome to be
             connection.sendall(GET[:10])
             own.advance(9.9)
             connection.sendall(GET[10:])
             assert Answer(connection).status == 200
+
+
+def test_a_half_sent_request_on_an_idle_connection_is_refused_in_time(own: Edge) -> None:
+    with closing(own.connect()) as connection:
+        connection.sendall(GET)
+        assert Answer(connection).status == 200
+        own.advance(20)
         connection.sendall(GET[:10])
         own.advance(10.1)
         check_refusal(own, Answer(connection), 408, "request_timeout")
@@ -519,6 +528,20 @@ def test_an_application_that_does_not_read_is_not_held_against_the_caller(own: E
     assert own.rejected == []
 
 
+def test_a_caller_has_its_time_again_when_the_application_reads_on(own: Edge) -> None:
+    with closing(own.connect()) as connection:
+        connection.sendall(b"POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 120001\r\n\r\n")
+        for _ in range(2):
+            connection.sendall(b"a" * 60_000)  # the second half makes the edge stop reading
+            own.settle()
+        own.advance(19)
+        own.application.release.set()
+        assert own.application.reading.wait(DEADLINE)
+        own.advance(9)
+        connection.sendall(b"a")
+        assert len(Answer(connection).json()["body"]) == 120_001
+
+
 def test_an_application_that_delays_100_continue_is_not_held_against_the_caller(own: Edge) -> None:
     with closing(own.connect()) as connection:
         connection.sendall(b"POST /late HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
@@ -552,6 +575,19 @@ def test_a_connection_whose_body_came_after_the_answer_is_closed_when_idle(own: 
         assert Answer(connection).status == 200
         connection.sendall(b"abc")
         own.advance(76)
+        assert is_closed(connection)
+
+
+def test_a_connection_is_idle_from_the_end_of_a_body_that_came_after_the_answer(own: Edge) -> None:
+    with closing(own.connect()) as connection:
+        connection.sendall(b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
+        assert Answer(connection).status == 200
+        for _ in range(10):
+            own.advance(9)
+            connection.sendall(b"a")
+        own.advance(74)
+        assert own.open_connections() == 1
+        own.advance(2)
         assert is_closed(connection)
 
 
@@ -686,6 +722,14 @@ def test_slow_callers_do_not_keep_an_honest_one_out(own: Edge) -> None:
 )
 def test_an_ipv6_subscriber_is_one_peer(host: str, peer: str) -> None:
     assert edge._peer(host) == peer
+
+
+def test_responses_do_not_wait_for_acknowledgements(own: Edge) -> None:
+    with closing(own.connect()):
+        own.settle()
+        [connection] = own.server.server_state.connections
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 # Upgrades

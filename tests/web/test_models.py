@@ -1,0 +1,59 @@
+"""The cards of ``/v1/models``: what an SDK and VS Code's model discovery read."""
+
+import pytest
+
+from orcestator.errors import ModelNotFound
+from orcestator.routing.catalog import Catalog
+from orcestator.routing.offer import Offer
+from orcestator.web.models import CREATED, model_card, model_list
+
+FACTS = {
+    "context_length": 128_000,
+    "max_output_tokens": 4096,
+    "supported_parameters": ["tools", "reasoning_effort"],
+    "input_modalities": ["text", "image"],
+}
+CATALOG = Catalog(
+    [Offer("alpha", 1, frozenset({"chat"}), {"big": FACTS, "bare": {}}, default_model="big")],
+    {"mine": ["alpha/bare"], "lost": ["nowhere/model"]},
+)
+
+
+def test_the_list() -> None:
+    """``orcestator`` first, then the aliases, then each provider's models; each name once."""
+    answer = model_list(CATALOG)
+    assert answer["object"] == "list"
+    assert [card["id"] for card in answer["data"]] == ["orcestator", "mine", "lost", "alpha/big", "alpha/bare"]
+    assert [card["owned_by"] for card in answer["data"]] == ["orcestator"] * 3 + ["alpha"] * 2
+
+
+@pytest.mark.parametrize("name", ["orcestator", "alpha/big"])
+def test_a_card(name: str) -> None:
+    """The default model has the facts of what it stands for."""
+    card = model_card(CATALOG, name)
+    assert card["id"] == card["name"] == card["root"] == name
+    assert (card["object"], card["created"]) == ("model", CREATED)
+    assert card["context_length"] == card["max_model_len"] == 128_000
+    assert card["max_output_tokens"] == 4096
+    assert card["supported_parameters"] == ["tools", "reasoning_effort"]
+    assert card["architecture"] == {"input_modalities": ["text", "image"]}
+
+
+@pytest.mark.parametrize("name", ["alpha/bare", "mine"])
+def test_unknown_facts(name: str) -> None:
+    """Nothing is invented, and the lists are there to be iterated over."""
+    card = model_card(CATALOG, name)
+    assert card["context_length"] is None
+    assert card["supported_parameters"] == []
+    assert card["architecture"] == {"input_modalities": ["text"]}
+
+
+def test_a_card_is_what_the_list_shows() -> None:
+    listed = {card["id"]: card for card in model_list(CATALOG)["data"]}
+    assert all(listed[name] == model_card(CATALOG, name) for name in ("orcestator", "mine", "alpha/big", "alpha/bare"))
+
+
+def test_an_unknown_name() -> None:
+    with pytest.raises(ModelNotFound) as caught:
+        model_card(CATALOG, "orcestratr")
+    assert "'orcestator'" in caught.value.message

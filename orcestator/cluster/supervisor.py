@@ -125,13 +125,13 @@ class _Supervisor:
         self._lifetime.stopping.before_exit.append(lambda: _kill(children))
         try:
             await self._start(stages, control)
-        except StartupProblem:
+            keepers = [asyncio.create_task(self._keep(child, control)) for child in children]
+            announce(banner(self._facts(children)))
+            await self._lifetime.wait()
+            await self._stop(stages, keepers, listener)
+        finally:
+            # However this ends, a program without its supervisor would hold its port for ever.
             _kill(children)
-            raise
-        keepers = [asyncio.create_task(self._keep(child, control)) for child in children]
-        announce(banner(self._facts(children)))
-        await self._lifetime.wait()
-        await self._stop(stages, keepers, listener)
 
     async def _start(self, stages: list[list[Child]], control: ControlClient) -> None:
         for stage in stages:

@@ -473,9 +473,10 @@ def test_embeddings_that_nobody_waits_for_any_more_give_their_connection_back() 
     run(scenario)
 
 
-def test_a_stock_worker_without_a_template_is_asked_again() -> None:
+@pytest.mark.parametrize("answer", [{"detail": "starting"}, {"conv": "text"}, {"conv": None}])
+def test_a_stock_worker_without_a_template_is_asked_again(answer: Any) -> None:
     async def scenario() -> None:
-        async with ScriptedUpstream(answers(stock_json({"detail": "starting"}))) as stock, upstream_client() as client:
+        async with ScriptedUpstream(answers(stock_json(answer))) as stock, upstream_client() as client:
             carrier = stock_carrier(client)
             for _ in range(2):
                 with pytest.raises(UpstreamBroken):

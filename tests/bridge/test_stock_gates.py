@@ -23,7 +23,7 @@ from orcestator.upstream.client import UpstreamClient
 from orcestator.upstream.order import Answer
 from orcestator.upstream.provider_link import ProviderLink, Waiting
 from orcestator.web.stock_routes import StockWorker, stock_routes
-from tests.upstream.scripted_upstream import ScriptedUpstream, answers, eventually, plain, upstream_client
+from tests.upstream.scripted_upstream import Peer, ScriptedUpstream, answers, eventually, plain, upstream_client
 
 Json = dict[str, Any]
 CONTEXT = 4096
@@ -176,6 +176,25 @@ def test_embeddings_of_another_shape_are_a_failure_and_not_an_empty_answer(reply
         answer = await embedded(reply)
         assert answer["error_code"] != 0
         assert "embedding" not in answer
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_of_another_kind_is_not_waited_for() -> None:
+    async def scenario() -> None:
+        async def speaks_on(peer: Peer) -> None:
+            await peer.request()
+            await peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: audio/wav\r\nContent-Length: 1000\r\n\r\nRIFF")
+            await peer.gone()
+
+        async with (
+            asyncio.timeout(20),
+            ScriptedUpstream(speaks_on) as odd,
+            worker(f"http://127.0.0.1:{odd.port}/v1") as ours,
+        ):
+            answer = await ours.gates.embed({"model": "sandbox/echo", "input": ["one"]})
+            assert answer["error_code"] != 0
+            assert ours.client.in_use() == 0
 
     asyncio.run(scenario())
 

@@ -11,7 +11,7 @@ from enum import Enum
 from orcestator.errors import UpstreamError
 from orcestator.routing.events import EventSink, HealthChanged
 from orcestator.routing.offer import Candidate
-from orcestator.routing.verdict import Verdict
+from orcestator.routing.verdict import Verdict, disables_credential
 
 MOST_DOUBLINGS = 32
 MOST_RECORDS = 4096
@@ -64,9 +64,13 @@ class HealthBoard:
     rng: Callable[[], float]
     probe_seconds: float = 60.0
     records: dict[Candidate, Health] = field(default_factory=dict)
+    refused_keys: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Until when the key of a provider (at a worker) is out, with all its models."""
 
     def allows(self, candidate: Candidate, now: float) -> bool:
         """Whether an attempt may start now; in half-open state only one probe at a time may."""
+        if self.refused_keys and now < self.refused_keys.get((candidate.provider, candidate.worker), 0.0):
+            return False
         record = self.records.get(candidate)
         if record is None:
             return True
@@ -90,6 +94,8 @@ class HealthBoard:
 
         It is proof of health only if it started after the deployment was taken out: an older one tells of before.
         """
+        if self.refused_keys:
+            self.refused_keys.pop((candidate.provider, candidate.worker), None)
         record = self.records.get(candidate)
         if record is None:
             return
@@ -130,7 +136,8 @@ class HealthBoard:
 
     def _back_at(self, candidate: Candidate) -> float:
         record = self.records.get(candidate)
-        return record.out_until if record else 0.0
+        key_back_at = self.refused_keys.get((candidate.provider, candidate.worker), 0.0)
+        return max(record.out_until if record else 0.0, key_back_at)
 
     def _record(self, candidate: Candidate, now: float) -> Health:
         record = self.records.get(candidate)
@@ -172,6 +179,8 @@ class HealthBoard:
         if seconds > 0.0:
             record.out_since = now
             record.out_until = max(record.out_until, now + seconds)
+            if disables_credential(error):
+                self.refused_keys[candidate.provider, candidate.worker] = record.out_until
             self._tell(candidate, record, "key_refused" if verdict.disables_credential else "cooldown", seconds)
 
     def _tell(self, candidate: Candidate, record: Health, state: str, seconds: float) -> None:

@@ -61,6 +61,11 @@ def judge(error: UpstreamError) -> Verdict:
     return next(VERDICTS[kind] for kind in type(error).__mro__ if kind in VERDICTS)
 
 
+def disables_credential(error: UpstreamError) -> bool:
+    """Whether the key itself is useless, for every model. A 403 may only mean that it does not open this one."""
+    return judge(error).disables_credential and error.upstream_status != 403
+
+
 def most_useful(failures: list[UpstreamError]) -> UpstreamError:
     """The failure whose status and reason the caller should see.
 

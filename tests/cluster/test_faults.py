@@ -118,13 +118,17 @@ FALLING = [fault for fault in SERVED if fault.expected == "fall_over"]
 @pytest.mark.parametrize("fault", FALLING, ids=named)
 def test_the_next_upstream_answers_unseen(cluster: Cluster, fault: Fault) -> None:
     """With a healthy upstream next in line, the caller sees its answer and nothing of the failure."""
+    # A refused key takes all of alpha out of routing; an answer of alpha brings it back.
+    assert cluster.post("/v1/chat/completions", chat("hello", "alpha/echo")).status_code == 200
     if "plain" in fault.applies:
         answer = cluster.post("/v1/chat/completions", {**call_for(fault), "model": alias_of(fault)})
         assert answer.status_code == 200, answer.text[:500]
         assert answer.headers["x-orcestator-provider"] == "beta"
+        assert answer.headers["x-orcestator-attempts"] == "2"
         check_reply(answer.json())
         assert "walnut" in answer.json()["choices"][0]["message"]["content"]
     if "stream" in fault.applies:
+        assert cluster.post("/v1/chat/completions", chat("hello", "alpha/echo")).status_code == 200
         status, events, whole = streamed(cluster, {**call_for(fault), "model": alias_of(fault)})
         assert status == 200, events
         assert check_stream(events, whole=whole)

@@ -352,3 +352,18 @@ class AnyHistory(RuleBasedStateMachine):
 
 AnyHistory.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestAnyHistory = AnyHistory.TestCase
+
+
+@pytest.mark.parametrize(("status", "is_out"), [(401, True), (402, True), (403, False)])
+def test_a_refused_key_takes_every_model_of_its_provider_out(status: int, is_out: bool) -> None:
+    """A 403 may only mean that the key does not open this one model."""
+    board = Board()
+    other = A._replace(model="another-model")
+    board.fail(UpstreamKeyRefused("no", cause=f"http_{status}", upstream_status=status))
+
+    assert not board.allows()
+    assert board.allows(other) is not is_out
+    assert board.allows(B)
+
+    board.succeed(at=other)
+    assert board.allows(other)

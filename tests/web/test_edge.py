@@ -153,7 +153,9 @@ class Edge:
         assert not self._thread.is_alive()
 
     def connect(self, source: str = "127.0.0.1") -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), DEADLINE, source_address=(source, 0))
+        connection = socket.create_connection(("127.0.0.1", self.port), DEADLINE, source_address=(source, 0))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what was sent must be there at once
+        return connection
 
     def advance(self, seconds: float) -> None:
         asyncio.run_coroutine_threadsafe(self._advance(seconds), self.loop).result(DEADLINE)

@@ -4,7 +4,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from orcestator.cli import add_env_file, given, guarded, parser_for, say, serve
+from orcestator.cli import add_env_file, add_supervised, given, guarded, parser_for, say, serve
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--listen-fd", type=int, help="serve on this open socket, which a supervisor shares out")
     parser.add_argument("--config", metavar="FILE", help="YAML file with settings (OR_CONFIG)")
     add_env_file(parser)
+    add_supervised(parser)
     arguments = parser.parse_args(argv)
 
     def run() -> None:
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             config_path=arguments.config, dotenv_path=arguments.env_file, overrides=overrides, with_providers=False
         )
         listener = None if arguments.listen_fd is None else socket.socket(fileno=arguments.listen_fd)
-        serve(run_api_server(settings, arguments.controller, listener, say))
+        serve(run_api_server(settings, arguments.controller, listener, say, supervised=arguments.supervised))
 
     return guarded(run)
 

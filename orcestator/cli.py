@@ -123,6 +123,13 @@ def add_env_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env-file", default=".env", metavar="FILE", help="file with variables (.env); '' for none")
 
 
+def add_supervised(parser: argparse.ArgumentParser) -> None:
+    """The flag by which ``orcestator up --processes`` starts its children."""
+    parser.add_argument(
+        "--supervised", action="store_true", help="end when standard input closes, which a supervisor holds open"
+    )
+
+
 def _add_sandbox(commands: Any) -> None:
     sandbox = commands.add_parser(
         "sandbox",

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from orcestator.cli import add_env_file, given, guarded, parser_for, say, serve
+from orcestator.cli import add_env_file, add_supervised, given, guarded, parser_for, say, serve
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="let anybody who reaches the port register a worker and receive prompts",
     )
     add_env_file(parser)
+    add_supervised(parser)
     arguments = parser.parse_args(argv)
 
     def run() -> None:
@@ -34,7 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = load(
             config_path=arguments.config, dotenv_path=arguments.env_file, overrides=overrides, with_providers=False
         )
-        serve(run_controller(settings, settings.controller_host, settings.controller_port, say))
+        serve(
+            run_controller(
+                settings, settings.controller_host, settings.controller_port, say, supervised=arguments.supervised
+            )
+        )
 
     return guarded(run)
 

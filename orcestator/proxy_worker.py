@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from orcestator.cli import add_env_file, given, guarded, parser_for, say, serve
+from orcestator.cli import add_env_file, add_supervised, given, guarded, parser_for, say, serve
 from orcestator.routing.catalog import DEFAULT_ALIAS
 
 DEFAULT_PORT = 8002
@@ -24,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--provider", help="serve this provider only (every one that has a key)")
     parser.add_argument("--config", metavar="FILE", help="YAML file with providers and models (OR_CONFIG)")
     add_env_file(parser)
+    add_supervised(parser)
     arguments = parser.parse_args(argv)
 
     def run() -> None:
@@ -45,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 address=arguments.worker_address,
                 only=arguments.provider,
                 announce=say,
+                supervised=arguments.supervised,
             )
         )
 

@@ -27,7 +27,7 @@ class Facts:
 
     settings: Settings
     providers: tuple[ProviderLine, ...]
-    processes: tuple[tuple[str, str], ...] = ()
+    processes: tuple[tuple[str, str, str], ...] = ()
 
     @classmethod
     def of(cls, settings: Settings, links: Sequence[ProviderLink]) -> "Facts":
@@ -58,7 +58,7 @@ def banner(facts: Facts) -> str:
         *_table(("provider", "default model", "upstream"), [(p.name, p.model, p.address) for p in facts.providers]),
     ]
     if facts.processes:
-        lines += ["", *_table(("process", "started as"), list(facts.processes))]
+        lines += ["", *_table(("process", "pid", "as ps shows it"), list(facts.processes))]
     lines += ["", *_notices(settings)]
     return "\n".join(lines).rstrip() + "\n\n"
 

@@ -1,9 +1,11 @@
 """What SIGTERM and Ctrl-C mean: the first one drains, the second one ends at once."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 
 ENDED_BY_SECOND_SIGNAL = 130
@@ -17,13 +19,25 @@ class Stopping:
         self.before_exit: list[Callable[[], None]] = []
         self._loop = asyncio.get_running_loop()
 
-    def install(self) -> None:
-        """Take over the signals of this process."""
+    def install(self, *, supervised: bool = False) -> None:
+        """Take over the signals of this process. ``supervised``: end also when standard input closes.
+
+        A supervisor holds the other end open; when it is killed, nothing else tells its children.
+        """
+        if supervised:
+            threading.Thread(target=self._watch_supervisor, name="orcestator-supervisor-watch", daemon=True).start()
         for number in (signal.SIGINT, signal.SIGTERM):
             if sys.platform == "win32":
                 signal.signal(number, lambda *_: self._loop.call_soon_threadsafe(self.signalled))
             else:
                 self._loop.add_signal_handler(number, self.signalled)
+
+    def _watch_supervisor(self) -> None:
+        while os.read(0, 1024):
+            pass
+        # A loop that is already closed needs no telling.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self.event.set)
 
     def signalled(self) -> None:
         """One more signal."""

@@ -39,10 +39,12 @@ WORKER_CONTEXT_LENGTH = 128_000
 """What a stock API server is told; it only bounds how long an answer it asks for."""
 
 
-async def run_controller(settings: Settings, host: str, port: int, announce: Announce) -> None:
+async def run_controller(
+    settings: Settings, host: str, port: int, announce: Announce, *, supervised: bool = False
+) -> None:
     """The controller program."""
     lifetime = Lifetime()
-    lifetime.stopping.install()
+    lifetime.stopping.install(supervised=supervised)
     try:
         log, _ = start_log(settings)
         lifetime.on_close(lambda: asyncio.to_thread(log.close, 2.0))
@@ -61,11 +63,11 @@ async def run_controller(settings: Settings, host: str, port: int, announce: Ann
 
 
 async def run_api_server(
-    settings: Settings, controller: str, listener: socket.socket | None, announce: Announce
+    settings: Settings, controller: str, listener: socket.socket | None, announce: Announce, *, supervised: bool = False
 ) -> None:
     """The API server program. ``listener`` is a socket that a supervisor opened for several of us."""
     lifetime = Lifetime()
-    lifetime.stopping.install()
+    lifetime.stopping.install(supervised=supervised)
     try:
         log, redact = start_log(settings)
         lifetime.on_close(lambda: asyncio.to_thread(log.close, 2.0))
@@ -110,14 +112,14 @@ def _controller_state(directory: RemoteDirectory, controller: str) -> tuple[bool
 
 async def run_worker(
     settings: Settings, model_id: str, controller: str, host: str, port: int, address: str, only: str | None,
-    announce: Announce,
+    announce: Announce, *, supervised: bool = False,
 ) -> None:  # fmt: skip
     """The worker program: one provider's key, dialect and connections (or every provider that is on)."""
     # The stock class behind our worker takes half a second to import: only this program pays for it.
     from orcestator.bridge.fastchat_stock import Gates, ProxyModelWorker, keep_registered  # noqa: PLC0415
 
     lifetime = Lifetime()
-    lifetime.stopping.install()
+    lifetime.stopping.install(supervised=supervised)
     try:
         log, _ = start_log(settings)
         lifetime.on_close(lambda: asyncio.to_thread(log.close, 2.0))

@@ -61,7 +61,8 @@ class Child:
             "-m",
             *self.arguments,
             env=dict(self.environment),
-            stdin=asyncio.subprocess.DEVNULL,
+            # Held open as long as we live: a child that sees it close has lost its supervisor and ends.
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             pass_fds=self.pass_fds if sys.platform != "win32" else (),
             # A Ctrl-C at the terminal reaches the supervisor alone; it tells the children itself.
@@ -100,7 +101,7 @@ class _Supervisor:
         self._settings = settings
         self._env_file = env_file
         # The children get the variables of the file in their environment, each without the others' keys.
-        self._config = ["--env-file", "", *(["--config", config] if config else [])]
+        self._config = ["--supervised", "--env-file", "", *(["--config", config] if config else [])]
         self._lifetime = lifetime
         # A cluster of one machine needs no secret of the user's: its parts share one made here.
         self._secret = settings.worker_secret or Secret(secrets.token_urlsafe(32))
@@ -252,7 +253,10 @@ class _Supervisor:
             ProviderLine(provider.row.name, provider.row.default_model, provider.base_url)
             for provider in self._settings.providers
         )
-        processes = tuple((child.name, f"python -m {' '.join(child.arguments)}") for child in children)
+        processes = tuple(
+            (child.name, str(child.process.pid if child.process else ""), f"python -m {child.arguments[0]}")
+            for child in children
+        )
         return Facts(self._settings, providers, processes)
 
 

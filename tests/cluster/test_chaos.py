@@ -171,13 +171,13 @@ def killing(cluster: Cluster) -> Iterator[list[int]]:
         killer.join()
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+@contextmanager
+def split_cluster(directory: Path, **environment: str) -> Iterator[Cluster]:
     """A split cluster over two sandboxes, both of whose workers serve."""
     with (
         SandboxThread() as alpha,
         SandboxThread() as beta,
-        Cluster(tmp_path, config(alpha.base_url, beta.base_url), "split") as running,
+        Cluster(directory, config(alpha.base_url, beta.base_url), "split", environment) as running,
     ):
         until(lambda: len(serving_workers(running)) == 2, "both workers serve")
         yield running
@@ -196,33 +196,35 @@ def check(cluster: Cluster, outcomes: Outcomes, requests: int) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_only_streams_of_a_killed_worker_fail(cluster: Cluster) -> None:
+def test_only_streams_of_a_killed_worker_fail(tmp_path: Path) -> None:
     """Workers die at random, one at a time: every plain request is served, and a stream that was cut says so."""
-    with killing(cluster) as killed:
-        outcomes = asyncio.run(load(cluster.url, REQUESTS))
-    print(f"{len(killed)} kills", dict(sorted(outcomes.counts.items())))
-    assert len(killed) > 3, "the workers were killed while they served"
-    assert {outcome for outcome in outcomes.counts if not outcome.startswith("error in stream")} == {
-        "ok plain",
-        "ok stream",
-    }
-    check(cluster, outcomes, REQUESTS)
+    with split_cluster(tmp_path) as cluster:
+        with killing(cluster) as killed:
+            outcomes = asyncio.run(load(cluster.url, REQUESTS))
+        print(f"{len(killed)} kills", dict(sorted(outcomes.counts.items())))
+        assert len(killed) > 3, "the workers were killed while they served"
+        assert {outcome for outcome in outcomes.counts if not outcome.startswith("error in stream")} == {
+            "ok plain",
+            "ok stream",
+        }
+        check(cluster, outcomes, REQUESTS)
 
 
 @pytest.mark.timeout(120)
-def test_with_every_worker_dead_each_request_gets_a_well_formed_error(cluster: Cluster) -> None:
-    """All workers die at once under load: what cannot be served is told so, until they are back."""
-    requests = 300
+def test_with_every_worker_dead_each_request_gets_a_well_formed_error(tmp_path: Path) -> None:
+    """All workers die at once under load, and no retry waits for them: what cannot be served is told so."""
+    requests = 600
+    with split_cluster(tmp_path, OR_RETRY_BUDGET_PERCENT="0", OR_RETRY_FLOOR="0") as cluster:
 
-    def kill_all() -> None:
-        until(lambda: len(cluster.traffic()) > 50, "the load runs")
-        for pid in serving_workers(cluster):
-            os.kill(pid, signal.SIGKILL)
+        def kill_all() -> None:
+            until(lambda: len(cluster.traffic()) > 50, "the load runs")
+            for pid in serving_workers(cluster):
+                os.kill(pid, signal.SIGKILL)
 
-    killer = threading.Thread(target=kill_all)
-    killer.start()
-    outcomes = asyncio.run(load(cluster.url, requests))
-    killer.join()
-    print(dict(sorted(outcomes.counts.items())))
-    assert any(outcome.startswith("error 503") for outcome in outcomes.counts)
-    check(cluster, outcomes, requests)
+        killer = threading.Thread(target=kill_all)
+        killer.start()
+        outcomes = asyncio.run(load(cluster.url, requests))
+        killer.join()
+        print(dict(sorted(outcomes.counts.items())))
+        assert any(outcome.startswith("error 503") for outcome in outcomes.counts)
+        check(cluster, outcomes, requests)

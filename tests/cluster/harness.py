@@ -138,6 +138,13 @@ class Program:
             time.sleep(0.02)
         raise AssertionError(f"not ready after {START_SECONDS:g} s:\n{self.output()}")
 
+    def kill(self) -> None:
+        """End it as the kernel would, with nothing said."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        self._output.close()
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to end and wait; its exit status."""
         assert self.process is not None

@@ -1,7 +1,5 @@
 """What the supervisor owes its children and its user, beyond starting them."""
 
-import os
-import signal
 import sys
 from pathlib import Path
 
@@ -36,8 +34,7 @@ def test_no_child_outlives_a_killed_supervisor(tmp_path: Path) -> None:
     children = children_of(process.pid)
     assert len(children) == 3
 
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    cluster.program.kill()
 
     until(lambda: not any(map(is_running, children)), "every child has ended", 15)
 

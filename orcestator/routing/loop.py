@@ -96,7 +96,7 @@ class AttemptLoop(Generic[Answer]):
             except Overloaded as error:
                 # Our own bulkhead is full: that says nothing about health, but the next one may have room.
                 self.health.abandoned(candidate)
-                later = self._next(candidate, candidates, tally, sent=False)
+                later = self._next(candidate, candidates, tally, is_charged=False)
                 self._report(request_id, candidate, tally, started, error, "fall_back" if later else "give_up")
                 if later is None:
                     raise
@@ -133,18 +133,18 @@ class AttemptLoop(Generic[Answer]):
         self.health.failed(candidate, error, verdict, now)
         if not verdict.falls_back or tally.attempts >= self.policy.attempts or now >= deadline:
             return None
-        later = self._next(candidate, candidates, tally, sent=error.sent)
+        later = self._next(candidate, candidates, tally, is_charged=error.sent and not verdict.is_ours)
         if later is not None:
             return _Step(later, 0.0)
         return self._retry(candidate, error, verdict, tally, deadline - now)
 
     def _next(
-        self, candidate: Candidate, candidates: tuple[Candidate, ...], tally: Tally, *, sent: bool
+        self, candidate: Candidate, candidates: tuple[Candidate, ...], tally: Tally, *, is_charged: bool
     ) -> Candidate | None:
         """The next candidate that may be tried, counted as a fallback.
 
-        With all others out, one of them is still tried: a request is never refused for want of trying. Unless the
-        failed attempt cost nobody anything (``sent`` is false), the retry budget bounds that.
+        With all others out, one of them is still tried: a request is never refused for want of trying. Where the failed
+        attempt may have cost the upstream something (``is_charged``), the retry budget bounds that.
         """
         if tally.attempts >= self.policy.attempts:
             return None
@@ -154,7 +154,7 @@ class AttemptLoop(Generic[Answer]):
                 tally.fallbacks += 1
                 return later
         untried = tuple(other for other in candidates if (other.provider, other.worker) not in tally.attempts_at)
-        if not untried or (sent and not self.budget.spend()):
+        if not untried or (is_charged and not self.budget.spend()):
             return None
         tally.fallbacks += 1
         return self.health.soonest(untried)

@@ -22,7 +22,7 @@ class Verdict:
 
     ``cooldown_seconds`` takes the deployment out of routing when the upstream named no time itself; 0 means not at
     all. ``counts`` marks a failure of health, which moves the breaker. ``disables_credential`` marks a key that
-    needs a person.
+    needs a person. ``is_ours``: a part of our own failed, so that another try repeats nothing that an upstream failed at.
     """
 
     falls_back: bool
@@ -30,6 +30,7 @@ class Verdict:
     cooldown_seconds: float = 0.0
     counts: bool = False
     disables_credential: bool = False
+    is_ours: bool = False
 
 
 VERDICTS: Mapping[type[UpstreamError], Verdict] = {
@@ -38,7 +39,7 @@ VERDICTS: Mapping[type[UpstreamError], Verdict] = {
     UpstreamKeyRefused: Verdict(falls_back=True, cooldown_seconds=3600.0, disables_credential=True),
     UpstreamModelMissing: Verdict(falls_back=True, cooldown_seconds=600.0),
     UpstreamUnavailable: Verdict(falls_back=True, retries=True, counts=True),
-    WorkerLost: Verdict(falls_back=True, retries=True, cooldown_seconds=1.0),
+    WorkerLost: Verdict(falls_back=True, retries=True, cooldown_seconds=1.0, is_ours=True),
     UpstreamTimeout: Verdict(falls_back=True, counts=True),
     UpstreamBroken: Verdict(falls_back=True, retries=True, counts=True),
 }

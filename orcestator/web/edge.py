@@ -367,13 +367,12 @@ class EdgeProtocol(HttpToolsProtocol):
         self._answer(Overloaded("Too many open connections.", code="too_many_connections", headers=headers))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Free what the connection held; requests that wait behind the running one are dropped with it."""
+        """Free what the connection held; requests that wait behind the running one are never started."""
         self._cancel_timers()
         if self._admitted:
             self.census.leave(self._peer)
-        running = self._running()
-        self.pipeline.clear()
         super().connection_lost(exc)
+        running = self._running()
         if running is not None and not running.response_complete:
             self._abandon(running)
 
@@ -533,9 +532,6 @@ class EdgeProtocol(HttpToolsProtocol):
         HttpToolsProtocol.on_message_complete(self)
         if self.cycle.response_complete:
             self._be_idle()  # the answer came before the end of the body
-
-    def _should_upgrade(self) -> bool:
-        return False
 
     # Waiting for the caller
 

@@ -441,3 +441,5 @@ def test_what_an_attempt_at_one_that_is_out_may_cost_is_bounded_by_the_retry_bud
     world.exhausted([failure(UpstreamBroken)], B, A)
     assert world.tried == [B], "A is out, and an attempt at it would be a repetition that nobody has paid for"
     assert world.run([lost(sent=False), "hi"], B, A) == "hi"
+    world.time += 10.0
+    assert world.run([lost(sent=True), "hi"], B, A) == "hi", "a worker of ours died: the upstream failed at nothing"

@@ -37,6 +37,7 @@ class Application:
     """A raw ASGI application whose path says what it does; it notes what happened to it."""
 
     def __init__(self) -> None:
+        self.connections: Any = ()
         self.started: list[str] = []
         self.holding = threading.Event()
         self.release = threading.Event()
@@ -104,11 +105,17 @@ class Application:
                 self.blocked.set()
             await sending
 
-    async def large(self, scope: Any, receive: Any, send: Any) -> None:
-        await self._answer(scope, send, b"x" * 32 * 1024 * 1024, {"connection": "close"})
+    async def remainder(self, scope: Any, receive: Any, send: Any) -> None:
+        """Ends when the caller has some kilobytes left to read that the kernel does not take."""
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+        [connection] = self.connections
+        while not connection.transport.get_write_buffer_size():
+            await send({"type": "http.response.body", "body": b"x" * 4096, "more_body": True})
+            await asyncio.sleep(0)
+        await send({"type": "http.response.body"})
         self.ended.set()
 
-    async def _answer(self, scope: Any, send: Any, body: bytes, headers: dict[str, str] | None = None) -> None:
+    async def _answer(self, scope: Any, send: Any, body: bytes) -> None:
         seen = {
             "method": scope["method"],
             "http_version": scope["http_version"],
@@ -117,14 +124,8 @@ class Application:
             "body": body.decode(),
         }
         answer = json.dumps(seen).encode()
-        fields = {"content-length": str(len(answer)), **(headers or {})}
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [(name.encode(), value.encode()) for name, value in fields.items()],
-            }
-        )
+        length = (b"content-length", str(len(answer)).encode())
+        await send({"type": "http.response.start", "status": 200, "headers": [length]})
         await send({"type": "http.response.body", "body": answer})
 
 
@@ -139,6 +140,7 @@ class Edge:
         self.loop = PresettableLoop()
         config = serve_config(self.application, limits, on_rejected=lambda *facts: self.rejected.append(facts))
         self.server = uvicorn.Server(config)
+        self.application.connections = self.server.server_state.connections
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
@@ -355,6 +357,12 @@ def test_a_compressed_body_is_refused(shared: Edge) -> None:
     assert served(shared, HEAD + b"Content-Encoding: identity\r\nContent-Length: 3\r\n\r\nabc")["body"] == "abc"
 
 
+def test_a_long_piece_of_nonsense_is_refused_once(own: Edge) -> None:
+    refused(own, b"nonsense" * 6000, 400, "malformed_request")
+    own.settle()
+    assert len(own.rejected) == 1
+
+
 # Sizes
 
 
@@ -368,6 +376,14 @@ def test_headers_are_bounded_in_bytes(shared: Edge) -> None:
     refused(shared, padded(33 * 1024), 431, "headers_too_large")
     refused(shared, HEAD + b"X: " + b"a" * 33 * 1024, 431, "headers_too_large")  # never ends
     refused(shared, HEAD + b"X" * 33 * 1024, 431, "headers_too_large")
+
+
+def test_headers_are_bounded_in_a_pipeline_too(shared: Edge) -> None:
+    with closing(shared.connect()) as connection:
+        connection.sendall(HEAD + b"Content-Length: 3\r\n\r\nabc" + padded(33 * 1024))
+        first, second = read_answers(connection, 2)
+    assert first.status == 200
+    check_refusal(shared, second, 431, "headers_too_large")
 
 
 def test_headers_are_bounded_in_number(shared: Edge) -> None:
@@ -497,6 +513,7 @@ def test_a_body_must_go_on(own: Edge, framing: bytes) -> None:
         assert is_closed(connection)
     assert own.application.ended.wait(DEADLINE)
     assert own.application.outcomes == ["disconnected"]
+    own.settle()
     assert own.application.told == 1
 
 
@@ -536,7 +553,8 @@ def test_a_caller_has_its_time_again_when_the_application_reads_on(own: Edge) ->
         for _ in range(2):
             connection.sendall(b"a" * 60_000)  # the second half makes the edge stop reading
             own.settle()
-        own.advance(19)
+        own.advance(10.1)
+        own.advance(9)
         own.application.release.set()
         assert own.application.reading.wait(DEADLINE)
         own.advance(9)
@@ -637,7 +655,7 @@ def test_a_caller_that_reads_again_has_its_time_again(own: Edge) -> None:
 
 def test_a_closing_connection_does_not_wait_for_ever_for_its_reader(own: Edge) -> None:
     with closing(own.connect()) as connection:
-        connection.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+        connection.sendall(b"GET /remainder HTTP/1.1\r\nHost: a\r\n\r\n")
         assert own.application.ended.wait(DEADLINE)
         assert own.open_connections() == 1
         own.advance(61)

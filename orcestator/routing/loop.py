@@ -136,6 +136,10 @@ class AttemptLoop(Generic[Answer]):
         later = self._next(candidate, candidates, tally, is_charged=error.sent and not verdict.is_ours)
         if later is not None:
             return _Step(later, 0.0)
+        if verdict.is_ours:
+            # One of the others that died before may be back sooner than the one that died last.
+            again = tuple(other for other in candidates if self._may_try_again(other, tally))
+            candidate = self.health.soonest(again) if again else candidate
         return self._retry(candidate, error, verdict, tally, deadline - now)
 
     def _next(

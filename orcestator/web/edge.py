@@ -5,43 +5,44 @@ with no Host or two through (measured on uvicorn 0.54, 2026-11). The subclass he
 refuses in the shape of an OpenAI error. It must stay cheap (an ordinary request pays a few attribute reads and one
 pass over its headers, and no timer) and must never know a route, a key or a model: that is the application's.
 
-Two contracts with the application, both in the ASGI scope:
-
-- ``scope["orcestator.received_at"]`` is the loop's time, in seconds, when the headers were complete;
-- a callable put at ``scope["orcestator.on_disconnect"]`` is called once, from the event loop and without arguments,
-  when the caller is gone before its response is complete. It must not block and must not raise. An application that
-  puts it there before its first ``await`` and then reads the body misses nothing: the body ends in
-  ``http.disconnect`` when the caller left earlier.
+One contract with the application, in the ASGI scope: a callable put at ``scope["orcestator.on_disconnect"]`` is called
+once, from the event loop and without arguments, when the caller is gone before its response is complete. It must not
+block and must not raise. An application that puts it there before its first ``await`` and then reads the body misses
+nothing: the body ends in ``http.disconnect`` when the caller left earlier.
 """
 
 import asyncio
 import contextlib
-import ipaddress
-import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
-from typing import Any, ClassVar, NoReturn, cast
+from typing import Any, ClassVar, cast
 from uuid import uuid4
 
 import httptools
-import orjson
 import uvicorn
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from orcestator.errors import (
-    BodyTooLarge,
-    InvalidRequest,
-    MethodNotAllowed,
-    OrcestatorError,
-    Overloaded,
-    RequestTooSlow,
-    UnsupportedBody,
+from orcestator.errors import InvalidRequest, OrcestatorError, Overloaded, RequestTooSlow
+from orcestator.web.census import Census, peer
+from orcestator.web.request_head import (
+    METHODS,
+    ORDINARY_FIELDS,
+    WATCHED_FIELDS,
+    check_host,
+    check_old_version,
+    check_unusual,
+    explain,
+    head_too_large,
+    refuse_repeat,
+    refuse_target,
+    refuse_websocket,
+    response,
+    status,
+    too_large,
 )
 
-RECEIVED_AT = "orcestator.received_at"
 ON_DISCONNECT = "orcestator.on_disconnect"
 
 OnRejected = Callable[[int, str, str], None]
@@ -66,196 +67,14 @@ class EdgeLimits:
     max_pipelined: int = 128  # requests of one connection that wait for an earlier one
 
 
-_STATUS_BY_CODE = {"url_too_long": 414, "upgrade_required": 426, "headers_too_large": 431}
-"""Statuses that have no error class of their own: each is an ``InvalidRequest`` with this code."""
-
-_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
-
-_ORDINARY_FIELDS = frozenset(
-    {b"api-key", b"authorization", b"content-length", b"host", b"x-api-key", b"x-goog-api-key"}
-)
-_SINGLE_FIELDS = _ORDINARY_FIELDS | {b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"}
-"""Framing, addressing, credentials: two parsers could take different ones of two, so there may be only one."""
-
-_SET_BY_PROXIES = frozenset(
-    {
-        b"keep-alive",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-proto",
-        b"x-real-ip",
-        b"x-request-id",
-    }
-)
-
-
-def _look_alikes(name: bytes) -> set[bytes]:
-    """Every spelling of ``name`` with at least one underscore for a hyphen."""
-    first, *others = name.split(b"-")
-    spellings = product(*[(b"-" + part, b"_" + part) for part in others])
-    return {first + b"".join(spelling) for spelling in spellings} - {name}
-
-
-_LOOK_ALIKES = frozenset().union(*map(_look_alikes, _SINGLE_FIELDS | _SET_BY_PROXIES))
-"""Some parser takes ``x_api_key`` for the real one, and the proxy in front did not."""
-
-_WATCHED_FIELDS = _SINGLE_FIELDS | _LOOK_ALIKES
-
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
-
 _LINGERING_AT_ONCE = 256
 """Connections over the limit that are told so at one time; beyond it they are closed without a word."""
-
-
-# What a request head must look like
-
-
-def _refuse_target(method: bytes) -> NoReturn:
-    if method not in _METHODS:
-        raise MethodNotAllowed(
-            f"The method {method.decode('latin-1')} is not served here.",
-            headers={"allow": b", ".join(sorted(_METHODS)).decode()},
-        )
-    raise InvalidRequest("The request target must be a path that starts with '/'.", code="malformed_request")
-
-
-def _check_old_version(version: str, fields: dict[bytes, bytes]) -> None:
-    if version != "1.0":
-        raise InvalidRequest(f"HTTP/{version} is not spoken here: use HTTP/1.1.", code="malformed_request")
-    if b"transfer-encoding" in fields:
-        raise InvalidRequest("HTTP/1.0 has no Transfer-Encoding.", code="malformed_request")
-
-
-def _check_host(host: bytes) -> None:
-    if not _HOST.fullmatch(host):
-        raise InvalidRequest("The request needs one Host header with a host name.", code="malformed_request")
-
-
-def _refuse_repeat(fields: list[tuple[bytes, bytes]]) -> NoReturn:
-    names = [name for name, _ in fields]
-    repeated = next(name for name in names if names.count(name) > 1)
-    raise InvalidRequest(f"The header {repeated.decode()!r} is given twice.", code="malformed_request")
-
-
-def _check_unusual(fields: dict[bytes, bytes]) -> None:
-    """Framing that only we could understand is refused; httptools has refused what nobody understands."""
-    for name in _LOOK_ALIKES & fields.keys():
-        raise InvalidRequest(f"The header {name.decode()!r} must be written with hyphens.", code="malformed_request")
-    coding = fields.get(b"transfer-encoding", b"chunked")
-    if coding.strip().lower() != b"chunked":
-        raise InvalidRequest("The only Transfer-Encoding read here is 'chunked'.", code="malformed_request")
-    encoding = fields.get(b"content-encoding", b"identity")
-    if encoding.strip().lower() != b"identity":
-        raise UnsupportedBody("The request body must be sent without Content-Encoding.")
-
-
-def _refuse_websocket() -> NoReturn:
-    """426 sends the caller back to HTTP: Codex falls back at once on it (checked 2026-11)."""
-    raise InvalidRequest(
-        "WebSocket is not spoken here: use HTTP.",
-        code="upgrade_required",
-        headers={"connection": "close, upgrade", "upgrade": "HTTP/1.1"},
-    )
-
-
-# How a refusal is worded
-
-
-def _too_large(max_body_bytes: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The request body is larger than the limit of {max_body_bytes} bytes.")
 
 
 def _too_slow(in_body: bool, seconds: float) -> RequestTooSlow:
     if in_body:
         return RequestTooSlow(f"The request body is not complete, and nothing came of it for {seconds:g} seconds.")
     return RequestTooSlow(f"The request headers were not complete after {seconds:g} seconds.")
-
-
-def _head_too_large(url: bytes, limits: EdgeLimits) -> InvalidRequest:
-    if len(url) > limits.max_url_bytes:
-        return InvalidRequest(f"The URL is longer than {limits.max_url_bytes} bytes.", code="url_too_long")
-    return InvalidRequest(
-        f"The request headers are over the limit of {limits.max_header_bytes} bytes "
-        f"or {limits.max_header_fields} fields.",
-        code="headers_too_large",
-    )
-
-
-def _explain(failure: httptools.HttpParserError) -> OrcestatorError:
-    """Our own refusal raised in a parser callback, or what the parser did not like."""
-    if isinstance(failure.__context__, OrcestatorError):
-        return failure.__context__
-    return InvalidRequest(f"The request is not valid HTTP/1.1: {failure}.", code="malformed_request")
-
-
-# What a refusal looks like
-
-
-def _status(error: OrcestatorError) -> int:
-    return _STATUS_BY_CODE.get(error.code or "", error.http_status)
-
-
-def _response(error: OrcestatorError, request_id: str, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-    body = orjson.dumps(error.body())
-    headers = {
-        "content-type": "application/json",
-        "content-length": str(len(body)),
-        "connection": "close",
-        "x-request-id": request_id,
-        **error.headers,
-    }
-    lines = [name + b": " + value + b"\r\n" for name, value in default_headers]
-    lines += [f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items()]
-    return b"".join([STATUS_LINE[_status(error)], *lines, b"\r\n", body])
-
-
-# Who is connected
-
-
-def _peer(host: str) -> str:
-    """The unit that connections are counted by: an IPv4 address, or the /64 that one IPv6 subscriber has."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv4Address):
-        return host
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
-
-
-class _Census:
-    """The open connections of one server, by peer."""
-
-    def __init__(self, limits: EdgeLimits) -> None:
-        self._limit = limits.max_connections
-        self._limit_per_peer = limits.max_connections_per_peer
-        self._by_peer: dict[str, int] = {}
-        self._open = 0
-        self.lingering = 0
-
-    def admit(self, peer: str | None) -> bool:
-        """Count a connection in, unless that would be one too many."""
-        if self._limit and self._open >= self._limit:
-            return False
-        if peer is not None:
-            here = self._by_peer.get(peer, 0)
-            if self._limit_per_peer and here >= self._limit_per_peer:
-                return False
-            self._by_peer[peer] = here + 1
-        self._open += 1
-        return True
-
-    def leave(self, peer: str | None) -> None:
-        """Count an admitted connection out."""
-        self._open -= 1
-        if peer is not None:
-            self._by_peer[peer] -= 1
-            if not self._by_peer[peer]:
-                del self._by_peer[peer]
 
 
 def _send_at_once(transport: asyncio.Transport) -> None:
@@ -314,7 +133,7 @@ class EdgeProtocol(HttpToolsProtocol):
     )
 
     limits: ClassVar[EdgeLimits]
-    census: ClassVar[_Census]
+    census: ClassVar[Census]
     on_rejected: ClassVar["staticmethod[[int, str, str], None]"]
 
     flow: _Flow
@@ -350,7 +169,7 @@ class EdgeProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         _send_at_once(transport)
         self.flow = _Flow(transport, self.loop)
-        self._peer = _peer(self.client[0]) if self.client else None
+        self._peer = peer(self.client[0]) if self.client else None
         self._admitted = self.census.admit(self._peer)
         if self._admitted:
             self._waiting_since = self.loop.time()
@@ -409,7 +228,7 @@ class EdgeProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError as failure:
-            self._reject(_explain(failure))
+            self._reject(explain(failure))
         except httptools.HttpParserUpgrade as declined:
             self._feed_without_upgrade(data[declined.args[0] :])
         if self._in_body or self._raw_bytes:
@@ -428,7 +247,7 @@ class EdgeProtocol(HttpToolsProtocol):
             try:
                 return self.parser.feed_data(data)
             except httptools.HttpParserError as failure:
-                return self._reject(_explain(failure))
+                return self._reject(explain(failure))
             except httptools.HttpParserUpgrade as declined:
                 rest = data[declined.args[0] :]
 
@@ -444,7 +263,7 @@ class EdgeProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collect a header field, and once more if it decides anything here."""
         name = name.lower()
-        if name in _WATCHED_FIELDS:
+        if name in WATCHED_FIELDS:
             self._watched.append((name, value))
         self.headers.append((name, value))
 
@@ -455,7 +274,6 @@ class EdgeProtocol(HttpToolsProtocol):
             self._note_upgrade()
             return
         before = self.cycle
-        self.scope[RECEIVED_AT] = self.loop.time()
         HttpToolsProtocol.on_headers_complete(self)
         self.headers = []  # the scope keeps the old list: trailer fields must not become headers
         self._in_body = True
@@ -465,7 +283,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _note_upgrade(self) -> None:
         if b"websocket" in dict(self._watched)[b"upgrade"].lower():
-            _refuse_websocket()
+            refuse_websocket()
         self.scope["method"] = self.parser.get_method().decode("ascii")
 
     def _line_up(self, before: RequestResponseCycle) -> None:
@@ -482,22 +300,22 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._raw_bytes + self._shared_bytes > limits.max_url_bytes or len(self.headers) > limits.max_header_fields:
             self._check_head_size(limits)
         method = self.parser.get_method()
-        if method not in _METHODS or self.url[:1] != b"/":
-            _refuse_target(method)
+        if method not in METHODS or self.url[:1] != b"/":
+            refuse_target(method)
         watched = self._watched
         fields = dict(watched)
         if len(fields) != len(watched):
-            _refuse_repeat(watched)
+            refuse_repeat(watched)
         version = self.parser.get_http_version()
         if version != "1.1":
-            _check_old_version(version, fields)
+            check_old_version(version, fields)
         host = fields.get(b"host")
         if host is None or host != self._host:
             self._check_host(host, version)
         if int(fields.get(b"content-length", 0)) > limits.max_body_bytes:
-            raise _too_large(limits.max_body_bytes)
-        if not _ORDINARY_FIELDS.issuperset(fields):
-            _check_unusual(fields)
+            raise too_large(limits.max_body_bytes)
+        if not ORDINARY_FIELDS.issuperset(fields):
+            check_unusual(fields)
             self.expect_100_continue = fields.get(b"expect", b"").lower() == b"100-continue"
 
     def _check_head_size(self, limits: EdgeLimits) -> None:
@@ -505,12 +323,21 @@ class EdgeProtocol(HttpToolsProtocol):
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         fits = size <= limits.max_header_bytes and len(self.url) <= limits.max_url_bytes
         if not fits or len(self.headers) > limits.max_header_fields:
-            raise _head_too_large(self.url, limits)
+            raise self._head_too_large()
+
+    def _head_too_large(self) -> InvalidRequest:
+        limits = self.limits
+        return head_too_large(
+            self.url,
+            max_url_bytes=limits.max_url_bytes,
+            max_header_bytes=limits.max_header_bytes,
+            max_header_fields=limits.max_header_fields,
+        )
 
     def _check_host(self, host: bytes | None, version: str) -> None:
         if host is None and version == "1.0":
             return
-        _check_host(host or b"")
+        check_host(host or b"")
         self._host = host
 
     def on_body(self, body: bytes) -> None:
@@ -518,7 +345,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._raw_bytes = 0
         self._body_bytes += len(body)
         if self._body_bytes > self.limits.max_body_bytes:
-            raise _too_large(self.limits.max_body_bytes)
+            raise too_large(self.limits.max_body_bytes)
         HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:
@@ -541,7 +368,7 @@ class EdgeProtocol(HttpToolsProtocol):
             return
         if self._raw_bytes > self.limits.max_header_bytes:
             # In a body these are chunk extensions or trailers, which nothing else bounds.
-            self._reject(_head_too_large(self.url, self.limits))
+            self._reject(self._head_too_large())
         elif self._in_body:
             if not self._raw_bytes:
                 self._waiting_since = self.loop.time()
@@ -655,8 +482,8 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _answer(self, error: OrcestatorError) -> None:
         request_id = f"req_{uuid4().hex}"
-        self.on_rejected(_status(error), error.code or error.type, request_id)
-        self.transport.write(_response(error, request_id, self.server_state.default_headers))
+        self.on_rejected(status(error), error.code or error.type, request_id)
+        self.transport.write(response(error, request_id, self.server_state.default_headers))
         self._end()
 
     def _end(self) -> None:
@@ -677,7 +504,11 @@ class EdgeProtocol(HttpToolsProtocol):
 
 def edge_protocol(limits: EdgeLimits, on_rejected: OnRejected) -> type[HttpToolsProtocol]:
     """The protocol class for one server, with its limits and its own count of connections."""
-    bound = {"limits": limits, "census": _Census(limits), "on_rejected": staticmethod(on_rejected)}
+    bound = {
+        "limits": limits,
+        "census": Census(limits.max_connections, limits.max_connections_per_peer),
+        "on_rejected": staticmethod(on_rejected),
+    }
     return type("BoundEdgeProtocol", (EdgeProtocol,), {"__slots__": (), **bound})
 
 

@@ -443,3 +443,11 @@ def test_what_an_attempt_at_one_that_is_out_may_cost_is_bounded_by_the_retry_bud
     assert world.run([lost(sent=False), "hi"], B, A) == "hi"
     world.time += 10.0
     assert world.run([lost(sent=True), "hi"], B, A) == "hi", "a worker of ours died: the upstream failed at nothing"
+
+
+def test_after_lost_workers_the_one_that_is_back_first_is_tried_again() -> None:
+    world = World()
+
+    assert world.run([lost(sent=False), lost(sent=True), "hi"], A, B) == "hi"
+
+    assert (world.tried, world.slept) == ([A, B, A], [1.0])

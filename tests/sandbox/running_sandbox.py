@@ -7,7 +7,9 @@ from typing import Any, Protocol, TypeVar
 
 from openai import OpenAI
 
-from orcestator.sandbox import Record, SandboxServer, SandboxSettings
+from orcestator.sandbox.records import Record
+from orcestator.sandbox.server import SandboxServer
+from orcestator.sandbox.settings import SandboxSettings
 
 Result = TypeVar("Result")
 

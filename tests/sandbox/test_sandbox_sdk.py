@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from openai import BadRequestError, NotFoundError
 
-from orcestator.sandbox import SandboxSettings
+from orcestator.sandbox.settings import SandboxSettings
 from tests.sandbox.running_sandbox import RunningSandbox, StartSandbox
 
 SCHEMA = {

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from orcestator.errors import StartupProblem
-from orcestator.sandbox import SandboxServer, SandboxSettings
 from orcestator.sandbox.command import add_arguments, run
 from orcestator.sandbox.records import BODIES_KEPT_BYTES, RecordLog
-from orcestator.sandbox.server import tls_context
+from orcestator.sandbox.server import SandboxServer, tls_context
+from orcestator.sandbox.settings import SandboxSettings
 from tests.sandbox.running_sandbox import RunningSandbox, StartSandbox
 from tests.sandbox.sandbox_wire import ask, chat, connect, read_answer, read_to_end, request
 

@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable
 class Pulse:
     """Calls ``beat`` whenever ``interval`` seconds pass without ``touched``."""
 
-    __slots__ = ("_beat", "_interval", "_last", "_loop", "_task", "_timer")
+    __slots__ = ("_beat", "_has_ended", "_interval", "_last", "_loop", "_task", "_timer")
 
     def __init__(self, interval: float, beat: Callable[[], Awaitable[None]]) -> None:
         self._loop = asyncio.get_running_loop()
         self._interval = interval
         self._beat = beat
         self._last = self._loop.time()
+        self._has_ended = False
         self._task: asyncio.Task[None] | None = None
         self._timer = self._loop.call_later(interval, self._due)
 
@@ -31,7 +32,9 @@ class Pulse:
         self._timer = self._loop.call_later(self._interval - quiet, self._due)
 
     async def _run(self) -> None:
-        await self._beat()
+        # The stream may have ended in the same turn of the loop in which this beat fell due.
+        if not self._has_ended:
+            await self._beat()
 
     async def settle(self) -> None:
         """Wait for a beat that is being sent, so that what is sent next cannot come before it."""
@@ -40,6 +43,7 @@ class Pulse:
 
     async def stop(self) -> None:
         """No further beat; one that is being sent is finished, so that it cannot fall between later bytes."""
+        self._has_ended = True
         self._timer.cancel()
         await self.settle()
 

@@ -549,9 +549,15 @@ def providers_asked(cluster: Cluster, model: str) -> tuple[str, str]:
     return headers["x-orcestator-provider"], headers["x-orcestator-attempts"]
 
 
+def bring_back_alpha(cluster: Cluster) -> None:
+    """A refused key takes all of alpha out of routing; an answer of alpha brings it back."""
+    assert cluster.post("/v1/chat/completions", chat("x", "alpha/echo")).status_code == 200
+
+
 @pytest.mark.parametrize("fault", ["H2-future", "H1-401", "H1-404"])
 def test_a_deployment_that_asks_for_peace_gets_it(beating: Cluster, fault: str) -> None:
     """After a 429 with Retry-After, a refused key or a missing model, the next request goes to beta first."""
+    bring_back_alpha(beating)
     model = f"then-beta-{fault}"
     assert providers_asked(beating, model) == ("beta", "2")
     assert providers_asked(beating, model) == ("beta", "1")
@@ -559,11 +565,12 @@ def test_a_deployment_that_asks_for_peace_gets_it(beating: Cluster, fault: str) 
 
 def test_the_breaker_opens(beating: Cluster, alpha: SandboxThread) -> None:
     """After five failures in a row alpha is not asked again, and the metrics say so."""
+    bring_back_alpha(beating)
     model = "then-beta-H1-502"
     alpha.reset()
     attempts = [providers_asked(beating, model)[1] for _ in range(7)]
     assert attempts == ["2"] * 5 + ["1"] * 2
-    assert len([record for record in alpha.records if record.model == "fault:H1:502"]) == 5
+    assert len([record for record in alpha.records if record.model.startswith("fault:H1:502")]) == 5
 
 
 def test_the_last_one_is_never_refused(beating: Cluster) -> None:
@@ -577,6 +584,7 @@ def test_the_last_one_is_never_refused(beating: Cluster) -> None:
 
 def test_a_stream_that_broke_is_not_glued(beating: Cluster, beta: SandboxThread) -> None:
     """After content there is no second model's text, only the error."""
+    bring_back_alpha(beating)
     beta.reset()
     status, events, whole = streamed(beating, chat("x", "breaks-off"))
     assert (status, whole) == (200, True)

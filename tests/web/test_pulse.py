@@ -70,6 +70,20 @@ def test_what_is_sent_puts_the_next_beat_off() -> None:
     run(work())
 
 
+def test_a_beat_that_fell_due_as_the_stream_ended_is_not_sent() -> None:
+    """Nothing comes after ``[DONE]``."""
+
+    async def work() -> None:
+        beats = Beats()
+        pulse = Pulse(30.0, beats)
+        pulse._last -= 31.0
+        pulse._due()
+        await pulse.stop()
+        assert beats.count == 0
+
+    run(work())
+
+
 def test_a_beat_that_is_being_sent_is_awaited() -> None:
     """Whoever settles or stops the pulse goes on only when the comment is out, so that nothing overtakes it."""
 

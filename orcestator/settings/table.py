@@ -221,7 +221,7 @@ class Settings(LaterSettings):
         False, Spec("Whether a provider's keep-alive comments count as content for the time-outs.", UPSTREAM)
     )
     max_reply_bytes: int = setting(64 << 20, Spec("The largest reply of a provider.", UPSTREAM, 1024, 4 * MOST_BYTES))
-    connections_per_provider: int = setting(512, Spec("The most connections to one provider.", UPSTREAM, 1, 100_000))
+    connections_per_provider: int = setting(2048, Spec("The most connections to one provider.", UPSTREAM, 1, 100_000))
     upstream_proxy: str = setting("", Spec("An HTTP proxy for calls to providers, as http://host:port.", UPSTREAM))
 
     attempts: int = setting(

@@ -40,7 +40,7 @@ class RequestRow(SQLModel, table=True):
 
 
 class AttemptRow(SQLModel, table=True):
-    """One attempt: the columns are those of ``events.AttemptEnded``."""
+    """One attempt that failed (a request's own row tells of the one that served it): the columns are those of ``events.AttemptEnded``."""
 
     __tablename__ = "attempt_row"
 

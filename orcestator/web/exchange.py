@@ -91,7 +91,7 @@ class Exchange:
 
     __slots__ = (
         "_answer", "_caller", "_error", "_first_content", "_gateway", "_interrupted", "_left", "_model", "_now",
-        "_order", "_outcome", "_parsed", "_planned", "_pulse", "_relay", "_request_id", "_route", "_send",
+        "_outcome", "_parsed", "_planned", "_pulse", "_relay", "_request_id", "_route", "_send",
         "_started", "_status", "_streamed", "_tally", "_task", "_user_text", "_wall_started",
     )  # fmt: skip
 
@@ -112,7 +112,6 @@ class Exchange:
         self._outcome: Outcome = "ok"
         self._error: OrcestatorError | None = None
         self._answer: Answer | None = None
-        self._order: Order | None = None
         self._tally = Tally()
         self._first_content = -1.0
         self._relay = 0.0
@@ -165,7 +164,7 @@ class Exchange:
             raise ShuttingDown("The server is shutting down. Try again in a few seconds.", headers={"retry-after": "5"})
         self._caller = gateway.admission.admit(scope, headers)
         body = await read_body(receive, gateway.policy.max_body_bytes)
-        order = self._order = self._ordered(body, headers)
+        order = self._ordered(body, headers)
         self._parsed = self._planned = self._now()
         candidates = gateway.catalog().candidates(self._model, self._route.endpoint)
         self._planned = self._now()

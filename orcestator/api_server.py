@@ -26,14 +26,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         from orcestator.cluster.split import run_api_server  # noqa: PLC0415
-        from orcestator.settings import load  # noqa: PLC0415
+        from orcestator.settings import Settings, load  # noqa: PLC0415
 
         overrides = given(host=arguments.host, port=arguments.port, metrics_port=arguments.metrics_port)
-        settings = load(
-            config_path=arguments.config, dotenv_path=arguments.env_file, overrides=overrides, with_providers=False
-        )
+
+        def load_again() -> Settings:
+            return load(
+                config_path=arguments.config, dotenv_path=arguments.env_file, overrides=overrides, with_providers=False
+            )
+
         listener = None if arguments.listen_fd is None else socket.socket(fileno=arguments.listen_fd)
-        serve(run_api_server(settings, arguments.controller, listener, say, supervised=arguments.supervised))
+        serve(
+            run_api_server(
+                load_again(), arguments.controller, listener, say, load_again, supervised=arguments.supervised
+            )
+        )
 
     return guarded(run)
 

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from orcestator import __version__
+from orcestator.check.arguments import add_check_arguments, add_reload_arguments
 from orcestator.errors import StartupProblem
+from orcestator.explain.arguments import add_arguments as add_explain_arguments
 from orcestator.sandbox import command
+from orcestator.simulator.arguments import add_arguments as add_simulate_arguments
 
 COULD_NOT_START = 2
 HAS_PROBLEMS = 1
@@ -90,6 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_sandbox(commands)
     _add_connect(commands)
     _add_doctor(commands)
+    _add_check(commands)
+    _add_reload(commands)
+    _add_explain(commands)
+    _add_simulate(commands)
     return parser
 
 
@@ -107,23 +114,26 @@ def _add_up(commands: Any) -> None:
 
 
 def _run_up(arguments: argparse.Namespace) -> None:
-    from orcestator.settings import load  # noqa: PLC0415
+    from orcestator.settings import Settings, load  # noqa: PLC0415
 
-    settings = load(
-        config_path=arguments.config,
-        dotenv_path=arguments.env_file,
-        overrides=given(host=arguments.host, port=arguments.port, api_workers=arguments.api_workers),
-    )
+    def load_again() -> Settings:
+        return load(
+            config_path=arguments.config,
+            dotenv_path=arguments.env_file,
+            overrides=given(host=arguments.host, port=arguments.port, api_workers=arguments.api_workers),
+        )
+
+    settings = load_again()
     if arguments.processes:
         from orcestator.cluster.supervisor import run_supervised  # noqa: PLC0415
 
-        serve(run_supervised(settings, arguments.config, arguments.env_file, say))
+        serve(run_supervised(settings, arguments.config, arguments.env_file, say, load_again))
     else:
         from orcestator.cluster.embedded import run_embedded  # noqa: PLC0415
 
         if arguments.api_workers not in (None, 1):
             raise StartupProblem("--api-workers needs --processes: one process has one API server.")
-        serve(run_embedded(settings, say))
+        serve(run_embedded(settings, say, load_again))
 
 
 def add_env_file(parser: argparse.ArgumentParser) -> None:
@@ -192,6 +202,77 @@ def _run_doctor(arguments: argparse.Namespace) -> None:
 
     if doctor.run(arguments, say):
         sys.exit(HAS_PROBLEMS)
+
+
+def _add_check(commands: Any) -> None:
+    check = commands.add_parser(
+        "check",
+        help="validate the configuration and say what it would change",
+        description="Validate the configuration, say what it means, and what it would change on the running server.",
+    )
+    add_env_file(check)
+    add_check_arguments(check)
+    check.set_defaults(run=_run_check)
+
+
+def _run_check(arguments: argparse.Namespace) -> None:
+    from orcestator.check import command as check  # noqa: PLC0415
+
+    _exit_with(check.run(arguments, say))
+
+
+def _add_reload(commands: Any) -> None:
+    reload = commands.add_parser(
+        "reload",
+        help="make the running server read its configuration again",
+        description="Let the running server read its configuration again. A bad one changes nothing; no stream is cut.",
+    )
+    add_env_file(reload)
+    add_reload_arguments(reload)
+    reload.set_defaults(run=_run_reload)
+
+
+def _run_reload(arguments: argparse.Namespace) -> None:
+    from orcestator.check import reloading  # noqa: PLC0415
+
+    _exit_with(reloading.run(arguments, say))
+
+
+def _add_explain(commands: Any) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="show why a request went where it went, or where one would go",
+        description="Ask the running server about a past request by its id, or about one that is not made: nobody is called.",
+    )
+    add_explain_arguments(explain)
+    explain.set_defaults(run=_run_explain)
+
+
+def _run_explain(arguments: argparse.Namespace) -> None:
+    from orcestator.explain import command as explain  # noqa: PLC0415
+
+    explain.run(arguments, say)
+
+
+def _add_simulate(commands: Any) -> None:
+    simulate = commands.add_parser(
+        "simulate",
+        help="try routing strategies against scenarios, in virtual time",
+        description="Run the routing of this release against modelled upstreams: outages, slow tails, limits, prices.",
+    )
+    add_simulate_arguments(simulate)
+    simulate.set_defaults(run=_run_simulate)
+
+
+def _run_simulate(arguments: argparse.Namespace) -> None:
+    from orcestator.simulator import command as simulate  # noqa: PLC0415
+
+    simulate.run(arguments, say)
+
+
+def _exit_with(status: int) -> None:
+    if status:
+        sys.exit(status)
 
 
 def given(**values: Any) -> dict[str, Any]:

@@ -7,12 +7,15 @@ Facts live in the exception; judgement lives in ``routing/verdict.py``; HTTP liv
     ├── ClientError                      the caller must change something; never retried, never trips a breaker
     │   ├── InvalidRequest 400           ├── Unauthorized 401     ├── Forbidden 403
     │   ├── ModelNotFound 404            ├── RouteNotFound 404    ├── MethodNotAllowed 405
-    │   ├── RequestTooSlow 408           ├── BodyTooLarge 413     ├── UnsupportedBody 415
+    │   ├── RequestTooSlow 408           ├── Conflict 409         ├── BodyTooLarge 413
+    │   ├── UnsupportedBody 415
     │   └── QuotaExceeded 429
     ├── Overloaded 503                   we shed this request; it may come back later
     │   └── ShuttingDown 503
     ├── UpstreamError                    one attempt failed; carries what the upstream said
     │   ├── UpstreamRejected             the upstream will never take this request (400, 413, 422 …)
+    │   │   ├── UpstreamContextExceeded  too long for this model; one with a larger context may take it
+    │   │   └── UpstreamContentRefused   refused for what it says, by a filter or a policy
     │   ├── CannotExpress                this upstream's dialect has no words for what was asked
     │   ├── UpstreamRateLimited          429, or a documented "slow down"
     │   ├── UpstreamKeyRefused           401, 402, 403: the credential, never the caller's fault
@@ -29,6 +32,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 Json = dict[str, Any]
+
+SPENT = "spent"
+"""The cause of a refusal for want of money: waiting does not help, another credential may."""
+NO_SUCH_PATH = "no_such_path"
+"""The cause of a 404 that names no model: an address is wrong, or a proxy in between answered."""
+QUOTA = "quota"
+"""The cause of a refusal by our own ledger: the upstream was not asked."""
+QUOTA_SIZE = "quota_size"
+"""The cause of a refusal for this request's number of tokens: a smaller one would be taken."""
 
 
 class OrcestatorError(Exception):
@@ -121,6 +133,13 @@ class RequestTooSlow(ClientError):
     default_code = "request_timeout"
 
 
+class Conflict(ClientError):
+    """It cannot be done as things are: what would be made is there already, or this process has no part in it."""
+
+    status = 409
+    default_code = "conflict"
+
+
 class BodyTooLarge(ClientError):
     """The body is over the limit."""
 
@@ -151,6 +170,21 @@ class Overloaded(OrcestatorError):
     default_code = "overloaded"
 
 
+class NothingLeft(OrcestatorError):
+    """Every candidate is known to be unable to take this request now, and none was called.
+
+    ``retry_after`` is when the first of them will be, in seconds; None when waiting does not help.
+    """
+
+    status = 429
+    type = "rate_limit_error"
+    default_code = "nothing_left"
+
+    def __init__(self, message: str, *, retry_after: float | None, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
+
+
 class ShuttingDown(Overloaded):
     """The server is going away."""
 
@@ -162,7 +196,7 @@ class UpstreamError(OrcestatorError):
 
     ``cause`` is a short low-cardinality word (``refused``, ``reset``, ``dns``, ``tls``, ``connect_timeout``,
     ``http_500`` …); ``retry_after`` is in seconds; ``sent`` tells whether the request had left us, so that the
-    upstream may have billed it.
+    upstream may have billed it; ``upstream_words`` are the code and type by which the upstream names the error.
     """
 
     status = 502
@@ -179,6 +213,7 @@ class UpstreamError(OrcestatorError):
         retry_after: float | None = None,
         sent: bool = True,
         param: str | None = None,
+        upstream_words: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message, param=param, code=upstream_code)
         self.cause = cause
@@ -186,6 +221,7 @@ class UpstreamError(OrcestatorError):
         self.upstream_code = upstream_code
         self.retry_after = retry_after
         self.sent = sent
+        self.upstream_words = upstream_words
 
 
 class UpstreamRejected(UpstreamError):
@@ -198,6 +234,18 @@ class UpstreamRejected(UpstreamError):
     def http_status(self) -> int:
         """413 stays 413; everything else is 400: VS Code reads 422 as a content filter (checked 2026-11)."""
         return 413 if self.upstream_status == 413 else 400
+
+
+class UpstreamContextExceeded(UpstreamRejected):
+    """The prompt, or prompt and answer together, do not fit into this model's context."""
+
+    default_code = "context_length_exceeded"
+
+
+class UpstreamContentRefused(UpstreamRejected):
+    """A content filter or a usage policy of this upstream refused the request for what it says."""
+
+    default_code = "content_policy_violation"
 
 
 class CannotExpress(UpstreamError):

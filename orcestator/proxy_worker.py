@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
 
     def run() -> None:
-        from orcestator.cluster.split import run_worker  # noqa: PLC0415
+        from orcestator.cluster.worker import run_worker  # noqa: PLC0415
         from orcestator.settings import load  # noqa: PLC0415
 
         settings = load(

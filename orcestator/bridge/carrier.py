@@ -3,7 +3,7 @@
 One protocol, three implementations; the loop does not know which one serves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 from orcestator.errors import StartupProblem, UpstreamUnavailable
@@ -23,15 +23,16 @@ class Carrier(Protocol):
 class LocalCarrier:
     """The candidate's link is in this process: a function call in place of the HTTP hop."""
 
-    def __init__(self, links: Mapping[str, ProviderLink]) -> None:
-        self._links = dict(links)
+    def __init__(self, link_of: Callable[[str], ProviderLink | None]) -> None:
+        """``link_of`` gives the link of a provider, None where it has none here."""
+        self._link_of = link_of
 
     async def attempt(self, candidate: Candidate, order: Order) -> Answer:
         """One attempt through the provider's link."""
-        link = self._links.get(candidate.provider)
+        link = self._link_of(candidate.provider)
         if link is None:
             raise UpstreamUnavailable(f"{candidate.provider} is not served here.", cause="no_link", sent=False)
-        return await link.attempt(candidate.model, order)
+        return await link.attempt(candidate.model, order, candidate.credential)
 
 
 class Carriers:

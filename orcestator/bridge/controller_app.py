@@ -62,6 +62,7 @@ Relay = Callable[[str, Json], AsyncIterator[bytes]]
 """Streams ``/worker_generate_stream`` of one worker: its address and the parameters to its frames."""
 Resolve = Callable[[str], Awaitable[frozenset[str]]]
 
+LEAVE_PATH = "/orcestator/workers/leave"
 BODY_LIMIT_BYTES = 2 << 20
 BODY_SECONDS = 10.0
 CHECK_SECONDS = 2.0
@@ -149,6 +150,7 @@ class ControllerApp:
             "/worker_get_status": Route("POST", "reader", self._worker_get_status),
             "/worker_generate_stream": Route("POST", "reader", self._worker_generate_stream),
             "/orcestator/workers": Route("GET", "router", self._workers),
+            LEAVE_PATH: Route("POST", "anyone", self._leave),
             "/orcestator/pending": Route("GET", "admin", self._pending),
             "/orcestator/pending/approve": Route("POST", "admin", self._approve),
             "/orcestator/pending/deny": Route("POST", "admin", self._deny),
@@ -305,6 +307,14 @@ class ControllerApp:
         if asked.query.get("version") == [str(version)]:
             return {"version": version, "unchanged": True}
         return {"version": version, "workers": self.registry.workers()}
+
+    async def _leave(self, asked: Asked) -> Json:
+        name = _field(await asked.json(), "worker_name")
+        left = self.registry.leave(name, asked.speaker)
+        if left:
+            self._changed.set()
+            log.info("worker %s left", name)
+        return {"left": left}
 
     async def _pending(self, asked: Asked) -> Json:
         return {"pending": self.registry.pending()}

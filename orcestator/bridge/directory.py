@@ -7,12 +7,12 @@ controller over HTTP, ours or a stock one. Neither is asked on a request's path:
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from orcestator.bridge.control import ControlClient
 from orcestator.bridge.registration_policy import OFFER_KEY
 from orcestator.bridge.registry import WorkerRegistry
-from orcestator.routing.catalog import DEFAULT_ALIAS, Catalog
+from orcestator.routing.catalog import DEFAULT_ALIAS, Alias, Catalog
 from orcestator.routing.offer import Offer, stock_offer
 from orcestator.upstream.provider_link import ProviderLink
 
@@ -21,6 +21,19 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 STOCK_POLL_SECONDS = 5.0
 """A stock controller counts every question for an address as a request, so it is asked seldom."""
+
+
+class Names(NamedTuple):
+    """The public names that the configuration gives; what ``Catalog`` makes of them is said there."""
+
+    aliases: Mapping[str, Alias]
+    default_targets: Sequence[str] = ()
+    auto: Alias | None = None
+    paid_fallback: str = ""
+
+    def catalog(self, offers: Iterable[Offer], default_name: str = DEFAULT_ALIAS) -> Catalog:
+        """The catalog of these names over some offers."""
+        return Catalog(offers, self.aliases, self.default_targets, default_name, self.auto, self.paid_fallback)
 
 
 def offers_of_worker(worker: str, model_names: Any, offer: Any) -> list[Offer]:
@@ -42,14 +55,12 @@ class LocalDirectory:
         self,
         links: Sequence[ProviderLink],
         registry: WorkerRegistry | None,
-        aliases: Mapping[str, Sequence[str]],
-        default_targets: Sequence[str],
+        names: Names,
         default_name: str = DEFAULT_ALIAS,
     ) -> None:
         self._links = links
         self._registry = registry
-        self._aliases = aliases
-        self._default_targets = default_targets
+        self._names = names
         self._default_name = default_name
         self._seen = -1
         self._catalog = self._built()
@@ -64,12 +75,17 @@ class LocalDirectory:
         """Build the catalog anew, after a link's offer changed."""
         self._catalog = self._built()
 
+    def rename(self, names: Names) -> None:
+        """Other public names from now on."""
+        self._names = names
+        self.refresh()
+
     def _built(self) -> Catalog:
         offers = [link.offer for link in self._links]
         if self._registry is not None:
             self._seen = self._registry.version
             offers += offers_of_workers(self._registry.workers())
-        return Catalog(offers, self._aliases, self._default_targets, self._default_name)
+        return self._names.catalog(offers, self._default_name)
 
 
 def offers_of_workers(workers: Iterable[Any]) -> list[Offer]:
@@ -89,13 +105,11 @@ class RemoteDirectory:
         self,
         control: ControlClient,
         controller: str,
-        aliases: Mapping[str, Sequence[str]],
-        default_targets: Sequence[str],
+        names: Names,
     ) -> None:
         self._control = control
         self._controller = controller.rstrip("/")
-        self._aliases = aliases
-        self._default_targets = default_targets
+        self._names = names
         self._version: int | None = None
         self._stock_workers: dict[str, None] = {}
         self._catalog = Catalog([])
@@ -105,6 +119,11 @@ class RemoteDirectory:
     def catalog(self) -> Catalog:
         """The last good catalog."""
         return self._catalog
+
+    def rename(self, names: Names) -> None:
+        """Other public names from now on, over the offers that are known."""
+        self._names = names
+        self._catalog = names.catalog(self._catalog.offers)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep the catalog fresh until ``stop`` is set."""
@@ -160,7 +179,7 @@ class RemoteDirectory:
 
     def _take(self, offers: list[Offer]) -> None:
         if offers or not self._catalog.offers:
-            self._catalog = Catalog(offers, self._aliases, self._default_targets)
+            self._catalog = self._names.catalog(offers)
 
     def _note_reached(self, reached: bool) -> None:
         if self.reaches_controller and not reached:

@@ -37,6 +37,7 @@ def order_to_wire(candidate: Candidate, order: Order, seconds_left: float) -> st
         {
             "provider": candidate.provider,
             "model": candidate.model,
+            "credential": candidate.credential,
             "endpoint": order.endpoint,
             "path": order.path,
             "shown_model": order.shown_model,
@@ -54,8 +55,10 @@ def order_to_wire(candidate: Candidate, order: Order, seconds_left: float) -> st
     )
 
 
-def order_from_wire(text: str, body: bytes, call: Json | None, content_type: str, now: float) -> tuple[str, str, Order]:
-    """(provider, model, order). Raises InvalidRequest on a foreign header.
+def order_from_wire(
+    text: str, body: bytes, call: Json | None, content_type: str, now: float
+) -> tuple[Candidate, Order]:
+    """(candidate, order). Raises InvalidRequest on a foreign header.
 
     The worker always asks for usage: who counts tokens is the API server.
     """
@@ -85,6 +88,9 @@ def order_from_wire(text: str, body: bytes, call: Json | None, content_type: str
             is_strict=bool(wire["strict"]),
             is_foreign=str(wire["from"]) != OPENAI,
         )
-        return str(wire["provider"]), str(wire["model"]), order
+        candidate = Candidate(
+            str(wire["provider"]), str(wire["model"]), "", "proxy", credential=str(wire["credential"])
+        )
+        return candidate, order
     except (ValueError, KeyError, TypeError):
         raise InvalidRequest(f"The header {ORDER_HEADER} is not an order of this version.") from None

@@ -179,6 +179,15 @@ class WorkerRegistry:
             return True
         return Approval(beat.worker_name, speaker) in self._denials
 
+    def leave(self, worker_name: str, speaker: Speaker) -> bool:
+        """A worker that is about to end takes itself out. False when this speaker has no such worker."""
+        entry = self._workers.get(worker_name)
+        if entry is None or not same_speaker(entry.speaker, speaker):
+            return False
+        del self._workers[worker_name]
+        self.version += 1
+        return True
+
     def expire(self, now: float) -> list[str]:
         """Forget workers that were silent for two intervals; their names."""
         gone = [entry.name for entry in self._workers.values() if self._is_over(entry, now)]

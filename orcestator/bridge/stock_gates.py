@@ -5,8 +5,8 @@ Contract C1. The loop runs here, over this worker's own deployments, since a sto
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, NamedTuple
 
 from orcestator.bridge.carrier import LocalCarrier
 from orcestator.bridge.stock_frames import StockFrames, failure_frame, stock_answer_of, stock_failure
@@ -15,12 +15,21 @@ from orcestator.dialects.json_text import dumps, loads
 from orcestator.dialects.openai.usage import BYTES_PER_TOKEN
 from orcestator.dialects.sse import SseSplitter
 from orcestator.errors import OrcestatorError, UpstreamBroken
-from orcestator.routing.catalog import Catalog
+from orcestator.routing.ask import Ask
 from orcestator.routing.loop import AttemptLoop, Tally
+from orcestator.routing.plan import Planner
 from orcestator.upstream.ids import new_id
 from orcestator.upstream.order import Answer, Order, WholeAnswer
 
 Json = dict[str, Any]
+
+
+class _Given(NamedTuple):
+    """An answer of the loop, what it did for it, and when the answer began."""
+
+    answer: Answer
+    tally: Tally
+    began: float
 
 
 class StockGates:
@@ -30,7 +39,7 @@ class StockGates:
         self,
         attempts: AttemptLoop[Answer],
         carrier: LocalCarrier,
-        catalog: Callable[[], Catalog],
+        planner: Planner,
         *,
         context_length: int,
         total_timeout: float,
@@ -38,7 +47,7 @@ class StockGates:
     ) -> None:
         self._attempts = attempts
         self._carrier = carrier
-        self._catalog = catalog
+        self._planner = planner
         self._context_length = context_length
         self._total_timeout = total_timeout
         self._marker = marker
@@ -50,7 +59,7 @@ class StockGates:
     async def generate(self, params: Json) -> Json:
         """The answer of ``/worker_generate``."""
         try:
-            answer = _whole(await self._answer(params, streamed=False))
+            answer = self._whole(await self._answer(params, streamed=False))
         except OrcestatorError as error:
             return stock_failure(error)
         return stock_answer_of(answer.wire or {})
@@ -59,25 +68,43 @@ class StockGates:
         """The answer of ``/worker_get_embeddings``."""
         call = {"model": params.get("model"), "input": params.get("input"), "encoding_format": "float"}
         try:
-            answer = _whole(await self._run("embeddings", call, streamed=False))
+            answer = self._whole(await self._run("embeddings", call, streamed=False))
             return {"embedding": _vectors(answer), "token_num": answer.prompt_tokens}
         except OrcestatorError as error:
             return stock_failure(error)
 
     async def stream(self, params: Json) -> AsyncGenerator[bytes, None]:
         """The frames of ``/worker_generate_stream``."""
-        answer = None
+        given: _Given | None = None
+        failure: OrcestatorError | None = None
         try:
-            answer = await self._answer(params, streamed=True)
-            async for frame in _frames(answer):
+            given = await self._answer(params, streamed=True)
+            async for frame in _frames(given.answer):
                 yield frame
         except OrcestatorError as error:
+            failure = error
             yield failure_frame(error)
         finally:
-            if answer is not None and not isinstance(answer, WholeAnswer):
-                answer.close()
+            if given is not None:
+                self._end(given, failure)
 
-    async def _answer(self, params: Json, *, streamed: bool) -> Answer:
+    def _whole(self, given: "_Given") -> WholeAnswer:
+        self._end(given, None)
+        if isinstance(given.answer, WholeAnswer):
+            return given.answer
+        raise UpstreamBroken("The upstream answered with something that is not JSON.", cause="not_json")
+
+    def _end(self, given: "_Given", failure: OrcestatorError | None) -> None:
+        """The answer came to its end, or broke."""
+        answer = given.answer
+        if isinstance(answer, WholeAnswer):
+            tokens, seconds = answer.completion_tokens, 0.0
+        else:
+            answer.close()
+            tokens, seconds = answer.tokens[1], time.monotonic() - given.began
+        self._attempts.ended(given.tally, tokens=tokens, seconds=seconds, failure=failure)
+
+    async def _answer(self, params: Json, *, streamed: bool) -> "_Given":
         room = self._context_length - self.count_tokens(params)
         call = call_from_stock(params, room=room, marker=self._marker)
         endpoint = "chat" if has_messages(str(params.get("prompt", "")), self._marker) else "completions"
@@ -86,11 +113,11 @@ class StockGates:
             call = {**{k: v for k, v in call.items() if k != "prompt"}, "messages": _as_message(call["prompt"])}
         return await self._run("chat", call, streamed=streamed)
 
-    async def _run(self, endpoint: str, call: Json, *, streamed: bool) -> Answer:
+    async def _run(self, endpoint: str, call: Json, *, streamed: bool) -> "_Given":
         name = str(call.get("model") or "")
-        candidates = self._catalog().candidates(name, endpoint)
         call = {**call, "stream": streamed} if endpoint == "chat" else call
         now = asyncio.get_running_loop().time()
+        plan = self._planner.plan(Ask((name,), endpoint, streamed=streamed), now)
         order = Order(
             endpoint=endpoint,
             path="/chat/completions" if endpoint == "chat" else "/embeddings",
@@ -106,13 +133,15 @@ class StockGates:
             created=int(time.time()),
             new_id=new_id,
         )
-        return await self._attempts.run(
+        tally = Tally()
+        answer = await self._attempts.run(
             order.request_id,
-            candidates,
-            lambda candidate: self._carrier.attempt(candidate, order),
-            Tally(),
+            plan,
+            lambda option: self._carrier.attempt(option.candidate, order),
+            tally,
             order.deadline,
         )
+        return _Given(answer, tally, time.monotonic())
 
 
 async def _frames(answer: Answer) -> AsyncIterator[bytes]:
@@ -125,13 +154,6 @@ async def _frames(answer: Answer) -> AsyncIterator[bytes]:
             if data != b"[DONE]" and (frame := frames.feed(loads(data))):
                 yield frame
     yield frames.end()
-
-
-def _whole(answer: Answer) -> WholeAnswer:
-    if isinstance(answer, WholeAnswer):
-        return answer
-    answer.close()
-    raise UpstreamBroken("The upstream answered with something that is not JSON.", cause="not_json")
 
 
 def _vectors(answer: WholeAnswer) -> list[Any]:

@@ -6,18 +6,23 @@ import logging
 from collections.abc import Callable
 
 from orcestator.bridge.directory import LocalDirectory
-from orcestator.bridge.stock_api import StockApi
 from orcestator.cluster import parts
 from orcestator.cluster.banner import Facts, banner
+from orcestator.cluster.front import Front
+from orcestator.cluster.health_watch import HealthWatch, metrics_of, notices_of
 from orcestator.cluster.lifetime import Lifetime, drain_exchanges
-from orcestator.cluster.recording import Recording, start_log
-from orcestator.cluster.sandbox import start_sandbox
+from orcestator.cluster.links import Links
+from orcestator.cluster.quota import limit, open_quota
+from orcestator.cluster.recording import start_log
+from orcestator.cluster.sandbox import EmbeddedSandbox
+from orcestator.errors import InvalidRequest, StartupProblem
 from orcestator.settings import Settings
-from orcestator.telemetry.metrics_server import MetricsServer
+from orcestator.settings.added_provider import added_provider
+from orcestator.settings.choices import ProviderSetting
 from orcestator.upstream.provider_link import ProviderLink
-from orcestator.web.app import ApiApp
 from orcestator.web.drain import Drain
-from orcestator.web.health import Health
+from orcestator.web.health import Component
+from orcestator.web.management_bodies import ProviderSpec, check_address
 from orcestator.web.serving import Server, listen
 
 logger = logging.getLogger(__name__)
@@ -25,55 +30,87 @@ DISCOVER_SECONDS = 600.0
 RETRY_DISCOVERY_SECONDS = 30.0
 
 
-async def run_embedded(settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve until a signal. Raises StartupProblem when it cannot start."""
+async def run_embedded(settings: Settings, announce: Callable[[str], None], load_again: Callable[[], Settings]) -> None:
+    """Serve until a signal; on SIGHUP read the settings again. Raises StartupProblem when it cannot start."""
     lifetime = Lifetime()
     lifetime.stopping.install()
     try:
-        drain = await _start(settings, lifetime, announce)
+        drain = await _start(settings, lifetime, announce, load_again)
         await lifetime.wait()
         await drain_exchanges(drain, settings.drain_seconds)
     finally:
         await lifetime.close()
 
 
-async def _start(settings: Settings, lifetime: Lifetime, announce: Callable[[str], None]) -> Drain:
+async def _start(
+    settings: Settings, lifetime: Lifetime, announce: Callable[[str], None], load_again: Callable[[], Settings]
+) -> Drain:
     """Everything that can refuse to start comes before the banner."""
-    log, redact = start_log(settings)
-    lifetime.on_close(lambda: asyncio.to_thread(log.close, 2.0))
+    log = start_log(settings, lifetime)
     api_socket = listen(settings.host, settings.port, "OR_PORT")
     controller_socket = listen(settings.controller_host, settings.controller_port, "OR_CONTROLLER_PORT")
-    if settings.starts_sandbox:
-        settings = await start_sandbox(settings, lifetime)
+    sandbox = EmbeddedSandbox(lifetime)
+    settings = await sandbox.found_in(settings)
     client = parts.upstream_client(settings)
     lifetime.on_close(client.close)
-    links = parts.provider_links(settings, client)
+    quota = open_quota(settings, lifetime)
+    links = Links(parts.link_maker(settings, client, quota), settings.providers)
     controller = parts.controller(settings, client, settings.controller_host)
     controller.restore()
-    directory = LocalDirectory(links, controller.registry, settings.alias_targets(), settings.default_targets())
-    recording = Recording(settings, log, redact, lambda name: directory.catalog().knows(name))
-    lifetime.on_close(lambda: asyncio.to_thread(recording.close))
-    drain = Drain()
-    recording.active = lambda: len(drain.active)
-    carrier = parts.carriers(settings, client, links)
-    shelf = parts.shelf(settings, recording, is_shared=False)
-    gateway = parts.gateway(settings, directory.catalog, carrier, recording.emit, drain, shelf)
-    health = Health(drain, components(settings, links, recording))
-    stock = StockApi(f"http://{settings.controller_host}:{settings.controller_port}", settings.caller_keys)
-    api = Server(ApiApp(gateway, health, stock.app), api_socket, parts.edge_limits(settings), recording.rejected)
+    directory = LocalDirectory(links.current, controller.registry, parts.names(settings))
+    front = Front(
+        settings, lifetime, log, directory, lambda now: parts.carriers(now, client, links.named), quota, load_again,
+        is_shared=False,
+    )  # fmt: skip
+
+    watch = HealthWatch(
+        settings,
+        front.brain.attempts.health,
+        front.brain.planner.measures,
+        [metrics_of(front.recording.metrics), notices_of(front.recording.notices)],
+    )
+    watch.watch(links.current)
+    added: list[ProviderSetting] = []
+
+    async def take(wanted: Settings) -> None:
+        wants, running = (*wanted.providers, *added), front.live.settings
+        has_other_times = parts.patience(wanted) != parts.patience(running)
+        fresh = links.take(wants, parts.link_maker(wanted, client, quota) if has_other_times else None)
+        before = {provider.row.name: provider.keys for provider in running.providers}
+        for provider in wanted.providers:
+            if provider.keys != before.get(provider.row.name, provider.keys):
+                front.brain.attempts.health.has_other_keys(provider.row.name)
+        limit(quota, wants)
+        await front.take(wanted)
+        watch.watch(links.current)
+        await asyncio.gather(*(link.discover() for link in fresh if link.lists_models))
+        directory.refresh()
+
+    async def add_provider(spec: ProviderSpec) -> None:
+        provider = provider_of(spec)
+        front.redact.learn(key.reveal() for key in provider.keys)
+        added.append(provider)
+        await take(front.live.settings)
+
+    front.live.prepare = sandbox.found_in
+    front.live.put_in_place = take
     control_server = Server(controller, controller_socket, parts.edge_limits(settings))
-    if settings.metrics_port:
-        metrics = MetricsServer(settings.metrics_host, settings.metrics_port, recording.exposition)
-        await metrics.start()
-        lifetime.on_close(metrics.close)
-    await recording.start()
-    for server in (control_server, api):
-        await server.start()
-        lifetime.on_close(server.close)
+    await control_server.start()
+    lifetime.on_close(control_server.close)
+    address = f"http://{settings.controller_host}:{settings.controller_port}"
+    await front.start(
+        api_socket,
+        address,
+        components(settings, links.current),
+        check=watch.checks.status,
+        add_provider=add_provider,
+    )
+    lifetime.run_beside(watch.checks.run(lifetime.stopping.event))
+    lifetime.stopping.on_hangup(front.reload)
     lifetime.run_beside(controller.run_maintenance(lifetime.stopping.event))
-    lifetime.run_beside(discover_models(links, directory.refresh, lifetime.stopping.event))
-    announce(banner(Facts.of(settings, links)))
-    return drain
+    lifetime.run_beside(discover_models(links.current, directory.refresh, lifetime.stopping.event))
+    announce(banner(Facts.of(settings, links.current)))
+    return front.drain
 
 
 async def discover_models(links: list[ProviderLink], refresh: Callable[[], None], stop: asyncio.Event) -> None:
@@ -85,20 +122,27 @@ async def discover_models(links: list[ProviderLink], refresh: Callable[[], None]
             await asyncio.wait_for(stop.wait(), DISCOVER_SECONDS if all(found) else RETRY_DISCOVERY_SECONDS)
 
 
-def components(
-    settings: Settings, links: list[ProviderLink], recording: Recording
-) -> dict[str, Callable[[], tuple[bool, dict[str, object]]]]:
+def provider_of(spec: ProviderSpec) -> ProviderSetting:
+    """What a person wants to add, as a section of the configuration would have it. Raises InvalidRequest."""
+    entries = dict(spec.config)
+    if spec.base_url:
+        entries["base_url"] = spec.base_url
+    if spec.api_key is not None:
+        entries["api_key"] = spec.api_key.reveal()
+    if spec.models:
+        entries["models"] = list(spec.models)
+    try:
+        found = added_provider(spec.name, spec.type, entries)
+    except StartupProblem as problem:
+        raise InvalidRequest(problem.message, param="config") from None
+    check_address(found.base_url)
+    return found
+
+
+def components(settings: Settings, links: list[ProviderLink]) -> dict[str, Component]:
     """What ``/health`` looks at."""
 
     def providers() -> tuple[bool, dict[str, object]]:
         return bool(links), {"names": [link.row.name for link in links]}
 
-    def writers() -> tuple[bool, dict[str, object]]:
-        dropped = {writer.name: writer.dropped for writer in recording.writers}
-        return not any(dropped.values()), {"dropped": dropped}
-
-    return {
-        "providers": providers,
-        "controller": lambda: (True, {"port": settings.controller_port}),
-        "records": writers,
-    }
+    return {"providers": providers, "controller": lambda: (True, {"port": settings.controller_port})}

@@ -23,11 +23,12 @@ class Lifetime:
         self._tasks: list[asyncio.Task[Any]] = []
         self._closers: list[Callable[[], Awaitable[None]]] = []
 
-    def run_beside(self, work: Coroutine[Any, Any, Any]) -> None:
+    def run_beside(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run until the process ends. A bug in it is logged and stops the process: half a cluster helps nobody."""
         task = asyncio.create_task(work)
         task.add_done_callback(self._note_end)
         self._tasks.append(task)
+        return task
 
     def on_close(self, closer: Callable[[], Awaitable[None]]) -> None:
         """Called at the end, last registered first."""

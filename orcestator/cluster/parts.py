@@ -1,6 +1,5 @@
 """From settings to parts. Each function builds one; nothing here runs anything."""
 
-import asyncio
 import hashlib
 import ipaddress
 import random
@@ -11,21 +10,20 @@ from pathlib import Path
 from orcestator.bridge.carrier import Carrier, Carriers, LocalCarrier
 from orcestator.bridge.control import ControlClient
 from orcestator.bridge.controller_app import ControllerApp
+from orcestator.bridge.directory import Names
 from orcestator.bridge.registration_policy import RegistrationPolicy, is_loopback, require_safe
 from orcestator.bridge.registry import WorkerRegistry
 from orcestator.bridge.stock_carrier import StockCarrier
 from orcestator.bridge.worker_carrier import WorkerCarrier
+from orcestator.cluster.brain import Brain
 from orcestator.cluster.recording import Recording
-from orcestator.routing.catalog import Catalog
 from orcestator.routing.events import EventSink
-from orcestator.routing.health import BreakerPolicy, HealthBoard
-from orcestator.routing.loop import AttemptLoop, LoopPolicy
-from orcestator.routing.retry_budget import RetryBudget
+from orcestator.routing.quota import QuotaBook
 from orcestator.settings import Settings
+from orcestator.settings.choices import ProviderSetting
 from orcestator.store.kept_responses import Change, KeptResponses, KeptRows
 from orcestator.telemetry.background import BackgroundWriter
 from orcestator.upstream.client import UpstreamClient
-from orcestator.upstream.order import Answer
 from orcestator.upstream.provider_link import ProviderLink, Waiting
 from orcestator.upstream.timeouts import Timeouts
 from orcestator.web.admission import Admission, AdmissionPolicy
@@ -75,54 +73,30 @@ def patience(settings: Settings) -> Waiting:
     )
 
 
-def provider_links(settings: Settings, client: UpstreamClient, only: str | None = None) -> list[ProviderLink]:
-    """A link for each provider that is switched on, or for the one named."""
+def link_maker(
+    settings: Settings, client: UpstreamClient, quota: QuotaBook
+) -> Callable[[ProviderSetting], ProviderLink]:
+    """What makes a link for a provider that is switched on."""
     waiting = patience(settings)
-    return [
-        ProviderLink(provider.row, provider.base_url, provider.key, provider.order, client, waiting)
-        for provider in settings.providers
-        if only is None or provider.row.name == only
-    ]
+
+    def make(provider: ProviderSetting) -> ProviderLink:
+        return ProviderLink(provider.row, provider.base_url, provider.keys, provider.order, client, waiting, quota)
+
+    return make
 
 
-def carriers(settings: Settings, client: UpstreamClient, links: list[ProviderLink]) -> Carriers:
+def carriers(settings: Settings, client: UpstreamClient, link_of: Callable[[str], ProviderLink | None]) -> Carriers:
     """The ways an attempt can go from this process."""
     waiting = Timeouts(
         connect=settings.connect_timeout_seconds,
         idle=settings.idle_timeout_seconds,
         total=settings.total_timeout_seconds,
     )
-    local = LocalCarrier({link.row.name: link for link in links})
+    local = LocalCarrier(link_of)
     # A stock worker has no use for the cluster's secret, and could call our own workers with it.
     control = ControlClient(client, None)
     return Carriers(
         local, WorkerCarrier(client, settings.worker_secret, patience(settings)), StockCarrier(client, control, waiting)
-    )
-
-
-def attempt_loop(settings: Settings, emit: EventSink) -> AttemptLoop[Answer]:
-    """The attempt loop with its health board and retry budget."""
-    breaker = BreakerPolicy(
-        consecutive_failures=settings.breaker_consecutive_failures,
-        window_seconds=settings.breaker_window_seconds,
-        minimum_calls=settings.breaker_minimum_calls,
-        failure_ratio=settings.breaker_failure_percent / 100.0,
-        open_seconds=settings.breaker_open_seconds,
-        longest_open_seconds=settings.breaker_longest_open_seconds,
-    )
-    return AttemptLoop(
-        policy=LoopPolicy(
-            attempts=settings.attempts,
-            attempts_per_provider=settings.attempts_per_provider,
-            first_backoff_seconds=settings.first_backoff_seconds,
-        ),
-        health=HealthBoard(breaker, emit, random.random),
-        budget=RetryBudget(percent=settings.retry_budget_percent, floor=settings.retry_floor),
-        # Not the loop's own clock: uvloop's stands still within one turn of the loop. Both count from the same start.
-        now=time.monotonic,
-        sleep=asyncio.sleep,
-        rng=random.random,
-        emit=emit,
     )
 
 
@@ -147,22 +121,20 @@ def lasting_owners(settings: Settings) -> dict[str, str]:
     }
 
 
+def names(settings: Settings) -> Names:
+    """The public names of the configuration."""
+    return Names(settings.public_aliases(), settings.default_targets(), settings.auto_alias(), settings.paid_fallback())
+
+
 def admission(settings: Settings) -> Admission:
     """Who may come in."""
     hosts = frozenset(map(str.lower, settings.allowed_hosts))
     return Admission(AdmissionPolicy(settings.caller_keys, settings.allow_anonymous, hosts))
 
 
-def gateway(
-    settings: Settings,
-    catalog: Callable[[], Catalog],
-    carrier: Carrier,
-    emit: EventSink,
-    drain: Drain,
-    shelf: Shelf | None = None,
-) -> Gateway:
-    """What every exchange of an API server uses."""
-    policy = ExchangePolicy(
+def exchange_policy(settings: Settings) -> ExchangePolicy:
+    """What an exchange may cost and shows."""
+    return ExchangePolicy(
         max_body_bytes=settings.max_body_bytes,
         max_json_depth=settings.max_json_depth,
         total_timeout=settings.total_timeout_seconds,
@@ -170,13 +142,32 @@ def gateway(
         text_chars=settings.log_text_chars if settings.log_texts != "none" else 0,
         expose_router=settings.expose_router,
         is_strict=settings.strict,
-        limits=CallLimits(settings.max_messages, settings.max_n, settings.max_tools, settings.max_stop),
+        continues=settings.continue_streams,
+        limits=call_limits(settings),
     )
+
+
+def call_limits(settings: Settings) -> CallLimits:
+    """Counts that a call may have."""
+    return CallLimits(settings.max_messages, settings.max_n, settings.max_tools, settings.max_stop)
+
+
+def gateway(
+    settings: Settings,
+    brain: Brain,
+    carrier: Carrier,
+    emit: EventSink,
+    drain: Drain,
+    shelf: Shelf | None = None,
+) -> Gateway:
+    """What every exchange of an API server uses."""
     return Gateway(
-        policy=policy,
+        policy=exchange_policy(settings),
         admission=admission(settings),
-        catalog=catalog,
-        attempts=attempt_loop(settings, emit),
+        catalog=brain.planner.catalog,
+        planner=brain.planner,
+        attempts=brain.attempts,
+        decisions=brain.decisions,
         carry=carrier.attempt,
         emit=emit,
         drain=drain,

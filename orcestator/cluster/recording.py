@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from orcestator.routing.events import AttemptEnded, Event, EventSink, Outcome, RequestEnded
+from orcestator.cluster.health_watch import make_notices, notice_writers
+from orcestator.cluster.lifetime import Lifetime
+from orcestator.routing.events import AttemptEnded, Event, EventSink, Outcome, RequestEnded, Waited
 from orcestator.settings import Settings
 from orcestator.store.ledger import Ledger
 from orcestator.telemetry.background import BackgroundWriter
@@ -43,7 +45,13 @@ class Recording:
             self._request_sinks.append(ledger)
             self._failure_sinks.append(ledger)
         self.metrics.watch(log)
+        writers = notice_writers(settings)
+        for writer in writers:
+            self.watch(writer)
+        self.notices = make_notices(settings, writers, self.metrics, redact, knows)
+        self._failure_sinks.append(self.notices)
         self.active: Callable[[], int] = lambda: 0
+        self.waiting: Callable[[], int] = lambda: 0
         self.lag = LoopLag(self.metrics.observe_lag)
 
     def emit(self, event: Event) -> None:
@@ -54,7 +62,9 @@ class Recording:
         if type(event) is RequestEnded:
             for sink in self._request_sinks:
                 sink(event)
-        elif type(event) is AttemptEnded and not event.error:
+            if event.outcome != "ok":
+                self.notices(event)
+        elif type(event) is Waited or (type(event) is AttemptEnded and not event.error):
             self.metrics(event)
         else:
             for sink in self._failure_sinks:
@@ -76,6 +86,7 @@ class Recording:
     def exposition(self) -> bytes:
         """The metrics as Prometheus reads them."""
         self.metrics.active = self.active()
+        self.metrics.waiting = self.waiting()
         return render(self.metrics.registry)
 
     def rejected(self, status: int, code: str, request_id: str) -> None:
@@ -125,7 +136,9 @@ def check_files(settings: Settings) -> None:
         Ledger(Path(settings.db_path), str, str)
 
 
-def start_log(settings: Settings) -> tuple[LogWriter, Redactor]:
-    """The program's log and the one redactor, from the settings' secrets."""
+def start_log(settings: Settings, lifetime: Lifetime) -> tuple[LogWriter, Redactor]:
+    """The program's log, closed last, and the one redactor, from the settings' secrets."""
     redact = Redactor(settings.secrets())
-    return setup_logging(settings.log_level, settings.log_format, redact), redact
+    log = setup_logging(settings.log_level, settings.log_format, redact)
+    lifetime.on_close(lambda: asyncio.to_thread(log.close, 2.0))
+    return log, redact

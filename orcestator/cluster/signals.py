@@ -1,4 +1,4 @@
-"""What SIGTERM and Ctrl-C mean: the first one drains, the second one ends at once."""
+"""What signals mean: the first SIGTERM or Ctrl-C drains, the second one ends at once, SIGHUP reads the configuration again."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 ENDED_BY_SECOND_SIGNAL = 130
 
@@ -18,6 +19,7 @@ class Stopping:
         self.event = asyncio.Event()
         self.before_exit: list[Callable[[], None]] = []
         self._loop = asyncio.get_running_loop()
+        self._running: set[asyncio.Task[Any]] = set()
 
     def install(self, *, supervised: bool = False) -> None:
         """Take over the signals of this process. ``supervised``: end also when standard input closes.
@@ -31,6 +33,16 @@ class Stopping:
                 signal.signal(number, lambda *_: self._loop.call_soon_threadsafe(self.signalled))
             else:
                 self._loop.add_signal_handler(number, self.signalled)
+
+    def on_hangup(self, reload: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Run this on SIGHUP; Windows has none."""
+        if sys.platform != "win32":
+            self._loop.add_signal_handler(signal.SIGHUP, lambda: self._run(reload()))
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = self._loop.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     def _watch_supervisor(self) -> None:
         while os.read(0, 1024):

@@ -12,17 +12,18 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orcestator.bridge.control import ControlClient
 from orcestator.cluster.banner import Facts, ProviderLine, banner
 from orcestator.cluster.lifetime import Lifetime
 from orcestator.cluster.recording import check_files, start_log
-from orcestator.cluster.sandbox import start_sandbox
+from orcestator.cluster.sandbox import EmbeddedSandbox
 from orcestator.errors import StartupProblem
 from orcestator.providers.rows import SANDBOX
 from orcestator.providers.secret import Secret
 from orcestator.settings import Settings, child_environment
+from orcestator.settings.choices import ProviderSetting
 from orcestator.telemetry.exposition import merge
 from orcestator.telemetry.metrics_server import MetricsServer
 from orcestator.upstream.client import UpstreamClient
@@ -42,7 +43,7 @@ REFUSED_TO_START = 2
 """The status of a program of ours that printed one sentence about why it cannot start."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Child:
     """One supervised program. ``ready_url`` answers 200 when it serves."""
 
@@ -84,21 +85,31 @@ class Child:
         return await self.process.wait() if self.process is not None else 0
 
 
-async def run_supervised(settings: Settings, config: str | None, env_file: str, announce: Announce) -> None:
-    """Serve until a signal. Raises StartupProblem when a child cannot start."""
+async def run_supervised(
+    settings: Settings, config: str | None, env_file: str, announce: Announce, load_again: Callable[[], Settings]
+) -> None:
+    """Serve until a signal; on SIGHUP read the settings again. Raises StartupProblem when a child cannot start."""
     if settings.api_workers > 1 and sys.platform == "win32":
         raise StartupProblem("--api-workers above 1 needs a system that shares sockets between processes, not Windows.")
     lifetime = Lifetime()
     lifetime.stopping.install()
     try:
-        await _Supervisor(settings, config, env_file, lifetime).run(announce)
+        await _Supervisor(settings, config, env_file, lifetime, load_again).run(announce)
     finally:
         await lifetime.close()
 
 
 class _Supervisor:
-    def __init__(self, settings: Settings, config: str | None, env_file: str, lifetime: Lifetime) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        config: str | None,
+        env_file: str,
+        lifetime: Lifetime,
+        load_again: Callable[[], Settings],
+    ) -> None:
         self._settings = settings
+        self._load_again = load_again
         self._env_file = env_file
         # The children get the variables of the file in their environment, each without the others' keys.
         self._config = ["--supervised", "--env-file", "", *(["--config", config] if config else [])]
@@ -108,81 +119,130 @@ class _Supervisor:
         self._ports = LoopbackPorts()
         lifetime.on_close(self._ports.close)
         self._metrics_ports: list[int] = []
+        self._sandbox = EmbeddedSandbox(lifetime)
+        self._others: list[Child] = []
+        self._workers: dict[str, Child] = {}
+        self._keepers: dict[Child, asyncio.Task[None]] = {}
+        self._reloading = asyncio.Lock()
 
     async def run(self, announce: Announce) -> None:
         check_files(self._settings)
-        log, _ = start_log(self._settings)
-        self._lifetime.on_close(lambda: asyncio.to_thread(log.close, 2.0))
+        start_log(self._settings, self._lifetime)
         listener = listen(self._settings.host, self._settings.port, "OR_PORT")
         self._lifetime.on_close(lambda: _closed(listener))
-        if self._settings.starts_sandbox:
-            self._settings = await start_sandbox(self._settings, self._lifetime)
+        self._settings = await self._sandbox.found_in(self._settings)
         client = UpstreamClient()
         self._lifetime.on_close(client.close)
         control = ControlClient(client, self._secret)
         await self._serve_metrics(control, client)
-        stages = self._stages(listener)
-        children = [child for stage in stages for child in stage]
-        self._lifetime.stopping.before_exit.append(lambda: _kill(children))
+        controller = self._controller()
+        self._workers = {provider.row.name: self._worker(provider) for provider in self._settings.providers}
+        servers = self._servers(listener)
+        self._others = [controller, *servers]
+        self._lifetime.stopping.before_exit.append(lambda: _kill(self._children()))
         try:
-            await self._start(stages, control)
-            keepers = [asyncio.create_task(self._keep(child, control)) for child in children]
-            announce(banner(self._facts(children)))
+            # Each finds what it needs already there.
+            for stage in ([controller], list(self._workers.values()), servers):
+                await self._start(stage, control)
+            for child in self._children():
+                self._keepers[child] = asyncio.create_task(self._keep(child, control))
+            self._lifetime.stopping.on_hangup(lambda: self._reload(control))
+            announce(banner(self._facts(self._children())))
             await self._lifetime.wait()
-            await self._stop(stages, keepers, listener)
+            await self._stop([servers, list(self._workers.values()), [controller]], listener)
         finally:
             # However this ends, a program without its supervisor would hold its port for ever.
-            _kill(children)
+            _kill(self._children())
 
-    async def _start(self, stages: list[list[Child]], control: ControlClient) -> None:
-        for stage in stages:
-            for child in stage:
-                await child.start()
-            await asyncio.gather(*(self._until_ready(child, control) for child in stage))
+    def _children(self) -> list[Child]:
+        return [self._others[0], *self._workers.values(), *self._others[1:]]
 
-    def _stages(self, listener: socket.socket) -> list[list[Child]]:
-        """Controller first, then workers, then API servers: each finds what it needs already there."""
-        settings = self._settings
-        controller = f"http://127.0.0.1:{settings.controller_port}"
+    async def _reload(self, control: ControlClient) -> None:
+        """Replace the workers whose provider changed, a new one before the old one ends, and let the others read again."""
+        async with self._reloading:
+            try:
+                wanted = await asyncio.to_thread(self._load_again)
+                await self._take_providers(wanted, control)
+            except StartupProblem as problem:
+                logger.error("the configuration was not reloaded: %s", problem.message)
+                return
+            for child in self._others[1:]:
+                child.stop(signal.SIGHUP)
+
+    async def _take_providers(self, wanted: Settings, control: ControlClient) -> None:
+        running = {provider.row.name: provider for provider in self._settings.providers}
+        wanted = await self._sandbox.found_in(wanted)
+        self._settings = replace(self._settings, providers=wanted.providers)
+        fresh = {
+            provider.row.name: self._worker(provider)
+            for provider in wanted.providers
+            if running.get(provider.row.name) != provider
+        }
+        await self._start(list(fresh.values()), control)
+        names = {provider.row.name for provider in wanted.providers}
+        gone = [child for name, child in self._workers.items() if name in fresh or name not in names]
+        self._workers = {name: child for name, child in (self._workers | fresh).items() if name in names}
+        for child in fresh.values():
+            self._keepers[child] = asyncio.create_task(self._keep(child, control))
+        for child in gone:
+            # It lets its running attempts come to their end.
+            self._keepers.pop(child).cancel()
+            child.stop()
+
+    async def _start(self, stage: Sequence[Child], control: ControlClient) -> None:
+        for child in stage:
+            await child.start()
+        await asyncio.gather(*(self._until_ready(child, control) for child in stage))
+
+    @property
+    def _controller_address(self) -> str:
+        return f"http://127.0.0.1:{self._settings.controller_port}"
+
+    def _common(self) -> dict[str, str]:
+        """What every child is told. By now the address of a sandbox that we started is in the settings, as any other's."""
         common = {"OR_WORKER_SECRET": self._secret.reveal()}
-        # By now the address of a sandbox that we started is in the settings, as that of any other sandbox.
-        for provider in settings.providers:
+        for provider in self._settings.providers:
             if provider.row.name == SANDBOX:
                 common[provider.row.base_url_env] = provider.base_url
-        first = Child(
+        return common
+
+    def _controller(self) -> Child:
+        return Child(
             "controller",
-            ["orcestator.controller", "--port", str(settings.controller_port), *self._config],
-            self._environment(common, None),
-            f"{controller}/health",
+            ["orcestator.controller", "--port", str(self._settings.controller_port), *self._config],
+            self._environment(self._common(), None),
+            f"{self._controller_address}/health",
         )
-        workers = [
-            Child(
-                f"worker {provider.row.name}",
-                [
-                    "orcestator.proxy_worker", "--provider", provider.row.name, "--controller", controller,
-                    "--port", str(port), *self._config,
-                ],
-                self._environment(common, provider.row.name),
-                f"http://127.0.0.1:{port}/health",
-            )
-            for provider, port in [(each, self._ports.take(FIRST_WORKER_PORT)) for each in settings.providers]
-        ]  # fmt: skip
-        servers = []
-        for number in range(self._settings.api_workers):
+
+    def _worker(self, provider: ProviderSetting) -> Child:
+        port = self._ports.take(FIRST_WORKER_PORT)
+        return Child(
+            f"worker {provider.row.name}",
+            [
+                "orcestator.proxy_worker", "--provider", provider.row.name, "--controller", self._controller_address,
+                "--port", str(port), *self._config,
+            ],
+            self._environment(self._common(), provider.row.name),
+            f"http://127.0.0.1:{port}/health",
+        )  # fmt: skip
+
+    def _servers(self, listener: socket.socket) -> list[Child]:
+        settings, servers = self._settings, []
+        for number in range(settings.api_workers):
             arguments = [
                 "orcestator.api_server", "--host", settings.host, "--port", str(settings.port),
-                "--controller", controller, "--metrics-port", str(self._metrics_ports[number]),
+                "--controller", self._controller_address, "--metrics-port", str(self._metrics_ports[number]),
             ]  # fmt: skip
             fds: tuple[int, ...] = ()
             if sys.platform != "win32":
                 fds = (listener.fileno(),)
                 arguments += ["--listen-fd", str(listener.fileno())]
-            environment = self._environment({**common, "OR_METRICS_HOST": "127.0.0.1"}, None)
+            environment = self._environment({**self._common(), "OR_METRICS_HOST": "127.0.0.1"}, None)
             ready = f"http://127.0.0.1:{self._metrics_ports[number]}/metrics"
             servers.append(Child(f"api server {number + 1}", [*arguments, *self._config], environment, ready, fds))
         if sys.platform == "win32":
             listener.close()
-        return [[first], workers, servers]
+        return servers
 
     def _environment(self, more: Mapping[str, str], keys_of: str | None) -> dict[str, str]:
         return child_environment(self._settings, more, keys_of=keys_of, dotenv_path=self._env_file)
@@ -220,14 +280,12 @@ class _Supervisor:
             await asyncio.sleep(0.05)
         return None
 
-    async def _stop(
-        self, stages: list[list[Child]], keepers: list[asyncio.Task[None]], listener: socket.socket
-    ) -> None:
+    async def _stop(self, stages: list[list[Child]], listener: socket.socket) -> None:
         """API servers drain first: their running requests still need the workers."""
-        for keeper in keepers:
+        for keeper in self._keepers.values():
             keeper.cancel()
         patience = self._settings.drain_seconds + KILL_AFTER_SECONDS
-        for stage in reversed(stages):
+        for stage in stages:
             for child in stage:
                 child.stop()
             await asyncio.gather(*(_ended(child, patience) for child in stage))
@@ -314,7 +372,8 @@ def _why_it_ended(child: Child) -> StartupProblem:
 
 
 def _kill(children: Sequence[Child]) -> None:
-    for child in children:
+    # The API servers first: one that outlived its workers would tell its callers of an upstream that failed.
+    for child in reversed(children):
         child.stop(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
 
 

@@ -1,7 +1,8 @@
-"""An upstream's error answer, in any dialect, to one class of the error tree: the status first, a documented code second, prose never.
+"""An upstream's error answer, in any dialect, to one class of the error tree: the status first, a documented code second.
 
-Codes: https://platform.openai.com/docs/guides/error-codes, https://openrouter.ai/docs/api-reference/errors,
-https://api-docs.deepseek.com/quick_start/error_codes (checked 2026-11).
+Prose is read only where most providers send nothing else: a prompt that is too long, a text that a filter refused, a model
+that is there but not for this request. Codes: https://platform.openai.com/docs/guides/error-codes,
+https://openrouter.ai/docs/api-reference/errors, https://api-docs.deepseek.com/quick_start/error_codes (checked 2026-11).
 """
 
 import re
@@ -9,9 +10,15 @@ from collections.abc import Callable
 from typing import Any
 
 from orcestator.dialects.json_text import loads
-from orcestator.dialects.retry_after import retry_after
+from orcestator.dialects.retry_after import retry_after, wait_in_prose
 from orcestator.errors import (
+    NO_SUCH_PATH,
+    QUOTA_SIZE,
+    SPENT,
+    CannotExpress,
     UpstreamBroken,
+    UpstreamContentRefused,
+    UpstreamContextExceeded,
     UpstreamError,
     UpstreamKeyRefused,
     UpstreamModelMissing,
@@ -44,7 +51,9 @@ _BY_STATUS: dict[int, type[UpstreamError]] = {
 }
 FACTS = "orcestator"
 """The key under which our own workers add a failure's facts to its error object."""
-_CLASSES: dict[str, type[UpstreamError]] = {kind.__name__: kind for kind in UpstreamError.__subclasses__()}
+_CLASSES: dict[str, type[UpstreamError]] = {
+    kind.__name__: kind for parent in UpstreamError.__subclasses__() for kind in (parent, *parent.__subclasses__())
+}
 _SPENT_CODES = frozenset(
     {
         "insufficient_quota",
@@ -52,9 +61,50 @@ _SPENT_CODES = frozenset(
         "organization_spend_limit_exceeded",
         "project_spend_limit_exceeded",
         "organization_usage_limit_exceeded",
+        "enforced_spend_limit_reached",
+        "exceeded_current_quota_error",
+        "insufficient_balance",
+        "billing_error",
     }
 )
+"""OpenAI's, Anthropic's spend limit and billing error, Moonshot's, DeepSeek's (checked 2026-11)."""
 _BUSY_CODES = frozenset({"rate_limit_exceeded", "slow_down"})
+_OVERLOADED_CODES = frozenset({"server_is_overloaded", "overloaded_error", "overloaded", "UNAVAILABLE"})
+_CONTEXT_CODES = frozenset(
+    {"context_length_exceeded", "exceed_context_size_error", "model_context_window_exceeded", "string_above_max_length"}
+)
+_CONTEXT_PROSE = re.compile(
+    r"prompt (?:is )?too long|input is too long|exceeds? the context window|context window exceeds"
+    r"|input token count.{0,40}exceeds|maximum (?:context|prompt|model) length|reduce the length of the (?:messages|prompt)"
+    r"|exceed(?:s|ed)? (?:the )?(?:available )?context (?:size|limit|length)|(?:the|model's) context length"
+    r"|exceeded model token limit|too many tokens|tokens? limit exceeded|context[ _]length[ _]exceeded",
+    re.IGNORECASE,
+)
+"""What OpenAI, Anthropic, Gemini, Mistral, Groq, DeepSeek, OpenRouter, xAI, Together, Bedrock, Cohere, vLLM, llama.cpp, LM
+Studio and Moonshot say of a prompt that does not fit (gathered from public clients that compact on it, 2026-11)."""
+_CONTENT_CODES = frozenset(
+    {
+        "content_filter",
+        "content_policy_violation",
+        "ResponsibleAIPolicyViolation",
+        "moderation_blocked",
+        "safety_violation",
+        "data_inspection_failed",
+        "DataInspectionFailed",
+    }
+)
+"""OpenAI's, Azure's, xAI's and DashScope's (checked 2026-11)."""
+_CONTENT_PROSE = re.compile(
+    r"content exists risk|content filtering policy|content management policy|violat\w+ (?:our|the) usage polic"
+    r"|content violates usage guidelines|considered high risk",
+    re.IGNORECASE,
+)
+"""What DeepSeek, Anthropic, Azure, OpenAI, xAI and Moonshot say of a text that a filter refused (2026-11)."""
+_NOT_THIS_REQUEST = re.compile(
+    r"no (?:endpoints found (?:that|matching)|allowed providers)|not a chat model|not supported in the v1/",
+    re.IGNORECASE,
+)
+"""OpenRouter's and OpenAI's 404 for a model that is there, but not for what this request asks (2026-11)."""
 _URL = re.compile(r"https?://[^\s\"'<>]+")
 _KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|AIza|Bearer )[-\w*.]{8,}")
 _MARKUP = re.compile(r"<[^>]{0,200}>")
@@ -79,23 +129,73 @@ def error_from_reply(
         status = detail["status"]
     message = f"{provider} answered {status}: {readable(detail, body)}"
     wait = retry_after(header, wall_now)
-    if wait is None and isinstance(detail.get("retry_after"), int | float):
-        wait = float(detail["retry_after"])
+    if wait is None:
+        wait = _wait_in(detail)
     kind = _BY_STATUS.get(status) or (UpstreamRejected if 400 <= status < 500 else UpstreamUnavailable)
     if 300 <= status < 400 or status < 200:
         kind, message = UpstreamBroken, f"{provider} answered with a redirect ({status}), which is never followed."
-    if kind is UpstreamRateLimited and not _SPENT_CODES.isdisjoint(words):
-        kind, wait = UpstreamKeyRefused, wait or SPENT_SECONDS
-    if _is_flagged(detail):
-        kind = UpstreamRejected
+    kind, cause = _told_apart(kind, f"http_{status}", detail, words)
+    if cause == SPENT:
+        wait = wait or SPENT_SECONDS
+    is_callers = issubclass(kind, UpstreamRejected)
     return kind(
         message,
-        cause=f"http_{status}",
+        cause=cause,
         upstream_status=status,
-        upstream_code=words[0] if words and kind is UpstreamRejected else None,
+        upstream_code=_shown_code(kind, words),
         retry_after=wait,
-        param=_text(detail.get("param")) if kind is UpstreamRejected else None,
+        param=_text(detail.get("param")) if is_callers else None,
+        upstream_words=tuple(words),
     )
+
+
+def _told_apart(
+    kind: type[UpstreamError], cause: str, detail: Json, words: list[str]
+) -> tuple[type[UpstreamError], str]:
+    """(class, cause) of what one status means several things by."""
+    text = (_text(detail.get("message")) or _text(detail.get("detail")) or "")[: 2 * LONGEST_MESSAGE]
+    if kind in (UpstreamRateLimited, UpstreamKeyRefused) and not _SPENT_CODES.isdisjoint(words):
+        return UpstreamKeyRefused, SPENT
+    if kind is UpstreamModelMissing:
+        return _missing(cause, text, words)
+    if kind is UpstreamRejected and not _BUSY_CODES.isdisjoint(words):
+        # Groq's 413: this many tokens are more than the whole minute has.
+        return UpstreamRateLimited, QUOTA_SIZE
+    return _refined(kind, text, detail, words), cause
+
+
+def _missing(cause: str, text: str, words: list[str]) -> tuple[type[UpstreamError], str]:
+    if _NOT_THIS_REQUEST.search(text):
+        return CannotExpress, cause
+    return UpstreamModelMissing, cause if words or "model" in text.lower() else NO_SUCH_PATH
+
+
+def _refined(kind: type[UpstreamError], text: str, detail: Json, words: list[str]) -> type[UpstreamError]:
+    """What a refusal of the request itself, or of the text of it, is more precisely."""
+    if _is_flagged(detail):
+        return UpstreamContentRefused
+    if kind not in (UpstreamRejected, UpstreamKeyRefused):
+        return kind
+    if not _CONTENT_CODES.isdisjoint((*words, *_inner_words(detail))) or _CONTENT_PROSE.search(text):
+        return UpstreamContentRefused
+    if kind is UpstreamRejected and (not _CONTEXT_CODES.isdisjoint(words) or _CONTEXT_PROSE.search(text)):
+        return UpstreamContextExceeded
+    return kind
+
+
+def _shown_code(kind: type[UpstreamError], words: list[str]) -> str | None:
+    """The code a caller sees: the upstream's own, but for the one that clients know a full context by."""
+    if kind is UpstreamContextExceeded or not issubclass(kind, UpstreamRejected):
+        return None
+    known = next((word for word in words if word in _CONTENT_CODES), None) if kind is UpstreamContentRefused else None
+    return known or (words[0] if words and kind is UpstreamRejected else None)
+
+
+def _inner_words(detail: Json) -> list[str]:
+    """Azure's more precise code."""
+    inner = detail.get("innererror")
+    code = inner.get("code") if isinstance(inner, dict) else None
+    return [code] if isinstance(code, str) else []
 
 
 def error_in_answer(provider: str, detail: Any) -> UpstreamError:
@@ -104,18 +204,43 @@ def error_in_answer(provider: str, detail: Any) -> UpstreamError:
         return failure_from_wire(detail)
     if not isinstance(detail, dict):
         detail = {"message": detail if isinstance(detail, str) else "an error without a message"}
-    code = detail.get("code")
     message = f"{provider} failed: {readable(detail, b'')}"
-    kind: type[UpstreamError] = UpstreamBroken
+    code, words = detail.get("code"), _words(detail)
     status = code if isinstance(code, int) and 400 <= code < 600 else None
+    kind = _kind_in_answer(status, words)
+    kind, cause = _told_apart(kind, "error_in_200", detail, words)
+    wait = _wait_in(detail)
+    return kind(
+        message,
+        cause=cause,
+        upstream_status=status,
+        retry_after=SPENT_SECONDS if wait is None and cause == SPENT else wait,
+        upstream_words=tuple(words),
+    )
+
+
+def _wait_in(detail: Json) -> float | None:
+    """The wait that a body names: in a field of its own, in OpenRouter's headers in the body, or in prose."""
+    named = detail.get("retry_after")
+    if isinstance(named, int | float):
+        return float(named)
+    metadata = detail.get("metadata")
+    seconds = metadata.get("retry_after_seconds") if isinstance(metadata, dict) else None
+    if isinstance(seconds, int | float) and seconds >= 0:
+        return float(seconds)
+    return wait_in_prose((_text(detail.get("message")) or "")[:LONGEST_MESSAGE])
+
+
+def _kind_in_answer(status: int | None, words: list[str]) -> type[UpstreamError]:
     if status is not None:
-        kind = _BY_STATUS.get(status) or (UpstreamRejected if status < 500 else UpstreamUnavailable)
-        kind = UpstreamRejected if _is_flagged(detail) else kind
-    elif not _BUSY_CODES.isdisjoint(_words(detail)):
-        kind = UpstreamRateLimited
-    elif not _SPENT_CODES.isdisjoint(_words(detail)):
-        kind = UpstreamKeyRefused
-    return kind(message, cause="error_in_200", upstream_status=status)
+        return _BY_STATUS.get(status) or (UpstreamRejected if status < 500 else UpstreamUnavailable)
+    if not _BUSY_CODES.isdisjoint(words):
+        return UpstreamRateLimited
+    if not _SPENT_CODES.isdisjoint(words):
+        return UpstreamKeyRefused
+    if not _CONTEXT_CODES.isdisjoint(words) or not _CONTENT_CODES.isdisjoint(words):
+        return UpstreamRejected
+    return UpstreamUnavailable if not _OVERLOADED_CODES.isdisjoint(words) else UpstreamBroken
 
 
 def failure_to_wire(error: UpstreamError) -> Json:
@@ -127,6 +252,7 @@ def failure_to_wire(error: UpstreamError) -> Json:
         "upstream_code": error.upstream_code,
         "retry_after": error.retry_after,
         "sent": error.sent,
+        "words": error.upstream_words,
     }
     return {**error.body()["error"], FACTS: facts}
 
@@ -144,6 +270,7 @@ def failure_from_wire(detail: Json) -> UpstreamError:
         retry_after=float(wait) if isinstance(wait, int | float) else None,
         sent=bool(facts.get("sent", True)),
         param=_text(detail.get("param")),
+        upstream_words=tuple(word for word in facts.get("words") or () if isinstance(word, str)),
     )
 
 

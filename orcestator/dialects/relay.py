@@ -75,13 +75,8 @@ class RelayStream(ChatStream):
             self._model_first = (before[0], after[0])
         return shown
 
-    def _say(self, content: str) -> None:
-        choice = self._choices.get(0)
-        if choice is None or not choice.role_sent or choice.finished:
-            self._careful({"choices": [{"index": 0, "delta": {"content": content}}]})
-        elif content:
-            self._keep(content)
-            self.committed = True
+    def _written_text(self, content: str) -> bytes:
+        return b""
 
     def _frame(self, body: Json) -> bytes:
         """Nothing of our own is written."""

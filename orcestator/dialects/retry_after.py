@@ -14,6 +14,11 @@ from email.utils import parsedate_to_datetime
 LONGEST_SECONDS = 86_400.0
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _LONGEST_HEADER = 64
+_TRY_AGAIN = re.compile(r"(?:try again|retry) (?:in|after) ((?:\d+(?:\.\d+)?(?:ms|[hms]))+)(?![a-z])", re.IGNORECASE)
+_TRY_AGAIN_WORDS = re.compile(
+    r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(second|minute|hour)s?", re.IGNORECASE
+)
+_WORD_SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 
 
 def retry_after(header: Callable[[str], str | None], wall_now: float) -> float | None:
@@ -28,9 +33,18 @@ def retry_after(header: Callable[[str], str | None], wall_now: float) -> float |
         seconds = _until(text, wall_now)
     if seconds is not None:
         return seconds
-    resets = [_duration(header(f"x-ratelimit-reset-{what}")) for what in ("requests", "tokens")]
+    resets = [duration(header(f"x-ratelimit-reset-{what}")) for what in ("requests", "tokens")]
     known = [reset for reset in resets if reset is not None]
     return max(known) if known else None
+
+
+def wait_in_prose(message: str) -> float | None:
+    """Seconds of "Please try again in 6m0s." (OpenAI, Groq) or "try again in 20 seconds" (Azure), None without one."""
+    match = _TRY_AGAIN.search(message)
+    if match is not None:
+        return duration(match[1])
+    match = _TRY_AGAIN_WORDS.search(message)
+    return None if match is None else _sane(float(match[1]) * _WORD_SECONDS[match[2].lower()])
 
 
 def _scaled(text: str | None, scale: float) -> float | None:
@@ -59,7 +73,8 @@ def _until(text: str, wall_now: float) -> float | None:
     return _sane(max(epoch - wall_now, 0.0))
 
 
-def _duration(text: str | None) -> float | None:
+def duration(text: str | None) -> float | None:
+    """Seconds of a duration like ``6m0s`` or ``20ms``; None for what is none."""
     if not text or len(text) > _LONGEST_HEADER:
         return None
     match = _DURATION.fullmatch(text.strip())

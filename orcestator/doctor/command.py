@@ -12,7 +12,7 @@ from typing import Any
 
 from orcestator.cluster import parts
 from orcestator.cluster.lifetime import Lifetime
-from orcestator.cluster.sandbox import start_sandbox
+from orcestator.cluster.sandbox import EmbeddedSandbox
 from orcestator.connect.asking import ask
 from orcestator.connect.command import this_machine
 from orcestator.connect.machine import Machine
@@ -84,7 +84,7 @@ async def _with_sandbox(settings: Settings) -> AsyncIterator[Settings]:
     """The settings with a sandbox that runs, where orcestator would start one."""
     lifetime = Lifetime()
     try:
-        yield await start_sandbox(settings, lifetime) if settings.starts_sandbox else settings
+        yield await EmbeddedSandbox(lifetime).found_in(settings)
     finally:
         await lifetime.close()
 

@@ -39,7 +39,7 @@ def _keys(settings: Settings, variables: Variables) -> Finding:
     said += [
         f"{provider.row.name} (configuration)"
         for provider in settings.providers
-        if provider.key is not None and provider.row.name not in held
+        if provider.keys and provider.row.name not in held
     ]
     if said:
         return Finding("keys", OK, ", ".join(said))

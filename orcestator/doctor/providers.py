@@ -10,6 +10,7 @@ from orcestator.cluster import parts
 from orcestator.doctor.finding import OK, PROBLEM, WARNING, Finding, State
 from orcestator.doctor.progress import Waiting
 from orcestator.errors import Overloaded, UpstreamError
+from orcestator.routing.quota import QuotaBook
 from orcestator.settings import ProviderSetting, Settings
 from orcestator.upstream.client import Response, UpstreamClient
 from orcestator.upstream.origin import Origin
@@ -73,7 +74,7 @@ async def look_at_all(settings: Settings, client: UpstreamClient, waiting: Waiti
 
 async def _look(settings: Settings, provider: ProviderSetting, client: UpstreamClient, waiting: Waiting) -> Looked:
     watch = Watch(client)
-    (link,) = parts.provider_links(settings, watch, provider.row.name)
+    link = parts.link_maker(settings, watch, QuotaBook())(provider)
     if link.lists_models:
         found = await link.discover()
         finding = _judged(link, provider, watch, found=found)
@@ -131,7 +132,7 @@ def _refusal(status: int, provider: ProviderSetting, link: ProviderLink) -> tupl
     key = provider.row.key_env or f"providers.{provider.row.name}.api_key"
     at = link.address
     if status in (401, 403):
-        said = "refuses the key" if provider.key else "wants a key"
+        said = "refuses the key" if provider.keys else "wants a key"
         return PROBLEM, f"{at} answers and {said} ({status})", f"Put a valid key into {key}."
     if status == 402:
         return PROBLEM, f"{at} answers: the account has no money left (402)", "Top it up."

@@ -48,6 +48,10 @@ class ModelFacts:
     continued; ``adaptive_thinking``: Anthropic's way of thinking without a budget. ``refused_parameters`` are answered
     with an error. ``dialect`` is the one in which this model must be spoken to, empty for its provider's. ``prices``
     are in US dollars for a million tokens, by the classes of ``orcestator.providers.prices``.
+
+    What follows them is only ever written by a person, for the routing. ``public_name`` is the name of the entry that
+    was written. ``weight`` is 1 to 100, 0 when nobody said. ``max_concurrent`` 0 means no limit. ``quality`` is 0 to 100.
+    ``is_available`` false: the model is listed and not used.
     """
 
     id: str
@@ -58,6 +62,16 @@ class ModelFacts:
     refused_parameters: tuple[str, ...] = ()
     dialect: str = ""
     prices: Mapping[str, float] = field(default_factory=dict)
+    public_name: str = ""
+    type: str = ""
+    speed_tier: str = ""
+    tags: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    json_response: bool | None = None
+    weight: int = 0
+    max_concurrent: int = 0
+    quality: float | None = None
+    is_available: bool = True
 
     def filled_from(self, other: "ModelFacts | None") -> "ModelFacts":
         """These facts, with what is not known taken from ``other``."""
@@ -72,6 +86,16 @@ class ModelFacts:
             refused_parameters=self.refused_parameters or other.refused_parameters,
             dialect=self.dialect or other.dialect,
             prices=self.prices or other.prices,
+            public_name=self.public_name or other.public_name,
+            type=self.type or other.type,
+            speed_tier=self.speed_tier or other.speed_tier,
+            tags=self.tags or other.tags,
+            capabilities=self.capabilities or other.capabilities,
+            json_response=self.json_response if self.json_response is not None else other.json_response,
+            weight=self.weight or other.weight,
+            max_concurrent=self.max_concurrent or other.max_concurrent,
+            quality=self.quality if self.quality is not None else other.quality,
+            is_available=self.is_available and other.is_available,
         )
 
     def to_wire(self) -> Json:
@@ -84,8 +108,23 @@ class ModelFacts:
             "refused_parameters": list(self.refused_parameters),
             "dialect": self.dialect,
             "pricing": dict(self.prices),
+            "public_name": self.public_name,
+            "type": self.type,
+            "speed_tier": self.speed_tier,
+            "tags": list(self.tags),
+            "capabilities": list(self.capabilities),
+            "weight": self.weight,
+            "max_concurrent": self.max_concurrent,
         }
-        return {name: value for name, value in facts.items() if value}
+        known = {name: value for name, value in facts.items() if value}
+        # Of these, what is false or 0 says something too.
+        if self.json_response is not None:
+            known["json_response"] = self.json_response
+        if self.quality is not None:
+            known["quality"] = self.quality
+        if not self.is_available:
+            known["available"] = False
+        return known
 
 
 def facts_from_listing(listing: Any) -> dict[str, ModelFacts]:

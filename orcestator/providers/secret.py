@@ -3,6 +3,8 @@
 from typing import Self
 
 MASK = "…"
+SHORTEST_SECRET = 8
+"""Shorter "keys" are words such as ``ollama`` that local servers are given; masking them in a text would only garble it."""
 
 
 class Secret:

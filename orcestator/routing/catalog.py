@@ -5,51 +5,138 @@ Never guesses silently: a name that nothing lists ends in ``ModelNotFound`` with
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from math import inf
+from typing import Any, NamedTuple
 
 from orcestator.errors import InvalidRequest, ModelNotFound
 from orcestator.routing.offer import Candidate, Offer
+from orcestator.routing.traits import Traits, traits_of
+from orcestator.routing.wishes import AUTO
 
 Json = dict[str, Any]
 DEFAULT_ALIAS = "orcestator"
 REMEMBERED_NAMES = 4096
 """Resolved names kept; a caller cannot grow the table beyond it."""
+PRIORITY = "priority"
+"""The strategy that keeps the order in which things were written down."""
+_Group = tuple[Candidate, ...]
+
+
+class Alias(NamedTuple):
+    """A public name: tiers of targets, tried tier by tier, in each the order that the strategy makes ("" the default one's).
+
+    A target is ``provider/model`` or a bare model name.
+    """
+
+    tiers: tuple[tuple[str, ...], ...]
+    strategy: str = ""
+
+    @classmethod
+    def in_turn(cls, targets: Iterable[str]) -> "Alias":
+        """An alias whose targets are tried strictly one after the other."""
+        return cls(tuple((target,) for target in targets))
+
+
+class Option(NamedTuple):
+    """A candidate as a name led to it. ``is_paid_fallback``: it is only there for when all others have failed.
+
+    ``rank`` is the place of that name among those the caller gave: an earlier name comes first whatever is asked of the order.
+    """
+
+    candidate: Candidate
+    traits: Traits
+    name: str
+    tier: int
+    is_paid_fallback: bool = False
+    rank: int = 0
+
+
+class Tier(NamedTuple):
+    """Options among which the strategy ("" the default one) chooses.
+
+    What follows them is worked out of them once, so that a look at the tier spares a look at each: whether all are switched
+    on, the needs that some lack, the smallest context in tokens that is known of any, whether any has a limit of concurrency,
+    whether any has a twin (the same deployment behind another worker or credential), and whether only some are free.
+    """
+
+    strategy: str
+    options: tuple[Option, ...]
+    all_available: bool
+    lacks: frozenset[str]
+    least_context: float
+    has_limits: bool
+    has_twins: bool
+    is_partly_free: bool
+
+
+def tier_of(strategy: str, options: Sequence[Option]) -> Tier:
+    """The tier of these options."""
+    traits = [option.traits for option in options]
+    deployments = {(option.candidate.provider, option.candidate.model) for option in options}
+    return Tier(
+        strategy,
+        tuple(options),
+        all_available=all(one.is_available for one in traits),
+        lacks=frozenset().union(*(one.lacks for one in traits)),
+        least_context=min((one.context_length or inf for one in traits), default=inf),
+        has_limits=any(one.max_concurrent for one in traits),
+        has_twins=len(deployments) < len(options),
+        is_partly_free=len({one.is_free for one in traits}) > 1,
+    )
 
 
 class Catalog:
     """The names that can be asked for, over one snapshot of offers.
 
-    ``aliases`` maps a public name to targets tried in turn; a target is ``provider/model`` or a bare model name.
     ``default_targets`` are what the alias ``orcestator`` means first, aliases among them; after them come the default models of the
     other providers, so that it answers whichever providers are on. ``default_name`` means the same as ``orcestator``.
+    ``auto`` is what the name ``auto`` chooses among; without it that is the same as ``orcestator``. ``paid_fallback`` is the target that
+    stands behind every name for chat.
     """
 
     def __init__(
         self,
         offers: Iterable[Offer],
-        aliases: Mapping[str, Sequence[str]] | None = None,
+        aliases: Mapping[str, Alias] | None = None,
         default_targets: Sequence[str] = (),
         default_name: str = DEFAULT_ALIAS,
+        auto: Alias | None = None,
+        paid_fallback: str = "",
     ) -> None:
         self.offers = tuple(sorted(offers, key=lambda offer: (offer.order, offer.provider, offer.worker)))
-        self._aliases = {name: tuple(targets) for name, targets in (aliases or {}).items()}
+        self._aliases = dict(aliases or {})
         self._default_targets = tuple(default_targets)
         self._default_names = (DEFAULT_ALIAS,) if default_name == DEFAULT_ALIAS else (DEFAULT_ALIAS, default_name)
+        self._auto = auto
+        self._paid_fallback = paid_fallback
+        named = [*self._aliases.values(), *([auto] if auto else [])]
+        self._strategies = frozenset(alias.strategy for alias in named)
         self._listed = frozenset(self.public_names()).union(*(offer.models for offer in self.offers))
+        self._offers_at = {(offer.provider, offer.worker): offer for offer in self.offers}
         self._known_facts: dict[Candidate, Json] = {}
-        self._resolved: dict[tuple[str, str], tuple[Candidate, ...]] = {}
+        self._known_traits: dict[Candidate, Traits] = {}
+        self._resolved: dict[tuple[tuple[str, ...], str], tuple[Tier, ...]] = {}
 
-    def candidates(self, name: str, endpoint: str) -> tuple[Candidate, ...]:
-        """The candidates for a model name at an endpoint, best first.
+    def tiers(self, names: tuple[str, ...], endpoint: str) -> tuple[Tier, ...]:
+        """The options for the names a caller gave, at an endpoint, in tiers that are tried in turn.
 
-        Raises ModelNotFound when nothing has the name, InvalidRequest when a provider has it but not this endpoint.
+        Raises ModelNotFound when nothing has any of the names, InvalidRequest when providers have them but not this endpoint.
         """
-        found = self._resolved.get((name, endpoint))
+        found = self._resolved.get((names, endpoint))
         if found is None:
-            found = self._resolve(name, endpoint)
+            found = self._resolve(names, endpoint)
             if len(self._resolved) < REMEMBERED_NAMES:
-                self._resolved[name, endpoint] = found
+                self._resolved[names, endpoint] = found
         return found
+
+    def uses(self, strategy: str) -> bool:
+        """Whether any alias names this strategy."""
+        return strategy in self._strategies
+
+    @property
+    def unnamed(self) -> str:
+        """The name that a request without one means: the models of the configuration, where it lists some."""
+        return AUTO if self._auto is not None else DEFAULT_ALIAS
 
     def facts(self, candidate: Candidate) -> Json:
         """What is known about a candidate's model; not to be changed."""
@@ -62,47 +149,108 @@ class Catalog:
         """Whether the name is listed: what a metric label may carry."""
         return name in self._listed
 
-    def _resolve(self, name: str, endpoint: str) -> tuple[Candidate, ...]:
-        everywhere = _without_repeats(self._matches(name))
-        if not everywhere:
-            raise ModelNotFound(self._not_found_sentence(name), param="model")
-        able = {(offer.provider, offer.worker) for offer in self.offers if endpoint in offer.endpoints}
-        here = tuple(candidate for candidate in everywhere if (candidate.provider, candidate.worker) in able)
-        if not here:
-            providers = ", ".join(sorted({candidate.provider for candidate in everywhere}))
-            raise InvalidRequest(
-                f"The model '{name}' is served by {providers}, which does not offer {endpoint}.", param="model"
-            )
-        return here
+    def traits(self, candidate: Candidate) -> Traits:
+        """What is known about a candidate's model, in the form that routing reads."""
+        found = self._known_traits.get(candidate)
+        if found is None:
+            found = self._known_traits[candidate] = traits_of(candidate.model, self.facts(candidate))
+        return found
 
-    def _matches(self, name: str) -> Iterator[Candidate]:
+    def _resolve(self, names: tuple[str, ...], endpoint: str) -> tuple[Tier, ...]:
+        tiers: list[Tier] = []
+        seen: set[Candidate] = set()
+        elsewhere: list[Candidate] = []
+        for rank, name in enumerate(names):
+            for strategy, group in self._groups(name):
+                able = [c for c in dict.fromkeys(group) if c not in seen and endpoint in self._endpoints(c)]
+                elsewhere += [c for c in group if endpoint not in self._endpoints(c)]
+                seen.update(able)
+                self._add_tier(tiers, strategy, [self._option(c, name, len(tiers), rank) for c in able])
+        if not tiers:
+            self._refuse(names, endpoint, elsewhere)
+        if self._paid_fallback and endpoint == "chat":
+            targets = dict.fromkeys(c for _, group in self._target_groups(self._paid_fallback) for c in group)
+            spare = [c for c in targets if c not in seen and endpoint in self._endpoints(c)]
+            options = [self._option(c, self._paid_fallback, len(tiers), len(names)) for c in spare]
+            self._add_tier(tiers, PRIORITY, [option._replace(is_paid_fallback=True) for option in options])
+        return tuple(tiers)
+
+    def _option(self, candidate: Candidate, name: str, tier: int, rank: int) -> Option:
+        traits = self.traits(candidate)
+        return Option(candidate, traits, traits.name or name, tier, rank=rank)
+
+    def _add_tier(self, tiers: list[Tier], strategy: str, options: Sequence[Option]) -> None:
+        if options:
+            tiers.append(tier_of(strategy, options))
+
+    def _refuse(self, names: tuple[str, ...], endpoint: str, elsewhere: Sequence[Candidate]) -> None:
+        if not elsewhere:
+            raise ModelNotFound(self._not_found_sentence(names[0]), param="model")
+        providers = ", ".join(sorted({candidate.provider for candidate in elsewhere}))
+        raise InvalidRequest(
+            f"The model '{names[0]}' is served by {providers}, which does not offer {endpoint}.", param="model"
+        )
+
+    def _endpoints(self, candidate: Candidate) -> frozenset[str]:
+        return self._offers_at[candidate.provider, candidate.worker].endpoints
+
+    def _groups(self, name: str) -> Iterator[tuple[str, _Group]]:
+        """(strategy, candidates) of a name, tier by tier."""
         if name in self._aliases:
-            for target in self._aliases[name]:
-                yield from self._target(target)
-        elif name in self._default_names:
+            yield from self._alias_groups(self._aliases[name])
+        elif name == AUTO and self._auto is not None:
+            yield from self._alias_groups(self._auto)
+        elif name in self._default_names or name == AUTO:
             for target in self._default_targets:
-                for name_of_target in self._aliases.get(target, (target,)):
-                    yield from self._target(name_of_target)
+                yield from self._alias_groups(self._meant(target))
             for offer in self.offers:
                 if offer.default_model:
-                    yield _candidate(offer, offer.default_model)
+                    yield PRIORITY, candidates_of(offer, offer.default_model)
         else:
-            yield from self._target(name)
+            yield from self._target_groups(name)
 
-    def _target(self, name: str) -> Iterator[Candidate]:
+    def _meant(self, target: str) -> Alias:
+        """What a default target stands for."""
+        return self._aliases.get(target) or (self._auto if target == AUTO else None) or Alias.in_turn([target])
+
+    def _alias_groups(self, alias: Alias) -> Iterator[tuple[str, _Group]]:
+        """A tier of one target is tried as that name is; of several, each one's surest candidates are equals."""
+        for targets in alias.tiers:
+            if len(targets) == 1:
+                yield from ((alias.strategy, group) for _, group in self._target_groups(targets[0]))
+            else:
+                surest = [next(self._target_groups(target), ("", ()))[1] for target in targets]
+                yield alias.strategy, tuple(candidate for group in surest for candidate in group)
+
+    def _matches(self, name: str) -> Iterator[Candidate]:
+        for _, group in self._groups(name):
+            yield from group
+
+    def _target_groups(self, name: str) -> Iterator[tuple[str, _Group]]:
         """Exact and prefixed names first, then an aggregator's ``vendor/name`` for a bare ``name``, then a try.
 
         A name that begins with a provider says whose it is: nobody else is tried with it.
         """
         found = [(offer, model) for offer in self.offers if (model := upstream_name(offer, name))]
-        yield from (_candidate(offer, model) for offer, model in found if not _is_guess(offer, name, model))
+        sure = [c for offer, model in found if not _is_guess(offer, name, model) for c in candidates_of(offer, model)]
+        if sure:
+            yield "", tuple(sure)
         if "/" not in name:
-            for offer in self.offers:
-                vendored = [model for model in offer.models if model.endswith("/" + name)]
-                if len(vendored) == 1 and name not in offer.models:
-                    yield _candidate(offer, vendored[0])
+            vendored = tuple(self._vendored(name))
+            if vendored:
+                yield "", vendored
         if not any(name.startswith(offer.provider + "/") for offer in self.offers):
-            yield from (_candidate(offer, model) for offer, model in found)
+            guesses = [
+                c for offer, model in found if _is_guess(offer, name, model) for c in candidates_of(offer, model)
+            ]
+            if guesses:
+                yield PRIORITY, tuple(guesses)
+
+    def _vendored(self, name: str) -> Iterator[Candidate]:
+        for offer in self.offers:
+            vendored = [model for model in offer.models if model.endswith("/" + name)]
+            if len(vendored) == 1 and name not in offer.models:
+                yield from candidates_of(offer, vendored[0])
 
     def _not_found_sentence(self, name: str) -> str:
         near = [public for public in self.nearest(name) if public != name]
@@ -142,10 +290,8 @@ class Catalog:
         return self._facts(first) if first else {}
 
     def _facts(self, candidate: Candidate) -> Json:
-        for offer in self.offers:
-            if (offer.provider, offer.worker) == (candidate.provider, candidate.worker):
-                return dict(offer.models.get(candidate.model, {}))
-        return {}
+        offer = self._offers_at.get((candidate.provider, candidate.worker))
+        return dict(offer.models.get(candidate.model, {})) if offer else {}
 
 
 def upstream_name(offer: Offer, name: str) -> str:
@@ -163,17 +309,17 @@ def upstream_name(offer: Offer, name: str) -> str:
     return ""
 
 
-def _candidate(offer: Offer, model: str) -> Candidate:
-    return Candidate(offer.provider, model, offer.worker, offer.kind, offer.dialects)
+def candidates_of(offer: Offer, model: str) -> _Group:
+    """The model at an offer, once for each credential."""
+    return tuple(
+        Candidate(offer.provider, model, offer.worker, offer.kind, offer.dialects, credential)
+        for credential in offer.credentials
+    )
 
 
 def _is_guess(offer: Offer, name: str, model: str) -> bool:
     """Whether nothing but ``takes_any`` says that the offer has the name."""
     return model == name and name not in offer.models and not name.startswith(offer.prefixes)
-
-
-def _without_repeats(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    return tuple(dict.fromkeys(candidates))
 
 
 def _either(names: Sequence[str]) -> str:

@@ -7,6 +7,8 @@ built for every request. All durations are in seconds; ``started_at`` is wall-cl
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+HEDGE_WON, HEDGE_LOST = "hedge_won", "hedge_lost"
+"""The verdict on the one of two attempts that spoke first, where that is the second, and on the one that did not."""
 Outcome = Literal["ok", "client_error", "upstream_error", "cancelled", "shed"]
 """The one terminal outcome of a request."""
 
@@ -21,7 +23,7 @@ class AttemptEnded(NamedTuple):
     error: str  # error class name, "" when it went well
     cause: str  # short low-cardinality word, "" when it went well
     upstream_status: int  # 0 when no status was received
-    verdict: str  # what the loop does next: "", "retry", "fall_back" or "give_up"
+    verdict: str  # what the loop does next: "", "retry", "fall_back", "give_up"; or "hedge_won", "hedge_lost"
     latency_s: float  # from the start of the attempt to its head (first content or whole reply) or failure
     maybe_billed: bool  # it failed after the request had left us
 
@@ -55,15 +57,23 @@ class RequestEnded(NamedTuple):
     relay_s: float  # our own time: turning the upstream's bytes into the caller's
 
 
+class Waited(NamedTuple):
+    """A request waited for a permit, because every deployment for it was full."""
+
+    seconds: float
+    was_served: bool
+
+
 class HealthChanged(NamedTuple):
     """A deployment was taken out of, or put back into, routing."""
 
     provider: str
     model: str
-    state: str  # "open", "half_open", "closed", "cooldown", "key_refused"
-    seconds: float  # how long it stays out; 0.0 when it is back
+    state: str  # "open", "half_open", "closed", "cooldown", "key_refused", "permanently_unavailable"
+    seconds: float  # how long it stays out; 0.0 when it is back, or when nobody knows
     reason: str
+    credential: str = ""  # the id of the provider's key that it is about
 
 
-Event = AttemptEnded | RequestEnded | HealthChanged
+Event = AttemptEnded | RequestEnded | HealthChanged | Waited
 EventSink = Callable[[Event], None]

@@ -1,26 +1,36 @@
 """The health of each deployment: breaker, cooldown, refused credential. Synchronous state; ``now`` is handed in.
 
 Only health failures move the breaker: a refused request or a rate limit says nothing about whether the upstream
-works. All times are monotonic seconds.
+works. A breaker belongs to a deployment whatever its credential; a cooldown to what the verdict's scope says. All times are
+monotonic seconds.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
-from orcestator.errors import UpstreamError
+from orcestator.errors import UpstreamError, UpstreamRateLimited
 from orcestator.routing.events import EventSink, HealthChanged
 from orcestator.routing.offer import Candidate
-from orcestator.routing.verdict import Verdict, disables_credential
+from orcestator.routing.verdict import Scope, Verdict
 
 MOST_DOUBLINGS = 32
 MOST_RECORDS = 4096
 """Deployments remembered; callers name models, so the table would grow with their inventions."""
+FIRST_SHARE = 0.1
+"""The part of its traffic that a deployment gets at once when it is back; it grows to all of it (HAProxy's slow start)."""
+DISABLED = "disabled by a person"
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
-    """When a breaker opens and for how long. Defaults follow Envoy's outlier detection and low LLM call volumes."""
+    """When a breaker opens and for how long. Defaults follow Envoy's outlier detection and low LLM call volumes.
+
+    ``success_threshold`` good probes in a row close it; after that its share of the traffic grows over
+    ``slow_start_seconds``.
+    """
 
     consecutive_failures: int = 5
     window_seconds: float = 60.0
@@ -29,6 +39,8 @@ class BreakerPolicy:
     open_seconds: float = 5.0
     longest_open_seconds: float = 300.0
     longest_cooldown_seconds: float = 3600.0
+    success_threshold: int = 1
+    slow_start_seconds: float = 30.0
 
 
 class State(Enum):
@@ -37,11 +49,50 @@ class State(Enum):
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half_open"
+    PERMANENTLY_UNAVAILABLE = "permanently_unavailable"
+
+
+class Standing(NamedTuple):
+    """Why a deployment is not simply well.
+
+    ``state`` is "open", "half_open", "cooldown", "key_refused", "permanently_unavailable" or "recovering". ``until`` is when an
+    attempt may start: not after now for "recovering" and for a probe that is due, infinity when nobody knows. ``share`` is
+    below 1.0 only for "recovering". ``is_final``: not even tried for want of anything else. ``is_told``: the upstream itself said
+    until when; what we only guess is tried for want of anything else.
+    """
+
+    state: str
+    until: float
+    share: float
+    is_final: bool
+    reason: str
+    is_told: bool = False
+
+
+class HealthState(NamedTuple):
+    """One line of a status page. ``credential`` and ``model`` are "" where all are meant; ``seconds`` until an attempt may
+    start, 0.0 when it may, -1.0 when nobody knows."""
+
+    provider: str
+    model: str
+    worker: str
+    credential: str
+    state: str
+    consecutive_failures: int
+    times_opened: int
+    seconds: float
+    share: float
+    reason: str
+
+
+Place = tuple[str, ...]
+"""(provider, model, worker) of a deployment, or with the credential as a fourth; the model is "" for the credential's all."""
+CREDENTIAL_PLACE = 4
 
 
 @dataclass(slots=True)
 class Health:
-    """One deployment's record."""
+    """One deployment's breaker."""
 
     state: State = State.CLOSED
     consecutive: int = 0
@@ -49,10 +100,22 @@ class Health:
     failures: int = 0
     window_started: float = 0.0
     times_opened: int = 0
+    good_probes: int = 0
     out_since: float = 0.0
     out_until: float = 0.0
+    back_since: float | None = None
     probing_since: float | None = None
     reason: str = ""
+
+
+class Pause(NamedTuple):
+    """A cooldown: what was asked for by a rate limit, or what a refused credential gets."""
+
+    since: float
+    until: float
+    state: str
+    reason: str
+    is_told: bool = False
 
 
 @dataclass(slots=True)
@@ -63,88 +126,233 @@ class HealthBoard:
     emit: EventSink
     rng: Callable[[], float]
     probe_seconds: float = 60.0
-    records: dict[Candidate, Health] = field(default_factory=dict)
-    refused_keys: dict[tuple[str, str], float] = field(default_factory=dict)
-    """Until when the key of a provider (at a worker) is out, with all its models."""
+    records: dict[Place, Health] = field(default_factory=dict)
+    pauses: dict[Place, Pause] = field(default_factory=dict)
+    disabled: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Until when a person took (provider, model) out; the model is "" for all of them."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing at all ever failed, or all that did was forgotten since: there is no standing to look at."""
+        return not (self.records or self.pauses or self.disabled)
 
     def allows(self, candidate: Candidate, now: float) -> bool:
         """Whether an attempt may start now; in half-open state only one probe at a time may."""
-        if self.refused_keys and now < self.refused_keys.get((candidate.provider, candidate.worker), 0.0):
-            return False
-        record = self.records.get(candidate)
-        if record is None:
-            return True
-        if now < record.out_until:
-            return False
-        if record.state is State.CLOSED:
-            return True
-        return record.probing_since is None or now - record.probing_since > self.probe_seconds
+        standing = self.standing(candidate, now)
+        return standing is None or standing.until <= now
+
+    def standing(self, candidate: Candidate, now: float) -> Standing | None:
+        """Why a deployment is not simply well, None when it is."""
+        if self.disabled:
+            until = self._disabled_until(candidate)
+            if now < until:
+                return Standing("open", until, 1.0, True, DISABLED)
+        record = self.records.get(candidate[:3]) if self.records else None
+        if record is not None and record.state is State.PERMANENTLY_UNAVAILABLE:
+            return Standing("permanently_unavailable", math.inf, 1.0, True, record.reason)
+        pause = self._longest_pause(candidate, now) if self.pauses else None
+        if pause is not None:
+            return Standing(pause.state, pause.until, 1.0, False, pause.reason, pause.is_told)
+        return None if record is None else self._breaker_standing(candidate[:3], record, now)
 
     def started(self, candidate: Candidate, now: float) -> None:
         """An attempt starts: the first one after an open breaker is its probe."""
-        record = self.records.get(candidate)
-        if record is not None and record.state is not State.CLOSED:
-            if record.state is State.OPEN:
-                record.state = State.HALF_OPEN
-                self._tell(candidate, record, "half_open", 0.0)
-            record.probing_since = now
+        record = self.records.get(candidate[:3])
+        if record is None or record.state not in (State.OPEN, State.HALF_OPEN):
+            return
+        if record.state is State.OPEN:
+            record.state = State.HALF_OPEN
+            record.good_probes = 0
+            self._tell(candidate[:3], "half_open", 0.0, record.reason)
+        record.probing_since = now
 
     def succeeded(self, candidate: Candidate, now: float) -> None:
         """An attempt that started ``now`` reached its first content or its whole reply.
 
         It is proof of health only if it started after the deployment was taken out: an older one tells of before.
         """
-        if self.refused_keys:
-            self.refused_keys.pop((candidate.provider, candidate.worker), None)
-        record = self.records.get(candidate)
+        if self.pauses:
+            self._end_pauses(candidate, now)
+        record = self.records.get(candidate[:3]) if self.records else None
         if record is None:
             return
         self._count(record, now, failed=False)
         if record.out_until and now < record.out_since:
             return
         record.consecutive = 0
-        if record.state is not State.CLOSED or record.out_until:
-            del self.records[candidate]
-            self._tell(candidate, record, "closed", 0.0)
+        if record.state is not State.CLOSED:
+            self._passed(candidate[:3], record, now)
+        elif not record.failures and record.back_since is None:
+            del self.records[candidate[:3]]
 
     def abandoned(self, candidate: Candidate) -> None:
         """An attempt ended without telling anything about health (its caller left): a probe gives its place back."""
-        record = self.records.get(candidate)
+        record = self.records.get(candidate[:3])
         if record is not None:
             record.probing_since = None
 
     def failed(self, candidate: Candidate, error: UpstreamError, verdict: Verdict, now: float) -> None:
-        """An attempt failed: count it, and take the deployment out of routing when the verdict says so."""
-        if not (verdict.counts or verdict.cooldown_seconds):
-            self.abandoned(candidate)
-            return
-        record = self._record(candidate, now)
-        record.probing_since = None
-        record.reason = f"{type(error).__name__}: {error.cause}"
-        if verdict.counts:
-            self._count(record, now, failed=True)
-            record.consecutive += 1
-            # While it is open, attempts that had started before fail too: they are no news, and no reason to double.
-            if record.state is State.HALF_OPEN or (record.state is State.CLOSED and self._should_open(record)):
-                self._open(candidate, record, now)
-        else:
-            self._cool_down(candidate, record, error, verdict, now)
+        """An attempt failed: count it, and take out of routing what the verdict says."""
+        self.abandoned(candidate)
+        reason = f"{type(error).__name__}: {error.cause}"
+        if verdict.is_final:
+            self._exclude(candidate[:3], reason, now)
+        elif verdict.counts:
+            self._failed_in_health(candidate[:3], reason, now)
+        elif verdict.cooldown_seconds:
+            asked = verdict.cooldown_seconds if error.retry_after is None else error.retry_after
+            is_told = isinstance(error, UpstreamRateLimited) and error.retry_after is not None
+            self._cool_down(candidate, asked, verdict, reason, now, is_told=is_told)
 
     def soonest(self, candidates: tuple[Candidate, ...]) -> Candidate:
         """With every candidate out, the one that is back first: a request is never refused for want of trying."""
         return min(candidates, key=self._back_at)
 
-    def _back_at(self, candidate: Candidate) -> float:
-        record = self.records.get(candidate)
-        key_back_at = self.refused_keys.get((candidate.provider, candidate.worker), 0.0)
-        return max(record.out_until if record else 0.0, key_back_at)
+    def states(self, now: float) -> list[HealthState]:
+        """Everything that is not simply well, for status pages."""
+        return [*self._breaker_states(now), *self._pause_states(now), *self._disabled_states(now)]
 
-    def _record(self, candidate: Candidate, now: float) -> Health:
-        record = self.records.get(candidate)
+    def reset(self, provider: str, model: str = "") -> bool:
+        """Forget what is held against a model of a provider (all models when none is named), and against the provider's
+        credentials; whether there was anything."""
+        told = [
+            *(place for place in self.records if place[0] == provider and model in ("", place[1])),
+            *(place for place in self.pauses if place[0] == provider and (not model or place[1] in ("", model))),
+        ]
+        for place in told:
+            self.records.pop(place, None)
+            self.pauses.pop(place, None)
+        enabled = [key for key in self.disabled if key[0] == provider and (not model or key[1] in ("", model))]
+        for key in enabled:
+            del self.disabled[key]
+        for place in dict.fromkeys(told):
+            self._tell(place, "closed", 0.0, "reset by a person")
+        return bool(told or enabled)
+
+    def open_until(self, provider: str, model: str, until: float) -> None:
+        """A person takes a model out (all of the provider's when it is ""), up to this moment or until ``reset``; infinity is
+        for good."""
+        self.disabled[provider, model] = until
+        self._tell((provider, model, ""), "open", 0.0, DISABLED)
+
+    def probe_now(self, provider: str, now: float) -> None:
+        """A background check found the provider well: what is open there may be probed at once."""
+        for place, record in self.records.items():
+            if place[0] == provider and record.state is State.OPEN:
+                record.out_until = min(record.out_until, now)
+        ended = [place for place, pause in self.pauses.items() if place[0] == provider and pause.state == "open"]
+        for place in ended:
+            del self.pauses[place]
+        for worker in dict.fromkeys(place[2] for place in ended):
+            self._tell((provider, "", worker), "closed", 0.0, "a background check went well")
+
+    def set_aside(
+        self, provider: str, worker: str, credentials: Iterable[str], seconds: float, reason: str, now: float
+    ) -> None:
+        """Background checks say that nothing works there: all its models are out for so long, or until something goes well."""
+        is_news = False
+        for credential in credentials:
+            place = (provider, "", worker, credential)
+            before = self.pauses.get(place)
+            if before is None or before.state == "open":
+                self.pauses[place] = Pause(now, now + seconds, "open", reason)
+                is_news = is_news or before is None
+        if is_news:
+            self._tell((provider, "", worker), "open", seconds, reason)
+
+    def has_other_keys(self, provider: str) -> None:
+        """A person gave the provider other keys: what was held against those before it is over."""
+        for place in [place for place in self.pauses if place[0] == provider and len(place) == CREDENTIAL_PLACE]:
+            pause = self.pauses.pop(place)
+            self._tell(place, "closed", 0.0, pause.reason)
+
+    def readmit(self, provider: str, worker: str, models: Collection[str]) -> None:
+        """The provider lists these models, which it did not list before: those that were missing may be tried again."""
+        for place, record in list(self.records.items()):
+            if (
+                record.state is State.PERMANENTLY_UNAVAILABLE
+                and place[::2] == (provider, worker)
+                and place[1] in models
+            ):
+                del self.records[place]
+                self._tell(place, "closed", 0.0, "listed again")
+
+    def _breaker_standing(self, place: Place, record: Health, now: float) -> Standing | None:
+        if record.state is State.CLOSED:
+            share = self._share(record, now)
+            if share < 1.0:
+                return Standing("recovering", now, share, False, record.reason)
+            if self._is_over(record, now) and not record.failures:
+                del self.records[place]
+            return None
+        if now < record.out_until:
+            return Standing(record.state.value, record.out_until, 1.0, False, record.reason)
+        probed = record.probing_since
+        is_probed = probed is not None and now - probed <= self.probe_seconds
+        free_at = probed + self.probe_seconds if probed is not None and is_probed else now
+        # Strictly later than now, also where the two are the same number: its one place is taken.
+        return Standing("half_open", math.nextafter(free_at, math.inf) if is_probed else now, 1.0, False, record.reason)
+
+    def _share(self, record: Health, now: float) -> float:
+        if record.back_since is None or now >= record.back_since + self.policy.slow_start_seconds:
+            return 1.0
+        passed = max(0.0, now - record.back_since) / self.policy.slow_start_seconds
+        return FIRST_SHARE + (1.0 - FIRST_SHARE) * passed
+
+    def _is_over(self, record: Health, now: float) -> bool:
+        """Whether its last outage is so long ago that it is nothing to remember."""
+        return record.back_since is not None and self._share(record, now) == 1.0
+
+    def _longest_pause(self, candidate: Candidate, now: float) -> Pause | None:
+        longest: Pause | None = None
+        for place in _places(candidate):
+            pause = self.pauses.get(place)
+            if pause is None:
+                continue
+            if pause.until <= now:
+                del self.pauses[place]
+            elif longest is None or pause.until > longest.until:
+                longest = pause
+        return longest
+
+    def _end_pauses(self, candidate: Candidate, started: float) -> None:
+        ended = [place for place in _places(candidate) if place in self.pauses and started >= self.pauses[place].since]
+        for place in ended:
+            pause = self.pauses.pop(place)
+            self._tell(place, "closed", 0.0, pause.reason)
+
+    def _passed(self, place: Place, record: Health, now: float) -> None:
+        """A probe went well: the next may follow at once, also where this one was made before its time."""
+        record.probing_since = None
+        record.out_until = min(record.out_until, now)
+        record.good_probes += 1
+        if record.good_probes < self.policy.success_threshold and record.state is State.HALF_OPEN:
+            return
+        record.state = State.CLOSED
+        record.calls = record.failures = record.good_probes = 0
+        record.out_until = 0.0
+        record.back_since = now
+        self._tell(place, "closed", 0.0, record.reason)
+
+    def _failed_in_health(self, place: Place, reason: str, now: float) -> None:
+        record = self._record(place, now)
+        if record.state is State.PERMANENTLY_UNAVAILABLE:
+            return
+        if self._is_over(record, now):
+            record.back_since, record.times_opened = None, 0
+        record.reason = reason
+        self._count(record, now, failed=True)
+        record.consecutive += 1
+        # While it is open, attempts that had started before fail too: they are no news, and no reason to double.
+        if record.state is State.HALF_OPEN or (record.state is State.CLOSED and self._should_open(record)):
+            self._open(place, record, now)
+
+    def _record(self, place: Place, now: float) -> Health:
+        record = self.records.get(place)
         if record is None:
             if len(self.records) >= MOST_RECORDS:
                 del self.records[next(iter(self.records))]
-            record = self.records[candidate] = Health(window_started=now)
+            record = self.records[place] = Health(window_started=now)
         return record
 
     def _count(self, record: Health, now: float, *, failed: bool) -> None:
@@ -160,28 +368,90 @@ class HealthBoard:
             record.calls >= policy.minimum_calls and ratio_is_bad
         )
 
-    def _open(self, candidate: Candidate, record: Health, now: float) -> None:
+    def _open(self, place: Place, record: Health, now: float) -> None:
         doublings = min(record.times_opened, MOST_DOUBLINGS)
         longest = min(self.policy.longest_open_seconds, self.policy.open_seconds * 2.0**doublings)
         # Equal jitter: callers of a recovering upstream must not return in step.
         seconds = longest * (0.5 + 0.5 * self.rng())
         record.state = State.OPEN
         record.times_opened += 1
+        record.back_since = None
         record.out_since = now
-        record.out_until = max(record.out_until, now + seconds)
-        self._tell(candidate, record, "open", seconds)
+        record.out_until = now + seconds
+        self._tell(place, "open", seconds, record.reason)
+
+    def _exclude(self, place: Place, reason: str, now: float) -> None:
+        record = self._record(place, now)
+        if record.state is State.PERMANENTLY_UNAVAILABLE:
+            return
+        record.state = State.PERMANENTLY_UNAVAILABLE
+        record.reason, record.out_since, record.out_until, record.back_since = reason, now, math.inf, None
+        self._tell(place, "permanently_unavailable", 0.0, reason)
 
     def _cool_down(
-        self, candidate: Candidate, record: Health, error: UpstreamError, verdict: Verdict, now: float
+        self, candidate: Candidate, asked: float, verdict: Verdict, reason: str, now: float, *, is_told: bool
     ) -> None:
-        asked = verdict.cooldown_seconds if error.retry_after is None else error.retry_after
         seconds = min(max(asked, 0.0), self.policy.longest_cooldown_seconds)
-        if seconds > 0.0:
-            record.out_since = now
-            record.out_until = max(record.out_until, now + seconds)
-            if disables_credential(error):
-                self.refused_keys[candidate.provider, candidate.worker] = record.out_until
-            self._tell(candidate, record, "key_refused" if verdict.disables_credential else "cooldown", seconds)
+        if seconds <= 0.0:
+            return
+        place = _place(candidate, verdict.scope)
+        before = self.pauses.pop(place, None)
+        if before is None and len(self.pauses) >= MOST_RECORDS:
+            del self.pauses[next(iter(self.pauses))]
+        until = now + seconds
+        if before is not None and before.until > until:
+            until, is_told = before.until, before.is_told
+        state = "key_refused" if verdict.disables_credential else "cooldown"
+        self.pauses[place] = Pause(now, until, state, reason, is_told)
+        self._tell(place, state, seconds, reason)
 
-    def _tell(self, candidate: Candidate, record: Health, state: str, seconds: float) -> None:
-        self.emit(HealthChanged(candidate.provider, candidate.model, state, seconds, record.reason))
+    def _back_at(self, candidate: Candidate) -> float:
+        record = self.records.get(candidate[:3])
+        pauses = [self.pauses[place].until for place in _places(candidate) if place in self.pauses]
+        return max(record.out_until if record else 0.0, self._disabled_until(candidate), *pauses, 0.0)
+
+    def _disabled_until(self, candidate: Candidate) -> float:
+        found = self.disabled
+        return max(found.get((candidate.provider, ""), 0.0), found.get((candidate.provider, candidate.model), 0.0))
+
+    def _breaker_states(self, now: float) -> Iterator[HealthState]:
+        for (provider, model, worker), record in list(self.records.items()):
+            place = (provider, model, worker)
+            standing = self._breaker_standing(place, record, now) if math.isfinite(record.out_until) else None
+            state = record.state.value if standing is None else standing.state
+            seconds = -1.0 if record.out_until == math.inf else 0.0 if standing is None else standing.until - now
+            share = 1.0 if standing is None else standing.share
+            yield HealthState(
+                provider, model, worker, "", state, record.consecutive, record.times_opened, max(seconds, -1.0), share,
+                record.reason,
+            )  # fmt: skip
+
+    def _pause_states(self, now: float) -> Iterator[HealthState]:
+        for place, pause in self.pauses.items():
+            if now < pause.until:
+                provider, model, worker, credential = (*place, "")[:4]
+                seconds = pause.until - now
+                yield HealthState(provider, model, worker, credential, pause.state, 0, 0, seconds, 1.0, pause.reason)
+
+    def _disabled_states(self, now: float) -> Iterator[HealthState]:
+        for (provider, model), until in self.disabled.items():
+            if now < until:
+                seconds = until - now if math.isfinite(until) else -1.0
+                yield HealthState(provider, model, "", "", "open", 0, 0, seconds, 1.0, DISABLED)
+
+    def _tell(self, place: Place, state: str, seconds: float, reason: str) -> None:
+        self.emit(HealthChanged(place[0], place[1], state, seconds, reason, place[3] if len(place) > 3 else ""))
+
+
+def _place(candidate: Candidate, scope: Scope) -> Place:
+    provider, model, worker = candidate[:3]
+    if scope == "deployment":
+        return provider, model, worker
+    return provider, model if scope == "model" else "", worker, candidate.credential
+
+
+def _places(candidate: Candidate) -> tuple[Place, Place, Place]:
+    """Every place where a pause concerns this candidate."""
+    provider, model, worker = candidate[:3]
+    credential = candidate.credential
+    return (provider, model, worker), (provider, model, worker, credential), (provider, "", worker, credential)

@@ -1,58 +1,82 @@
 """The attempt loop: one place, once per request, where the caller's connection ends.
 
-Pure: carrying an attempt out, the clock, sleeping and chance are handed in. It ends in an answer, or in
-``AttemptsExhausted`` (or the one ``UpstreamRejected`` that no other candidate could change).
+Pure: carrying an attempt out, the clock, waiting and chance are handed in. It ends in an answer, or in ``AttemptsExhausted``, in the
+one ``UpstreamRejected`` that no other candidate could change, or in ``Overloaded``.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from orcestator.errors import AttemptsExhausted, Overloaded, UpstreamError
-from orcestator.routing.events import AttemptEnded, EventSink
+from orcestator.errors import AttemptsExhausted, OrcestatorError, Overloaded, StreamInterrupted, UpstreamError
+from orcestator.routing.attempt_notes import AttemptNote
+from orcestator.routing.catalog import Option
+from orcestator.routing.events import HEDGE_LOST, HEDGE_WON, AttemptEnded, EventSink, Waited
+from orcestator.routing.falling import Falling, LoopPolicy, Progress, Step
 from orcestator.routing.health import HealthBoard
-from orcestator.routing.offer import Candidate
+from orcestator.routing.hedging import Hedging
+from orcestator.routing.line import Seat, WaitingLine
+from orcestator.routing.measures import Measures
+from orcestator.routing.plan import Plan
 from orcestator.routing.retry_budget import RetryBudget
-from orcestator.routing.verdict import Verdict, judge, most_useful
+from orcestator.routing.verdict import Verdicts, most_useful
 
 Answer = TypeVar("Answer")
+HEDGED_ENDPOINT = "chat"
+"""Elsewhere an answer has no first content that is awaited, or a second one would cost a picture."""
 
-
-@dataclass(frozen=True, slots=True)
-class LoopPolicy:
-    """Limits of one request's loop; seconds."""
-
-    attempts: int = 3
-    attempts_per_provider: int = 2
-    longest_wait_seconds: float = 2.0
-    first_backoff_seconds: float = 0.05
-    longest_backoff_seconds: float = 1.0
+PROBED = ("open", "half_open")
+"""The states of a breaker in which an attempt is a probe."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What the loop did, for the log and the headers."""
+    """What the loop did, for the log and the headers. ``served_at`` is when the attempt that served began."""
 
     attempts: int = 0
     retries: int = 0
     fallbacks: int = 0
-    served_by: Candidate | None = None
+    hedges: int = 0
+    served: Option | None = None
+    served_at: float = 0.0
     failures: list[UpstreamError] = field(default_factory=list)
-    attempts_at: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Attempts by provider and worker: a replica on another host may do better."""
+    notes: list[AttemptNote] = field(default_factory=list)
 
-    def count_attempt(self, candidate: Candidate) -> None:
-        """One more attempt starts."""
-        self.attempts += 1
-        place = (candidate.provider, candidate.worker)
-        self.attempts_at[place] = self.attempts_at.get(place, 0) + 1
+    @property
+    def fallback_used(self) -> bool:
+        """Whether the paid fallback served."""
+        return self.served is not None and self.served.is_paid_fallback
+
+    def add(self, earlier: "Tally") -> None:
+        """Count what was done for the same request before."""
+        self.attempts += earlier.attempts
+        self.retries += earlier.retries
+        self.fallbacks += earlier.fallbacks + 1
+        self.hedges += earlier.hedges
+        self.failures[:0] = earlier.failures
+        self.notes[:0] = earlier.notes
 
 
-class _Step(NamedTuple):
-    """What follows a failure: the next candidate, after a wait in seconds."""
+class Concurrency(Protocol[Answer]):
+    """What only an event loop can do; everything that is opened is closed when the caller leaves."""
 
-    candidate: Candidate
-    wait: float
+    async def race(
+        self,
+        first: Awaitable[Answer],
+        delay: float,
+        second: Callable[[], Coroutine[Any, Any, Answer] | None],
+    ) -> Answer:
+        """The answer of ``first``, or of what ``second`` makes when ``first`` has none after ``delay`` seconds, whichever is
+        there earlier. When one fails, the other goes on; when both do, the failure of the later is raised."""
+
+    async def within(self, seconds: float, attempt: Awaitable[Answer]) -> Answer:
+        """What is awaited, or UpstreamTimeout after ``seconds``."""
+
+    def seat(self) -> Seat:
+        """A place to wait in."""
+
+    def discard(self, answer: Answer) -> None:
+        """Close an answer that nobody takes."""
 
 
 @dataclass(slots=True)
@@ -66,161 +90,369 @@ class AttemptLoop(Generic[Answer]):
     sleep: Callable[[float], Awaitable[None]]
     rng: Callable[[], float]
     emit: EventSink
+    concurrency: Concurrency[Answer]
+    measures: Measures = field(default_factory=Measures)
+    hedging: Hedging = field(default_factory=Hedging)
+    line: WaitingLine = field(default_factory=WaitingLine)
+    verdicts: Verdicts = field(default_factory=Verdicts)
+    falling: Falling = field(init=False)
 
-    async def run(
+    def __post_init__(self) -> None:
+        self.falling = Falling(self.policy, self.health, self.line.permits, self.budget)
+
+    def run(
         self,
         request_id: str,
-        candidates: tuple[Candidate, ...],
-        attempt: Callable[[Candidate], Awaitable[Answer]],
+        plan: Plan,
+        attempt: Callable[[Option], Awaitable[Answer]],
         tally: Tally,
         deadline: float,
-    ) -> Answer:
-        """Try candidates, of which there is at least one, until one answers.
+    ) -> Coroutine[Any, Any, Answer]:
+        """Try the plan's options, of which there is at least one, until one answers. Then ``ended`` has to be called.
 
-        Raises UpstreamRejected, AttemptsExhausted, or Overloaded when the last one left had no connection free.
+        Raises UpstreamRejected, AttemptsExhausted, or Overloaded when the last one left had no room.
         """
-        self.budget.request(self.now())
-        candidate: Candidate | None = self._first(candidates)
-        while candidate is not None:
-            tally.count_attempt(candidate)
-            started = self.now()
-            self.health.started(candidate, started)
-            try:
-                answer = await attempt(candidate)
-            except UpstreamError as error:
-                step = self._after_failure(error, candidate, candidates, tally, deadline)
-                self._report(request_id, candidate, tally, started, error, _named(candidate, step))
-                if step is not None and step.wait > 0.0:
-                    await self.sleep(step.wait)
-                candidate = step.candidate if step is not None else None
-            except Overloaded as error:
-                # Our own bulkhead is full: that says nothing about health, but the next one may have room.
-                self.health.abandoned(candidate)
-                later = self._next(candidate, candidates, tally, is_charged=False)
-                self._report(request_id, candidate, tally, started, error, "fall_back" if later else "give_up")
-                if later is None:
-                    raise
-                candidate = later
-            except BaseException:
-                self.health.abandoned(candidate)
-                raise
-            else:
-                tally.served_by = candidate
-                self.health.succeeded(candidate, started)
-                self._report(request_id, candidate, tally, started, None, "")
-                return answer
-        raise self._given_up(tally)
+        return _Run(self, request_id, plan, attempt, tally, deadline).answered()
 
-    def _first(self, candidates: tuple[Candidate, ...]) -> Candidate:
-        now = self.now()
-        for candidate in candidates:
-            if self.health.allows(candidate, now):
-                return candidate
-        return self.health.soonest(candidates)
+    def ended(self, tally: Tally, *, tokens: int, seconds: float, failure: OrcestatorError | None) -> None:
+        """The answer that ``run`` gave came to its end, or broke: to be called exactly once for each.
 
-    def _after_failure(
+        ``seconds`` since its first content, 0.0 for a whole reply; ``tokens`` of completion.
+        """
+        option = tally.served
+        if option is None:
+            return
+        candidate = option.candidate
+        if option.traits.max_concurrent:
+            self.line.give_back(option, self.now() - tally.served_at)
+        if isinstance(failure, StreamInterrupted) and isinstance(failure.failure, UpstreamError):
+            error, now = failure.failure, self.now()
+            self.measures.broke(candidate, type(error).__name__)
+            self.health.failed(candidate, error, self.verdicts.judge(error, candidate.provider), now)
+        else:
+            self.measures.finished(candidate, tokens, seconds)
+
+
+class _Try:
+    """One attempt while it runs. ``is_over``: it has been told of, whatever still comes of it."""
+
+    __slots__ = ("is_hedge", "is_over", "is_probe", "number", "option", "started")
+
+    def __init__(self, option: Option, number: int, started: float, is_hedge: bool) -> None:
+        self.option = option
+        self.number = number
+        self.started = started
+        self.is_hedge = is_hedge
+        self.is_probe = False
+        self.is_over = False
+
+
+class _Outrun(OrcestatorError):
+    """An attempt spoke when another had already done so; nobody sees this."""
+
+
+class _Run(Generic[Answer]):
+    """One request's way through the loop."""
+
+    __slots__ = (
+        "_answer", "_attempt", "_began", "_deadline", "_failed", "_loop", "_opening", "_plan", "_progress", "_request_id",
+        "_rival", "_running", "_tally",
+    )  # fmt: skip
+
+    def __init__(
         self,
-        error: UpstreamError,
-        candidate: Candidate,
-        candidates: tuple[Candidate, ...],
+        loop: AttemptLoop[Answer],
+        request_id: str,
+        plan: Plan,
+        attempt: Callable[[Option], Awaitable[Answer]],
         tally: Tally,
         deadline: float,
-    ) -> _Step | None:
-        """What to do next, or None. Falling back to another provider beats retrying the same one."""
-        now = self.now()
-        verdict = judge(error)
-        tally.failures.append(error)
-        self.health.failed(candidate, error, verdict, now)
-        if not verdict.falls_back or tally.attempts >= self.policy.attempts or now >= deadline:
-            return None
-        later = self._next(candidate, candidates, tally, is_charged=error.sent and not verdict.is_ours)
-        if later is not None:
-            return _Step(later, 0.0)
-        if verdict.is_ours:
-            # One of the others that died before may be back sooner than the one that died last.
-            again = tuple(other for other in candidates if self._may_try_again(other, tally))
-            candidate = self.health.soonest(again) if again else candidate
-        return self._retry(candidate, error, verdict, tally, deadline - now)
+    ) -> None:
+        self._loop = loop
+        self._request_id = request_id
+        self._plan = plan
+        self._attempt = attempt
+        self._tally = tally
+        self._deadline = deadline
+        self._began = loop.now()
+        self._progress: Progress | None = None
+        self._opening: Option | None = None
+        self._running: _Try | None = None
+        self._rival: _Try | None = None
+        self._failed: _Try | None = None
+        self._answer: Answer | None = None
 
-    def _next(
-        self, candidate: Candidate, candidates: tuple[Candidate, ...], tally: Tally, *, is_charged: bool
-    ) -> Candidate | None:
-        """The next candidate that may be tried, counted as a fallback.
+    async def answered(self) -> Answer:
+        """The answer; see ``AttemptLoop.run``."""
+        loop = self._loop
+        loop.budget.request(self._began)
+        option = self._first()
+        while True:
+            if option.traits.max_concurrent:
+                option = await self._permitted(option)
+            tried = self._running = self._started(option, is_hedge=False)
+            delay = self._hedge_delay(option)
+            try:
+                if delay is None:
+                    return await self._carried(tried)
+                return await loop.concurrency.race(self._carried(tried), delay, self._hedge)
+            except UpstreamError as error:
+                step = self._after_failure(error)
+            except Overloaded as error:
+                step = self._after_no_room(error)
+                if step is None:
+                    raise
+            except BaseException:
+                self._leave()
+                raise
+            if step is None:
+                raise self._given_up()
+            if step.wait > 0.0:
+                await loop.sleep(step.wait)
+            option = step.option
 
-        With all others out, one of them is still tried: a request is never refused for want of trying. Where the failed
-        attempt may have cost the upstream something (``is_charged``), the retry budget bounds that.
-        """
-        if tally.attempts >= self.policy.attempts:
-            return None
-        now = self.now()
-        for later in candidates[candidates.index(candidate) + 1 :]:
-            if self._may_try_again(later, tally) and self.health.allows(later, now):
-                tally.fallbacks += 1
-                return later
-        untried = tuple(other for other in candidates if (other.provider, other.worker) not in tally.attempts_at)
-        if not untried or (is_charged and not self.budget.spend()):
-            return None
-        tally.fallbacks += 1
-        return self.health.soonest(untried)
+    def _first(self) -> Option:
+        """The plan's first option where it is well and has room: all that most requests need."""
+        loop, scored = self._loop, self._plan.scored
+        if scored:
+            option = scored[0].option
+            is_well = loop.health.is_quiet or loop.health.allows(option.candidate, self._began)
+            if is_well and (not option.traits.max_concurrent or loop.falling.has_room(option)):
+                return option
+        return loop.falling.first(self._known_progress().options, self._began)
 
-    def _may_try_again(self, candidate: Candidate, tally: Tally) -> bool:
-        return tally.attempts_at.get((candidate.provider, candidate.worker), 0) < self.policy.attempts_per_provider
+    def _known_progress(self) -> Progress:
+        """Made when it is first needed: most requests are answered by their first attempt."""
+        if self._progress is None:
+            self._progress = Progress((*self._plan.options, *self._plan.reserve))
+            if self._opening is not None:
+                self._progress.started(self._opening)
+        return self._progress
 
-    def _retry(
-        self, candidate: Candidate, error: UpstreamError, verdict: Verdict, tally: Tally, time_left: float
-    ) -> _Step | None:
-        if not verdict.retries or not self._may_try_again(candidate, tally):
-            return None
-        wait = self._wait(error, tally)
-        if wait > self.policy.longest_wait_seconds or wait >= time_left or not self.budget.spend():
-            return None
-        tally.retries += 1
-        return _Step(candidate, wait)
+    async def _permitted(self, option: Option) -> Option:
+        """The option whose permit the request now has. Raises Overloaded."""
+        loop = self._loop
+        if loop.line.permits.take(option):
+            return option
+        now = loop.now()
+        options = loop.falling.waiting_for(option, self._known_progress(), now)
+        waiter = loop.line.join(self._plan.ask, options, loop.concurrency.seat(), self._deadline - now)
+        if waiter.granted is not None:
+            return waiter.granted
+        try:
+            await waiter.seat.wait(waiter.seconds)
+        except BaseException:
+            loop.line.leave(waiter)
+            raise
+        loop.emit(Waited(loop.now() - now, waiter.granted is not None))
+        if waiter.granted is None:
+            raise loop.line.too_long(waiter)
+        return waiter.granted
 
-    def _wait(self, error: UpstreamError, tally: Tally) -> float:
-        if error.retry_after is not None:
-            return max(error.retry_after, 0.0)
-        longest = min(self.policy.longest_backoff_seconds, self.policy.first_backoff_seconds * 2.0**tally.retries)
-        return longest * self.rng()
+    def _started(self, option: Option, *, is_hedge: bool) -> _Try:
+        loop, tally = self._loop, self._tally
+        tally.attempts += 1
+        if self._progress is not None:
+            self._progress.started(option)
+        elif self._opening is None:
+            self._opening = option
+        started = self._began if tally.attempts == 1 and not option.traits.max_concurrent else loop.now()
+        tried = _Try(option, tally.attempts, started, is_hedge)
+        if not loop.health.is_quiet:
+            standing = loop.health.standing(option.candidate, started)
+            tried.is_probe = standing is not None and standing.state in PROBED
+            loop.health.started(option.candidate, started)
+        loop.measures.started(option.candidate)
+        return tried
+
+    def _hedge_delay(self, option: Option) -> float | None:
+        """Seconds after which a second candidate starts; None where none may."""
+        plan, hedging, tally = self._plan, self._loop.hedging, self._tally
+        if len(plan.scored) < 2 or not hedging.is_on or tally.hedges or plan.ask.endpoint != HEDGED_ENDPOINT:
+            return None
+        if tally.attempts == 1:
+            hedging.budget.request(self._began)
+        return hedging.delay(self._loop.measures.of(option.candidate), streamed=plan.ask.streamed)
+
+    def _hedge(self) -> Coroutine[Any, Any, Answer] | None:
+        """The second attempt, where one may be made."""
+        loop, now = self._loop, self._loop.now()
+        option = loop.falling.hedge(self._known_progress(), now) if now < self._deadline else None
+        if option is None or not loop.hedging.budget.spend():
+            return None
+        loop.line.permits.take(option)
+        self._tally.hedges += 1
+        self._rival = self._started(option, is_hedge=True)
+        return self._carried(self._rival)
+
+    async def _carried(self, tried: _Try) -> Answer:
+        """One attempt to its first content, and what of it has to be told at once."""
+        loop = self._loop
+        seconds = loop.policy.attempt_seconds
+        try:
+            carrying = self._attempt(tried.option)
+            answer = await (carrying if seconds <= 0.0 else loop.concurrency.within(seconds, carrying))
+        except (UpstreamError, Overloaded) as error:
+            if not tried.is_over:
+                self._fell(tried, error)
+            raise
+        if tried.is_over:
+            loop.concurrency.discard(answer)
+            raise _Outrun("another was quicker")
+        self._spoke(tried, answer)
+        return answer
+
+    def _fell(self, tried: _Try, error: UpstreamError | Overloaded) -> None:
+        """An attempt failed. While another one runs, that one is what follows."""
+        self._failed = tried
+        self._over(tried)
+        self._count_failure(tried, error)
+        if self._running is not None or self._rival is not None:
+            self._report(tried, error, "fall_back")
+
+    def _over(self, tried: _Try) -> None:
+        """An attempt that served nobody is over; its permit is free."""
+        tried.is_over = True
+        if tried is self._rival:
+            self._rival = None
+        else:
+            self._running = None
+        if tried.option.traits.max_concurrent:
+            self._loop.line.give_back(tried.option, self._loop.now() - tried.started)
+
+    def _count_failure(self, tried: _Try, error: UpstreamError | Overloaded) -> None:
+        loop, candidate = self._loop, tried.option.candidate
+        if isinstance(error, UpstreamError):
+            now = loop.now()
+            self._tally.failures.append(error)
+            loop.measures.failed(candidate, type(error).__name__, now)
+            loop.health.failed(candidate, error, loop.verdicts.judge(error, candidate.provider), now)
+            if not loop.health.allows(candidate, now):
+                loop.measures.excused(candidate)
+        else:
+            # Our own bulkhead is full: that says nothing about health, but the next one may have room.
+            loop.measures.abandoned(candidate)
+            loop.health.abandoned(candidate)
+
+    def _spoke(self, tried: _Try, answer: Answer) -> None:
+        """The first to have content is the one; another that runs has lost."""
+        loop, tally, option, now = self._loop, self._tally, tried.option, self._loop.now()
+        self._answer = answer
+        tried.is_over = True
+        tally.served, tally.served_at = option, tried.started
+        loop.health.succeeded(option.candidate, tried.started)
+        loop.measures.answered(option.candidate, now - tried.started, now, streamed=self._plan.ask.streamed)
+        loser = self._rival if tried is self._running else self._running
+        if loser is not None:
+            self._lost(loser, now)
+        self._report(tried, None, HEDGE_WON if tried.is_hedge else "", now)
+
+    def _lost(self, tried: _Try, now: float) -> None:
+        loop, candidate = self._loop, tried.option.candidate
+        self._over(tried)
+        loop.health.abandoned(candidate)
+        loop.measures.outlasted(candidate, now - tried.started, now, streamed=self._plan.ask.streamed)
+        self._report(tried, None, HEDGE_LOST, now)
+
+    def _leave(self) -> None:
+        """The caller left, or we have a bug: give everything back."""
+        loop, tally = self._loop, self._tally
+        for tried in (self._running, self._rival):
+            if tried is not None and not tried.is_over:
+                self._over(tried)
+                loop.health.abandoned(tried.option.candidate)
+                loop.measures.abandoned(tried.option.candidate)
+                self._note(tried, "", "", 0, "abandoned", loop.now() - tried.started)
+        if self._answer is not None:
+            # It had come, and the caller left before it could be handed over.
+            loop.concurrency.discard(self._answer)
+            loop.ended(tally, tokens=0, seconds=0.0, failure=None)
+            tally.served = None
+
+    def _after_failure(self, error: UpstreamError) -> Step | None:
+        """What to do next, or None."""
+        loop, tally, tried, progress = self._loop, self._tally, self._last_failed(), self._known_progress()
+        verdict, now = loop.verdicts.judge(error, tried.option.candidate.provider), loop.now()
+        step = loop.falling.after(tried.option, error, verdict, progress, self._deadline - now, now, loop.rng())
+        if step is None:
+            self._report(tried, error, "give_up")
+            return None
+        if step.is_retry:
+            tally.retries += 1
+        else:
+            tally.fallbacks += 1
+        self._report(tried, error, "retry" if step.option is tried.option else "fall_back")
+        return step
+
+    def _after_no_room(self, error: Overloaded) -> Step | None:
+        """The next one after an attempt that found our own pool of connections full, or None."""
+        tried, progress = self._last_failed(), self._known_progress()
+        later = self._loop.falling.later(tried.option, progress, self._loop.now(), is_charged=False)
+        self._report(tried, error, "fall_back" if later else "give_up")
+        if later is None:
+            return None
+        self._tally.fallbacks += 1
+        return Step(later)
+
+    def _last_failed(self) -> _Try:
+        tried = self._failed
+        assert tried is not None, "an attempt notes its own failure"
+        return tried
 
     def _report(
-        self,
-        request_id: str,
-        candidate: Candidate,
-        tally: Tally,
-        started: float,
-        error: UpstreamError | Overloaded | None,
-        verdict: str,
+        self, tried: _Try, error: UpstreamError | Overloaded | None, verdict: str, now: float | None = None
     ) -> None:
-        upstream = error if isinstance(error, UpstreamError) else None
-        self.emit(
+        name, cause, status, maybe_billed = "", "", 200, False
+        if isinstance(error, UpstreamError):
+            name, cause = type(error).__name__, error.cause
+            status, maybe_billed = error.upstream_status or 0, error.sent
+        elif error is not None:
+            name, cause, status = type(error).__name__, error.code or "", 0
+        elif verdict == HEDGE_LOST:
+            status, maybe_billed = 0, True
+        seconds = (self._loop.now() if now is None else now) - tried.started
+        self._note(tried, name, cause, status, verdict, seconds)
+        candidate = tried.option.candidate
+        self._loop.emit(
             AttemptEnded(
-                request_id,
-                tally.attempts,
+                self._request_id,
+                tried.number,
                 candidate.provider,
                 candidate.model,
-                type(error).__name__ if error else "",
-                upstream.cause if upstream else (error.code or "") if error else "",
-                (upstream.upstream_status or 0) if upstream else 0 if error else 200,
+                name,
+                cause,
+                status,
                 verdict,
-                self.now() - started,
-                bool(upstream and upstream.sent),
+                seconds,
+                maybe_billed,
             )
         )
 
-    def _given_up(self, tally: Tally) -> UpstreamError | AttemptsExhausted:
-        useful = most_useful(tally.failures)
-        if not judge(useful).falls_back:
+    def _note(self, tried: _Try, error: str, cause: str, status: int, verdict: str, seconds: float) -> None:
+        started = tried.started - self._began
+        self._tally.notes.append(
+            AttemptNote(
+                tried.number,
+                tried.option,
+                started,
+                seconds,
+                error,
+                cause,
+                status,
+                verdict,
+                tried.is_hedge,
+                tried.is_probe,
+            )
+        )
+
+    def _given_up(self) -> UpstreamError | AttemptsExhausted:
+        failures = self._tally.failures
+        useful = most_useful(failures)
+        if not self._loop.verdicts.judge(useful).falls_back:
             return useful
-        if len(tally.failures) == 1:
+        if len(failures) == 1:
             summary = useful.message
         else:
-            causes = "; ".join(error.message for error in tally.failures)
-            summary = f"All {len(tally.failures)} attempts failed: {causes}"
-        return AttemptsExhausted(tally.failures, useful, summary)
-
-
-def _named(failed: Candidate, step: _Step | None) -> str:
-    if step is None:
-        return "give_up"
-    return "retry" if step.candidate is failed else "fall_back"
+            causes = "; ".join(error.message for error in failures)
+            summary = f"All {len(failures)} attempts failed: {causes}"
+        return AttemptsExhausted(failures, useful, summary)

@@ -1,13 +1,11 @@
-"""What a request needs of a model, and which candidates are known to lack it.
+"""What a request needs of a model, and what a model is known to lack.
 
 A request is never sent to a model that lacks what it needs while another has it. What is not known counts as there:
 facts are incomplete, and the upstream's own refusal is better than a wrong guess.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
-
-from orcestator.routing.offer import Candidate
 
 Json = dict[str, Any]
 BYTES_PER_TOKEN = 4
@@ -52,21 +50,13 @@ def needs_of(call: Json, body_bytes: int) -> Needs:
     return Needs(frozenset(parameters), frozenset(modalities), max(0, body_bytes - inlined) // BYTES_PER_TOKEN)
 
 
-def lacks(facts: Mapping[str, Any], needs: Needs) -> bool:
-    """Whether a model with these facts is known not to have something of this."""
-    known = facts.get("supported_parameters")
-    if known and any(_PARAMETERS[need].isdisjoint(known) for need in needs.parameters):
-        return True
+def known_lacks(facts: Mapping[str, Any]) -> frozenset[str]:
+    """Which of the parameters and modalities that a request may need a model with these facts is known not to have."""
+    lacking: set[str] = set()
+    parameters = facts.get("supported_parameters")
+    if parameters:
+        lacking.update(need for need, names in _PARAMETERS.items() if names.isdisjoint(parameters))
     modalities = facts.get("input_modalities")
-    if modalities and not needs.modalities.issubset(modalities):
-        return True
-    context = facts.get("context_length")
-    return type(context) is int and needs.tokens > context
-
-
-def able_first(
-    candidates: tuple[Candidate, ...], needs: Needs, facts: Callable[[Candidate], Mapping[str, Any]]
-) -> tuple[Candidate, ...]:
-    """The candidates that lack nothing, in their order; all of them where none is able."""
-    able = [candidate for candidate in candidates if not lacks(facts(candidate), needs)]
-    return tuple(able) if 0 < len(able) < len(candidates) else candidates
+    if modalities:
+        lacking.update(set(_MODALITIES.values()).difference(modalities))
+    return frozenset(lacking)

@@ -1,7 +1,7 @@
 """What a worker offers, and the candidates made of it. Plain immutable data that crosses process borders as JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 Json = dict[str, Any]
@@ -15,7 +15,8 @@ class Offer:
     ``worker`` is the worker's address, empty when it lives in this process. ``models`` maps the upstream's model
     names to the facts shown in ``/v1/models``. A name that starts with one of ``prefixes`` is taken although it is
     not listed. ``takes_any`` says that the list is not known, so that any name is worth an attempt. ``dialects``
-    are those the upstream speaks, the one it speaks best first.
+    are those the upstream speaks, the one it speaks best first. ``credentials`` are the ids of the provider's keys (never the
+    keys): "" is the first or only one. ``check`` is what the worker's background checks found last, empty before the first.
     """
 
     provider: str
@@ -28,6 +29,8 @@ class Offer:
     worker: str = ""
     kind: WorkerKind = "proxy"
     dialects: tuple[str, ...] = ("openai",)
+    credentials: tuple[str, ...] = ("",)
+    check: Mapping[str, Any] = field(default_factory=dict)
 
     def to_wire(self) -> Json:
         """The JSON form that travels in a worker's registration."""
@@ -40,6 +43,8 @@ class Offer:
             "prefixes": list(self.prefixes),
             "takes_any": self.takes_any,
             "dialects": list(self.dialects),
+            "credentials": list(self.credentials),
+            "check": dict(self.check),
         }
 
     @classmethod
@@ -54,6 +59,8 @@ class Offer:
             prefixes=tuple(map(str, wire["prefixes"])),
             takes_any=bool(wire["takes_any"]),
             dialects=tuple(map(str, wire["dialects"])),
+            credentials=tuple(map(str, wire["credentials"])),
+            check=dict(wire["check"]),
             worker=worker,
         )
 
@@ -72,10 +79,11 @@ def stock_offer(worker: str, model_names: list[str], order: int = 1000) -> Offer
 
 
 class Candidate(NamedTuple):
-    """A deployment that may serve this request: the key of its health record is the tuple itself."""
+    """A deployment that may serve this request, with one of its provider's credentials: a key of records by itself."""
 
     provider: str
     model: str
     worker: str
     kind: WorkerKind
     dialects: tuple[str, ...] = ("openai",)
+    credential: str = ""

@@ -11,7 +11,7 @@ from orcestator.sandbox.envelope import BAD_KEY_PREFIX
 from orcestator.sandbox.problem import Json, Refused
 from orcestator.sandbox.script import Answer, Content, Event, Headers, Step, json_answer, named_event, streamed
 from orcestator.sandbox.settings import SandboxSettings
-from orcestator.sandbox.turn import MODELS_THAT_REASON, Heard, Made, Said, Tool, say
+from orcestator.sandbox.turn import MODELS_THAT_REASON, Heard, Made, Said, Tool, current_turn, say
 from orcestator.sandbox.wire import Request
 
 FIELDS = frozenset(
@@ -146,7 +146,7 @@ def _check_content(one: Json, role: str, place: int) -> None:
 def hear(call: Call) -> Heard:
     """The conversation in a body that has been checked."""
     body = call.body
-    said, results, rounds = _current_turn(body["messages"])
+    said, results, rounds = current_turn(body["messages"], _text)
     wanted = body.get("response_format") or {}
     return Heard(
         said=said,
@@ -177,18 +177,6 @@ def _text(one: Json) -> str:
             text_of([part]) if part["type"] == "text" else str(part["document"].get("data")) for part in content
         )
     return text_of(content)
-
-
-def _current_turn(messages: list[Json]) -> tuple[str, tuple[str, ...], int]:
-    results: list[str] = []
-    rounds = 0
-    for one in reversed(messages):
-        rounds += bool(one.get("tool_calls"))
-        if one["role"] == "tool":
-            results.insert(0, _text(one))
-        if one["role"] == "user":
-            return _text(one), tuple(results), rounds
-    return "", tuple(results), rounds
 
 
 def finish(done: Said) -> str:

@@ -20,6 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tps", type=float, default=0.0, metavar="N", help="tokens per second; 0: as fast as possible")
     parser.add_argument("--answer", help="what it says; {text} stands for the caller's last words")
     parser.add_argument("--tokens", type=int, metavar="N", help="content chunks an answer; without it one a word")
+    parser.add_argument(
+        "--flaky", type=float, default=0.0, metavar="SHARE", help="share of requests that fail (0 to 1)"
+    )
+    parser.add_argument("--slow", type=float, default=0.0, metavar="SHARE", help="share of answers that come late")
+    parser.add_argument("--slow-seconds", type=float, default=2.0, metavar="SECONDS", help="how late those are")
+    parser.add_argument("--down", default="", metavar="SPELLS", help="when nothing works: requests 3-5, or 20s-40s")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="which of the requests these are")
     parser.add_argument("--tls-cert", metavar="FILE", help="certificate (PEM): speak TLS")
     parser.add_argument("--tls-key", metavar="FILE", help="the certificate's key (PEM)")
     parser.add_argument("--stall-handshake", action="store_true", help="accept connections and never say a word")
@@ -39,6 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
+    from orcestator.sandbox.moods import read_spells  # noqa: PLC0415
     from orcestator.sandbox.server import serve_forever, tls_context  # noqa: PLC0415
     from orcestator.sandbox.settings import SandboxSettings  # noqa: PLC0415
 
@@ -48,6 +56,11 @@ async def _serve(arguments: argparse.Namespace) -> None:
         answer=arguments.answer,
         tokens=arguments.tokens,
         stall_handshake=arguments.stall_handshake,
+        flaky=arguments.flaky,
+        slow=arguments.slow,
+        slow_seconds=arguments.slow_seconds,
+        down=read_spells(arguments.down),
+        seed=arguments.seed,
     )
     if bool(arguments.tls_cert) != bool(arguments.tls_key):
         raise ValueError("--tls-cert and --tls-key need each other.")

@@ -1,7 +1,8 @@
 """The model name as a command line: ``<model>[?options]`` and ``fault:<id>[:<variant>[:<argument>]][?options]``.
 
 Pure. ``echo?ttft=0.1&tps=50&tokens=66`` sets this one request; ``once=<key>`` makes a fault happen to the key's first
-request only.
+request only. ``echo?flaky=0.2``, ``echo?slow=0.05&slow_seconds=1`` and ``echo?down=3-5`` (or ``2s-4s``) give it a mood, and
+``fault:U3:rst?flaky=0.2`` says how often a fault happens.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from orcestator.sandbox import catalogue
 from orcestator.sandbox.catalogue import Fault
+from orcestator.sandbox.moods import read_spells
 from orcestator.sandbox.problem import Refused
 from orcestator.sandbox.settings import SandboxSettings
 
@@ -18,6 +20,11 @@ SETTINGS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "tps": ("tokens_per_second", float),
     "answer": ("answer", str),
     "tokens": ("tokens", int),
+    "flaky": ("flaky", float),
+    "slow": ("slow", float),
+    "slow_seconds": ("slow_seconds", float),
+    "down": ("down", read_spells),
+    "seed": ("seed", int),
 }
 MOST = {"after": 1e6, "count": 1e6, "tokens": 1e6, "rounds": 1e6}
 """Upper bounds of what is counted in memory; every other number may go to 1e12."""
@@ -91,8 +98,9 @@ def _options(pairs: Mapping[str, str]) -> FaultOptions:
 def _read(name: str, read: Callable[[str], object], text: str) -> object:
     try:
         value = read(text)
-    except ValueError:
-        raise Refused(400, f"The model option {name}={text!r} is not a number.", param="model") from None
+    except ValueError as problem:
+        why = problem if read is read_spells else f"{text!r} is not a number"
+        raise Refused(400, f"The model option {name} is impossible: {why}.", param="model") from None
     if isinstance(value, (int, float)) and not 0 <= value <= MOST.get(name, 1e12):
         raise Refused(400, f"The model option {name}={text!r} is out of range.", param="model")
     return value

@@ -12,7 +12,7 @@ from orcestator.sandbox.models import CHAT_MODELS, CONTEXT_TOKENS
 from orcestator.sandbox.problem import Json, Refused
 from orcestator.sandbox.script import Answer, Content, Headers, Step, json_answer, line, streamed
 from orcestator.sandbox.settings import SandboxSettings
-from orcestator.sandbox.turn import MODELS_THAT_REASON, Heard, Made, Said, Tool, say
+from orcestator.sandbox.turn import MODELS_THAT_REASON, Heard, Made, Said, Tool, current_turn, say
 from orcestator.sandbox.wire import Request
 
 VERSION = "0.14.1"
@@ -124,7 +124,7 @@ def hear(call: Call) -> Heard:
     body = call.body
     options = body.get("options") or {}
     messages: list[Json] = body.get("messages") or []
-    said, results, rounds = _current_turn(messages)
+    said, results, rounds = current_turn(messages, _text)
     stops = options.get("stop") or []
     limit = options.get("num_predict")
     return Heard(
@@ -145,18 +145,6 @@ def hear(call: Call) -> Heard:
 
 def _text(one: Json) -> str:
     return " ".join([str(one.get("content") or ""), *("[image]" for _ in one.get("images") or [])]).strip()
-
-
-def _current_turn(messages: list[Json]) -> tuple[str, tuple[str, ...], int]:
-    results: list[str] = []
-    rounds = 0
-    for one in reversed(messages):
-        rounds += bool(one.get("tool_calls"))
-        if one["role"] == "tool":
-            results.insert(0, _text(one))
-        if one["role"] == "user":
-            return _text(one), tuple(results), rounds
-    return "", tuple(results), rounds
 
 
 def _line(call: Call, message: Json) -> Json:

@@ -15,10 +15,13 @@ from orcestator.sandbox.call import Call
 from orcestator.sandbox.connection import Connection, PeerLeft
 from orcestator.sandbox.envelope import error_of
 from orcestator.sandbox.faults import spoiled
+from orcestator.sandbox.faults_http import error_answer
 from orcestator.sandbox.faults_transport import silence
 from orcestator.sandbox.gemini import is_sse
+from orcestator.sandbox.hidden_limits import HiddenLimit
 from orcestator.sandbox.memory import Memory
 from orcestator.sandbox.model_name import parse
+from orcestator.sandbox.moods import Mood, is_moody, is_out, mood_of
 from orcestator.sandbox.problem import Refused
 from orcestator.sandbox.records import Record, RecordLog
 from orcestator.sandbox.routes import Route, dialect_of, find, good_answer, listing
@@ -38,6 +41,7 @@ from orcestator.sandbox.settings import SandboxSettings
 from orcestator.sandbox.wire import STOPS_READING, Request, read_request
 
 ONCE_KEYS_KEPT = 10_000
+NAMES_KEPT = 10_000
 MODEL_PATH = "/v1/models/"
 DEFAULTS = SandboxSettings()
 
@@ -56,13 +60,17 @@ class SandboxServer:
         host: str = "127.0.0.1",
         port: int = 0,
         ssl: tls.SSLContext | None = None,
+        hidden_limit: HiddenLimit | None = None,
     ) -> None:
         self.settings = settings
+        self._hidden_limit = hidden_limit
         self.host = host
         self.port = port
         self._ssl = ssl
         self._log = RecordLog()
         self._happened: dict[str, None] = {}
+        self._asked: dict[str, int] = {}
+        self._began = time.monotonic()
         self._memory = Memory()
         self._connections: dict[Connection, Record | None] = {}
         self._listeners: list[asyncio.Server] = []
@@ -87,6 +95,7 @@ class SandboxServer:
 
     async def start(self) -> None:
         """Listen. Raises ``OSError`` when the port is taken."""
+        self._began = time.monotonic()
         self.port = await self._listen(self.port, self._ssl)
 
     async def close(self) -> None:
@@ -118,9 +127,11 @@ class SandboxServer:
         return await self._log.wait_for(condition, deadline_seconds)
 
     def reset(self) -> None:
-        """Forget all records, every ``once`` key and every stored response."""
+        """Forget all records, every ``once`` key and every stored response, and begin all spells anew."""
         self._log.clear()
         self._happened.clear()
+        self._asked.clear()
+        self._began = time.monotonic()
         self._memory.clear()
 
     async def _listen(self, port: int, context: tls.SSLContext | None) -> int:
@@ -195,6 +206,8 @@ class SandboxServer:
     async def _routed(self, request: Request, record: Record, *, on_port: int) -> Answer:
         route = find(request.path)
         if route is None:
+            if is_out(self.settings, time.monotonic() - self._began):
+                raise Refused(503, "The sandbox is out of service for a while.", kind="server_error")
             return _shown(request)
         _require_method(request, "POST")
         return await self._called(route, request, record, on_port=on_port)
@@ -211,19 +224,39 @@ class SandboxServer:
         try:
             call = replace(route.call(request, record.number, self.settings), memory=self._memory)
             record.model = call.model.text
-            happens = on_port != self._elsewhere_port and self._happens(call)
+            if self._hidden_limit and not self._hidden_limit.takes(call.key, call.model.base, time.monotonic()):
+                return error_answer(call, 429)
+            mood = self._mood(call)
+            if mood.fails and call.model.fault is None:
+                return error_answer(call, mood.status)
+            happens = on_port != self._elsewhere_port and self._happens(call, mood)
             if happens:
                 call = await self._with_elsewhere(call)
             answer = spoiled(call, good_answer(call)) if happens else good_answer(call)
         except (TypeError, ValueError, AttributeError, LookupError) as problem:
             # Bodies are read field by field without a model of them: a field of a wrong type ends here.
             raise Refused(400, f"A field of the body has the wrong type: {problem!r}.") from problem
-        ttft = call.settings.ttft_seconds
-        return replace(answer, delay_seconds=answer.delay_seconds + ttft) if ttft else answer
+        late = call.settings.ttft_seconds + mood.delay_seconds
+        return replace(answer, delay_seconds=answer.delay_seconds + late) if late else answer
 
-    def _happens(self, call: Call) -> bool:
-        """Whether the call's fault happens: with ``once`` only for the first request with that key."""
+    def _mood(self, call: Call) -> Mood:
+        """What the settings have in store for this request, by how often its model name was asked for."""
+        settings = call.settings
+        if not is_moody(settings):
+            return Mood()
+        name = call.model.text
+        number = self._asked.pop(name, 0) + 1
+        if len(self._asked) >= NAMES_KEPT:
+            del self._asked[next(iter(self._asked))]
+        self._asked[name] = number
+        return mood_of(settings, name, number, time.monotonic() - self._began)
+
+    def _happens(self, call: Call, mood: Mood) -> bool:
+        """Whether the call's fault happens: in a mood that spares some requests, to the others; with ``once`` only to the
+        first request with that key."""
         key = call.model.options.once
+        if (call.settings.flaky or call.settings.down) and not mood.fails:
+            return False
         if call.model.fault is None or key is None:
             return call.model.fault is not None
         if key in self._happened:

@@ -3,6 +3,7 @@
 Each dialect's file reads its messages into ``Heard`` and writes ``Said`` in its own shape; nothing here knows a wire.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +120,22 @@ def say(call: Call, heard: Heard) -> Said:
         return Said(pieces, reasoning, (), whole.finish, tokens)
     done = speech.cut(_text(call, heard), call.settings, nonce, stops=heard.stops, limit=heard.limit)
     return Said(done.pieces, reasoning, (), done.finish, tokens, done.met)
+
+
+def current_turn(
+    messages: list[dict[str, Any]], text: Callable[[dict[str, Any]], str]
+) -> tuple[str, tuple[str, ...], int]:
+    """The user's last words, what tools answered since, and how often they were called since: for dialects whose
+    messages have roles ``user`` and ``tool`` and a list ``tool_calls``. ``text`` reads one message."""
+    results: list[str] = []
+    rounds = 0
+    for one in reversed(messages):
+        rounds += bool(one.get("tool_calls"))
+        if one["role"] == "tool":
+            results.insert(0, text(one))
+        if one["role"] == "user":
+            return text(one), tuple(results), rounds
+    return "", tuple(results), rounds
 
 
 def rounds_wanted(call: Call) -> int:

@@ -18,11 +18,7 @@ def child_environment(
     ``keys_of`` names the provider whose key stays in; None takes all of them out, by value, so that a key goes
     whatever its variable is called.
     """
-    hidden = {
-        provider.key.reveal()
-        for provider in settings.providers
-        if provider.key is not None and provider.row.name != keys_of
-    }
+    hidden = {key.reveal() for provider in settings.providers if provider.row.name != keys_of for key in provider.keys}
     actual = os.environ  # noqa: TID251 - this package is the one place
     found = {variable.name: variable.text for variable in read_variables(None, dotenv_path)}
     return {name: text for name, text in {**actual, **found, **more}.items() if text.strip() not in hidden}

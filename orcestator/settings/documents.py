@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from orcestator.providers.rows import ROWS, SANDBOX, Provider
 from orcestator.providers.secret import Secret
+from orcestator.settings.choices import FURTHER_KEYS
 from orcestator.settings.given import TABLE
 from orcestator.settings.spec import Setting
 from orcestator.settings.table import GROUPS
@@ -105,6 +106,7 @@ def _parts() -> dict[str, str]:
 
 def _key_lines() -> Iterator[str]:
     yield "\n# Keys of providers; one that is set switches its provider on. OR_API_KEY is OpenRouter's.\n"
+    yield f"# More keys of the same provider have _{FURTHER_KEYS[0]} to _{FURTHER_KEYS[-1]} behind the name: OPENAI_API_KEY_{FURTHER_KEYS[0]}.\n"
     yield "OR_API_KEY=\n"
     shown: set[str] = set()
     for row in ROWS:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orcestator.settings.choices import FURTHER_KEYS
 from orcestator.settings.environment import Variable, Variables
 from orcestator.settings.problems import COMMAND_LINE, Place, problem, unknown
 from orcestator.settings.spec import Also, Setting, table_of
@@ -15,7 +16,7 @@ from orcestator.settings.yaml_file import Items, Leaf, Node, Section
 TABLE = table_of(Settings)
 BY_NAME: Mapping[str, Setting] = {row.name: row for row in TABLE}
 BY_VARIABLE: Mapping[str, Setting] = {row.variable: row for row in TABLE}
-NOT_IN_TABLE = frozenset({"OR_API_KEY"})
+NOT_IN_TABLE = frozenset({"OR_API_KEY", *(f"OR_API_KEY_{place}" for place in FURTHER_KEYS)})
 """Variables with our prefix that are a provider's."""
 
 

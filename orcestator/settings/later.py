@@ -7,7 +7,6 @@ from typing import Literal
 from orcestator.providers.secret import Secret
 from orcestator.settings.spec import Also, Spec, setting
 
-BalanceStrategy = Literal["priority", "round-robin", "weighted", "least-busy", "fastest"]
 CacheStrategy = Literal["lru", "lfu", "fifo"]
 
 FOR_LATER = "Accepted, not acted on yet"
@@ -34,48 +33,6 @@ class LaterSettings:
         Secret(""), Spec("A service that is told of every cost.", FOR_LATER, also=(Also("BILLING_SERVICE_URL"),))
     )
     api_base_path: str = setting("", Spec("A path before `/v1`.", FOR_LATER, also=(Also("API_BASE_PATH"),)))
-    attempt_timeout_seconds: float = setting(
-        0.0,
-        Spec(
-            "How long one attempt may take in all; 0 means no limit of its own.",
-            FOR_LATER,
-            0,
-            LONGEST_SECONDS,
-            also=(Also("routing.timeout_secs"), Also("orchestrator.timeout")),
-        ),
-    )
-    backoff_multiplier: float = setting(
-        2.0,
-        Spec("By how much the wait before a retry grows.", FOR_LATER, 1, 10, also=(Also("RETRY_BACKOFF_MULTIPLIER"),)),
-    )
-    breaker_success_threshold: int = setting(
-        1,
-        Spec(
-            "Good probes that put a model back.", FOR_LATER, 1, 1000, also=(Also("circuit_breaker.success_threshold"),)
-        ),
-    )
-    balance_strategy: BalanceStrategy = setting(
-        "priority",
-        Spec(
-            "How a provider is chosen among several.",
-            FOR_LATER,
-            also=(Also("load_balancer.strategy"),),
-            synonyms=(("round_robin", "round-robin"), ("least_busy", "least-busy")),
-        ),
-    )
-    health_check_interval_seconds: float = setting(
-        0.0,
-        Spec(
-            "How often providers are probed; 0 means never.",
-            FOR_LATER,
-            0,
-            LONGEST_SECONDS,
-            also=(Also("load_balancer.health_check_interval"),),
-        ),
-    )
-    health_check_timeout_seconds: float = setting(
-        5.0, Spec("How long a probe may take.", FOR_LATER, 0.1, LONGEST_SECONDS, also=(Also("load_balancer.timeout"),))
-    )
     cache_enabled: bool = setting(False, Spec("Whether answers are cached.", FOR_LATER, also=(Also("cache.enabled"),)))
     cache_ttl_seconds: float = setting(
         3600.0,

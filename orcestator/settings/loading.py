@@ -18,20 +18,20 @@ from orcestator.settings.given import (
 from orcestator.settings.later import FOR_LATER
 from orcestator.settings.model_choice import (
     Addresses,
-    later_keys,
-    merged_aliases,
     read_aliases,
     read_entries,
     with_entries,
 )
+from orcestator.settings.models_file import is_address, listed_at_address, listed_in_file
 from orcestator.settings.probed_facts import with_probed_facts
 from orcestator.settings.problems import COMMAND_LINE, Place, no_provider, problem
 from orcestator.settings.provider_choice import Choice, choose_providers, no_providers
+from orcestator.settings.rule_choice import read_rules, read_verdicts
 from orcestator.settings.table import Settings
-from orcestator.settings.yaml_file import Items, Leaf, Node, Section, read_yaml
+from orcestator.settings.yaml_file import Leaf, Node, Section, read_yaml
 from orcestator.upstream.origin import Origin
 
-SECTIONS = frozenset({"providers", "models", "aliases"})
+SECTIONS = frozenset({"providers", "models", "aliases", "routing_rules", "verdicts"})
 """Parts of the file that are not settings."""
 VERBATIM = frozenset({"providers", "aliases"})
 """Those whose keys are names."""
@@ -58,27 +58,27 @@ def load(
     spoken = given_by_variables(variables) | given_by_overrides({**(overrides or {}), "config": config_path})
     tree, written = _file(spoken, variables)
     given = written | spoken
-    models = _models_node(tree, given, variables)
     choice = (
         choose_providers(variables, _section(tree, "providers"), given)
         if with_providers
         else no_providers(_section(tree, "providers"))
     )
     addresses = Addresses(choice.rows, {found.row.name: found.base_url for found in choice.providers})
-    entries = tuple(read_entries(models, addresses))
-    aliases = merged_aliases(entries, read_aliases(tree.nodes.get("aliases"), choice.rows))
+    entries, list_notices = _entries(tree, given, variables, addresses)
+    aliases = read_aliases(tree.nodes.get("aliases"), entries)
     _check(given, choice)
     named = tuple(with_entries(provider, entries) for provider in choice.providers)
-    state_dir = given["state_dir"].value if "state_dir" in given else Settings().state_dir
-    providers, probe_notices = with_probed_facts(named, state_dir)
+    providers, probe_notices = with_probed_facts(named, _value(given, "state_dir"))
     return Settings(
         **{name: found.value for name, found in given.items()},
         providers=providers,
         sandbox_fallback=choice.sandbox_fallback,
         models=entries,
         aliases=aliases,
-        not_yet=tuple(dict.fromkeys(_later(given, models))),
-        notices=(*choice.notices, *_notices(entries, choice), *probe_notices),
+        rules=tuple(read_rules(tree.nodes.get("routing_rules"), choice.rows)),
+        verdicts=tuple(read_verdicts(tree.nodes.get("verdicts"), choice.rows)),
+        not_yet=tuple(dict.fromkeys(_later(given))),
+        notices=(*choice.notices, *list_notices, *_notices(entries, choice), *probe_notices),
     )
 
 
@@ -91,26 +91,33 @@ def _file(spoken: Values, variables: Variables) -> tuple[Section, Values]:
         raise problem(named.place, named.key, f"names a file that does not exist: {path}")
     tree = read_yaml(path, variables, VERBATIM)
     written = given_by_file(tree, SECTIONS)
-    beside_file(path, written, "models_file")
+    if "models_file" in written and not is_address(written["models_file"].value):
+        beside_file(path, written, "models_file")
     return tree, written
 
 
-def _models_node(tree: Section, given: Values, variables: Variables) -> Node | None:
-    """The entries of the file and of the models file, as one list."""
-    own = tree.nodes.get("models")
+def _entries(
+    tree: Section, given: Values, variables: Variables, addresses: Addresses
+) -> tuple[tuple[ModelEntry, ...], tuple[str, ...]]:
+    """The entries of the file, then those of the models file, and what there is to say about the latter."""
+
+    def read(node: Node | None) -> tuple[ModelEntry, ...]:
+        return tuple(read_entries(node, addresses))
+
+    own = read(tree.nodes.get("models"))
     named = given.get("models_file")
     if named is None:
-        return own
-    path = Path(named.value)
-    if not path.is_file():
-        raise problem(named.place, named.key, f"names a file that does not exist: {path}")
-    listed = read_yaml(path, variables)
-    listed.require_known({"models"})
-    nodes = [node for node in (own, listed.nodes.get("models")) if node is not None and not _is_null(node)]
-    for node in nodes:
-        if not isinstance(node, Items):
-            raise problem(node.place, node.path, "must be a list of models")
-    return Items("models", named.place, tuple(item for node in nodes if isinstance(node, Items) for item in node.nodes))
+        return own, ()
+    if not is_address(named.value):
+        return (*own, *listed_in_file(named, variables, read)), ()
+    private, proxy = _value(given, "models_file_allow_private"), _value(given, "upstream_proxy")
+    listed, notices = listed_at_address(named, _value(given, "state_dir"), read, private=private, proxy=proxy)
+    return (*own, *listed), notices
+
+
+def _value(given: Values, name: str) -> Any:
+    """The value of a setting before there are settings."""
+    return given[name].value if name in given else BY_NAME[name].default
 
 
 def _section(tree: Section, name: str) -> Section | None:
@@ -146,7 +153,7 @@ def _refuse_own_address(given: Values, choice: Choice) -> None:
     only = given.get("only_providers")
     if only is not None and only.place == COMMAND_LINE:
         return
-    port = given["port"].value if "port" in given else Settings().port
+    port = _value(given, "port")
     for provider in choice.providers:
         origin, _ = Origin.from_url(provider.base_url)
         if origin.port == port and origin.host in OWN_HOSTS:
@@ -156,9 +163,8 @@ def _refuse_own_address(given: Values, choice: Choice) -> None:
             )
 
 
-def _later(given: Values, models: Node | None) -> Iterator[str]:
+def _later(given: Values) -> Iterator[str]:
     yield from (found.key for name, found in given.items() if BY_NAME[name].spec.group == FOR_LATER)
-    yield from later_keys(models)
 
 
 def _notices(entries: Sequence[ModelEntry], choice: Choice) -> Iterator[str]:

@@ -2,27 +2,30 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from orcestator.providers.models import ModelFacts
 from orcestator.providers.rows import Provider
-from orcestator.settings.choices import ModelEntry, ProviderSetting, Target
+from orcestator.routing.catalog import Alias
+from orcestator.settings.choices import STRATEGY_SYNONYMS, ModelEntry, ProviderSetting, StrategyName, Target
 from orcestator.settings.fields import field, present, sections_in
 from orcestator.settings.given import text_in
 from orcestator.settings.problems import no_provider, problem
-from orcestator.settings.provider_choice import DIALECTS, dialect_in, usual_address
-from orcestator.settings.values import Raw, boolean, count, text_of, words
+from orcestator.settings.provider_choice import DIALECTS, dialect_in, limits_in, usual_address
+from orcestator.settings.public_names import entry_targets, expanded
+from orcestator.settings.values import Raw, boolean, count, number, one_of, text_of, words
 from orcestator.settings.yaml_file import Items, Leaf, Node, Section
 
 OWN_NAME = "orcestator"
-LATER_KEYS = (
-    *("type", "speed_tier", "tags", "capabilities", "json_response", "weight", "max_concurrent", "cost_per_token"),
-)
-"""Keys of an entry that are kept for the routing to come."""
 KEYS = (
     *("name", "provider", "model", "endpoint", "available"),
     *("context_size", "context_length", "max_tokens", "max_output_tokens"),
-    *("dialect", "supported_parameters", "input_modalities", *LATER_KEYS),
+    *("dialect", "supported_parameters", "input_modalities"),
+    *("type", "speed_tier", "tags", "capabilities", "json_response", "weight", "max_concurrent", "cost_per_token"),
+    *("quality", "limits"),
 )
+SPEED_TIERS = ("fast", "medium", "slow")
+ALIAS_KEYS = ("strategy", "targets", "tiers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,15 @@ def read_entries(node: Node | None, addresses: Addresses) -> Iterator[ModelEntry
             supported_parameters=field(section, "supported_parameters", words, ()),
             input_modalities=field(section, "input_modalities", words, ()),
             type=field(section, "type", text_of, ""),
-            speed_tier=field(section, "speed_tier", text_of, ""),
+            speed_tier=field(section, "speed_tier", _speed_tier, ""),
             tags=field(section, "tags", words, ()),
             capabilities=field(section, "capabilities", words, ()),
-            json_response=field(section, "json_response", boolean, default=False),
-            weight=field(section, "weight", _weight, 1),
+            json_response=field(section, "json_response", boolean, default=None),
+            weight=field(section, "weight", _weight, 0),
             max_concurrent=field(section, "max_concurrent", count, 0),
-            cost_per_token=field(section, "cost_per_token", _price, 0.0),
+            cost_per_token=field(section, "cost_per_token", _price, default=None),
+            quality=field(section, "quality", _quality, default=None),
+            limits=limits_in(section),
         )
 
 
@@ -79,44 +84,52 @@ def _context_length(section: Section) -> int:
     return next(filter(None, found), 0)
 
 
-def later_keys(node: Node | None) -> Iterator[str]:
-    """The keys in ``models:`` that are kept and not acted on, as they are written."""
-    for section in sections_in(node, "models"):
-        for name, inner in section.nodes.items():
-            if name in LATER_KEYS:
-                yield "models[]." + inner.path.rpartition(".")[2]
+def read_aliases(node: Node | None, entries: Sequence[ModelEntry]) -> dict[str, Alias]:
+    """``aliases:`` is a mapping of a name to a target, a list of them, or a section with ``ALIAS_KEYS``.
 
-
-def read_aliases(node: Node | None, rows: Sequence[Provider]) -> dict[str, tuple[Target, ...]]:
-    """``aliases:`` is a mapping of a name to ``provider/model``, or to a list of them. Raises StartupProblem."""
+    A target is ``provider/model``, a bare model name or the name of one of the entries. Raises StartupProblem.
+    """
     if node is None or (isinstance(node, Leaf) and node.is_null):
         return {}
     if not isinstance(node, Section):
         raise problem(node.place, node.path, "must be a section of name: provider/model")
-    return {name: _targets(name, inner, rows) for name, inner in node.nodes.items()}
-
-
-def merged_aliases(
-    entries: Sequence[ModelEntry], aliases: Mapping[str, tuple[Target, ...]]
-) -> dict[str, tuple[Target, ...]]:
-    """Entries with one name are its targets in their order; an alias of that name comes before them."""
-    merged = {name: list(targets) for name, targets in aliases.items()}
-    for entry in entries:
-        if entry.available:
-            merged.setdefault(entry.name, []).append(entry.target)
-    return {name: tuple(dict.fromkeys(targets)) for name, targets in merged.items()}
+    known = entry_targets(entries)
+    return {name: expanded(_alias(name, inner), known) for name, inner in node.nodes.items()}
 
 
 def with_entries(provider: ProviderSetting, entries: Sequence[ModelEntry]) -> ProviderSetting:
-    """The provider with what the entries say about its models."""
-    told = {entry.target.model: _facts(entry) for entry in entries if entry.target.provider == provider.row.name}
-    known = {facts.id: facts for facts in (*provider.row.known, *provider.row.models)}
-    models = [facts.filled_from(known.get(name)) for name, facts in told.items()]
-    models += [facts for facts in provider.row.models if facts.id not in told]
-    return replace(provider, row=replace(provider.row, models=tuple(models)))
+    """The provider with what the entries say about its models; one that names no provider speaks about everyone's."""
+    row = provider.row
+    own = _told([entry for entry in entries if entry.target.provider == row.name])
+    anyones = _told([entry for entry in entries if not entry.target.provider])
+    known = {facts.id: facts for facts in (*row.known, *row.models)}
+    models = {facts.id: facts for facts in row.models}
+    named = {**{name: facts for name, facts in anyones.items() if name in models}, **own}
+    merged = {name: facts.filled_from(known.get(name)) for name, facts in named.items()}
+    heard = tuple(facts.filled_from(known.get(name)) for name, facts in anyones.items())
+    limits = {entry.target.model: entry.limits for entry in entries if entry.limits and _speaks_of(entry, row)}
+    row = replace(row, models=tuple((merged | models | merged).values()), known=(*row.known, *heard))
+    return replace(provider, row=row, model_limits=limits)
+
+
+def _speaks_of(entry: ModelEntry, row: Provider) -> bool:
+    return entry.target.provider in {"", row.name}
+
+
+def _told(entries: Sequence[ModelEntry]) -> dict[str, ModelFacts]:
+    """The facts in the entries by model; of several about one model the first to say something counts."""
+    told: dict[str, ModelFacts] = {}
+    for entry in entries:
+        facts, earlier = _facts(entry), told.get(entry.target.model)
+        if earlier is not None:
+            is_available = earlier.is_available or facts.is_available
+            facts = replace(earlier.filled_from(facts), is_available=is_available)
+        told[facts.id] = facts
+    return told
 
 
 def _facts(entry: ModelEntry) -> ModelFacts:
+    cost = entry.cost_per_token
     return ModelFacts(
         id=entry.target.model,
         context_length=entry.context_length or None,
@@ -124,6 +137,17 @@ def _facts(entry: ModelEntry) -> ModelFacts:
         supported_parameters=entry.supported_parameters,
         input_modalities=entry.input_modalities,
         dialect=entry.dialect,
+        prices={} if cost is None else dict.fromkeys(("input", "output"), round(cost * 1e6, 6)),
+        public_name=entry.name,
+        type=entry.type,
+        speed_tier=entry.speed_tier,
+        tags=entry.tags,
+        capabilities=entry.capabilities,
+        json_response=entry.json_response,
+        weight=entry.weight,
+        max_concurrent=entry.max_concurrent,
+        quality=entry.quality,
+        is_available=entry.available,
     )
 
 
@@ -144,35 +168,47 @@ def _provider(section: Section, addresses: Addresses) -> str:
     return name
 
 
-def _targets(name: str, node: Node, rows: Sequence[Provider]) -> tuple[Target, ...]:
+def _alias(name: str, node: Node) -> Alias:
     if not name or name == OWN_NAME:
         raise problem(node.place, node.path, f"cannot be given another meaning; set default_model for {OWN_NAME}")
+    if not isinstance(node, Section):
+        return Alias.in_turn(_targets(node))
+    node.require_known(ALIAS_KEYS)
+    strategy = field(node, "strategy", strategy_of, "")
+    targets, tiers = present(node, "targets"), present(node, "tiers")
+    if (targets is None) == (tiers is None):
+        raise problem(node.place, node.path, "must have either targets, a list, or tiers, a list of lists")
+    if targets is not None:
+        return Alias((_targets(targets),), strategy)
+    if not isinstance(tiers, Items) or not tiers.nodes:
+        raise problem(node.place, f"{node.path}.tiers", "must be a list of tiers, each a list of provider/model")
+    return Alias(tuple(_targets(tier) for tier in tiers.nodes), strategy)
+
+
+def _targets(node: Node) -> tuple[str, ...]:
     items = node.nodes if isinstance(node, Items) else (node,)
     texts = [text_in(item) for item in items]
     if not texts or not all(texts):
         raise problem(node.place, node.path, "must name a model as provider/model, or a list of them")
-    return tuple(_target(text, rows) for text in texts)
+    return tuple(dict.fromkeys(texts))
 
 
-def _target(text: str, rows: Sequence[Provider]) -> Target:
-    first, slash, rest = text.partition("/")
-    if slash and first in {row.name for row in rows}:
-        return Target(first, rest)
-    return Target("", text)
+def strategy_of(raw: Raw) -> str:
+    """The name of a strategy."""
+    return one_of(text_of(raw), get_args(StrategyName), dict(STRATEGY_SYNONYMS))
 
 
 def _weight(raw: Raw) -> int:
-    weight = count(raw, low=1)
-    if weight > 100:
-        raise ValueError(f"must be a whole number from 1 to 100, not {weight}")
-    return weight
+    return count(raw, 1, 100)
+
+
+def _speed_tier(raw: Raw) -> str:
+    return one_of(text_of(raw), SPEED_TIERS, {})
 
 
 def _price(raw: Raw) -> float:
-    try:
-        price = float(text_of(raw))
-    except ValueError:
-        raise ValueError(f"must be a number, not {text_of(raw)!r}") from None
-    if not 0 <= price < 1e6:
-        raise ValueError(f"must be a number from 0 up, not {price:g}")
-    return price
+    return number(raw, 0, 1)
+
+
+def _quality(raw: Raw) -> float:
+    return number(raw, 0, 100)

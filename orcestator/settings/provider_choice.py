@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from orcestator.errors import StartupProblem
 from orcestator.providers.models import ModelFacts
@@ -20,17 +21,20 @@ from orcestator.providers.rows import (
     joined,
 )
 from orcestator.providers.secret import Secret
-from orcestator.settings.choices import ProviderSetting
+from orcestator.settings.choices import FURTHER_KEYS, LimitName, Limits, ProviderSetting
 from orcestator.settings.environment import Variables
 from orcestator.settings.fields import field, present
 from orcestator.settings.given import Given, Values, text_in
 from orcestator.settings.known_facts import with_known_facts
 from orcestator.settings.problems import Place, no_provider, problem, quoted, unknown
-from orcestator.settings.values import boolean, count, one_of, secret, text_of, words
+from orcestator.settings.values import boolean, count, number, one_of, secret, text_of, words
 from orcestator.settings.yaml_file import Items, Leaf, Node, Section
 from orcestator.upstream.origin import Origin
 
-KEYS = ("enabled", "api_key", "base_url", "dialect", "query", "default_model", "models", "endpoints", "order")
+KEYS = (
+    *("enabled", "api_key", "api_keys", "limits"),
+    *("base_url", "dialect", "query", "default_model", "models", "endpoints", "order"),
+)
 MODEL_KEYS = (
     *("id", "name", "context_length", "context_size", "max_output_tokens"),
     *("supported_parameters", "input_modalities", "dialect"),
@@ -38,7 +42,7 @@ MODEL_KEYS = (
 DIALECTS = tuple(DIALECT_AUTH)
 CUSTOM_ORDER = 150
 """Where a provider of one's own stands that says nothing else: after the services with keys, before the aggregator."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}\Z")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}\Z")
 _BRACES = re.compile(r"\{(\w+)\}")
 _QUERY = re.compile(r"\?[\w.~%+=&-]{1,256}\Z")
 
@@ -54,12 +58,12 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
-    """A credential; ``missing`` is the variable that should have held it. ``is_token``: it is a short-lived one."""
+class _Keys:
+    """Credentials; ``missing`` are the variables that should have held more. ``are_tokens``: they are short-lived ones."""
 
-    secret: Secret | None = None
-    missing: str = ""
-    is_token: bool = False
+    secrets: tuple[Secret, ...] = ()
+    missing: tuple[str, ...] = ()
+    are_tokens: bool = False
 
 
 def choose_providers(variables: Variables, section: Section | None, given: Values) -> Choice:
@@ -79,7 +83,7 @@ def choose_providers(variables: Variables, section: Section | None, given: Value
     fallback = not chosen
     if fallback:
         sandbox = next(row for row in rows if row.name == SANDBOX)
-        chosen = [ProviderSetting(sandbox, sandbox.base_url, None, 1)]
+        chosen = [ProviderSetting(sandbox, sandbox.base_url, (), 1)]
     places = _places(rows, sections, order)
     known = with_known_facts([setting.row for setting in chosen])
     placed = [replace(setting, row=row, order=places[row.name]) for setting, row in zip(chosen, known, strict=True)]
@@ -106,7 +110,7 @@ def _custom_row(name: str, section: Section) -> Provider:
     if present(section, "base_url") is None:
         names = [row.name for row in ROWS]
         raise unknown(section.place, section.path, "a known provider and has no base_url", names)
-    if not _NAME.match(name):
+    if not NAME.match(name):
         raise problem(section.place, section.path, "must be a name of a-z, 0-9, _ and -, at most 32 long")
     dialect = dialect_in(section) or "openai"
     auth = DIALECT_AUTH[dialect]
@@ -176,8 +180,8 @@ class _Chooser:
         base_url, was_given = self._base_url(row)
         if self._enabled is False:
             return None
-        key = self._key()
-        if not self._is_on(row, key, was_given):
+        keys = self._keys()
+        if not self._is_on(row, keys, was_given):
             return None
         texts = self._words(row, base_url)
         if texts is None:
@@ -185,15 +189,17 @@ class _Chooser:
         if row.retired:
             self.notices.append(f"{row.title} was retired on {row.retired} and may not answer ({row.source}).")
         row, base_url = _spoken_to(_filled(row, texts), _fill(base_url, texts), dialect)
-        if key.is_token:
+        if keys.are_tokens:
             row = replace(row, auth_header=BEARER.header, auth_scheme=BEARER.scheme, also_auth=())
-        return ProviderSetting(row, base_url, key.secret, row.order)
+        if keys.missing:
+            self.notices.append(f"{row.name} has fewer keys: {_listed(keys.missing)} not set.")
+        return ProviderSetting(row, base_url, keys.secrets, row.order, limits_in(self._section))
 
-    def _is_on(self, row: Provider, key: _Key, address_was_given: bool) -> bool:
-        if key.secret is not None:
+    def _is_on(self, row: Provider, keys: _Keys, address_was_given: bool) -> bool:
+        if keys.secrets:
             return self._is_named or not row.only_named
-        if key.missing:
-            self.notices.append(f"{row.name} is off: {key.missing} is not set.")
+        if keys.missing:
+            self.notices.append(f"{row.name} is off: {_listed(keys.missing)} not set.")
             return False
         if row.key_env:
             if self._is_demanded:
@@ -222,15 +228,23 @@ class _Chooser:
             return _checked(row, variable.text.strip(), variable.place, variable.name), True
         return row.base_url, False
 
-    def _key(self) -> _Key:
-        node = present(self._section, "api_key")
-        if isinstance(node, Leaf) and node.missing:
-            return _Key(missing=node.missing)
-        if node is not None:
-            return _Key(field(self._section, "api_key", secret, Secret("")))
-        key = self._secret_in(self._row.key_env, self._row.also_key_env)
-        token = None if key is not None else self._secret_in(self._row.token_env)
-        return _Key(key or token, is_token=token is not None)
+    def _keys(self) -> _Keys:
+        """What the file says; where it says nothing, what is in the environment."""
+        one = present(self._section, "api_key")
+        if isinstance(one, Items):
+            raise problem(one.place, one.path, "must be one value, not a list; api_keys takes several")
+        written = [*_leaves(one), *_leaves(present(self._section, "api_keys"))]
+        if written:
+            missing = tuple(dict.fromkeys(leaf.missing for leaf in written if leaf.missing))
+            held = tuple(dict.fromkeys(_secret_at(leaf) for leaf in written if not leaf.missing))
+            return _Keys(held, missing)
+        row = self._row
+        endings = ("", *(f"_{place}" for place in FURTHER_KEYS))
+        both = (row.key_env, row.also_key_env)
+        found = [self._secret_in(*(name and name + ending for name in both)) for ending in endings]
+        keys = tuple(dict.fromkeys(key for key in found if key is not None))
+        token = None if keys else self._secret_in(row.token_env)
+        return _Keys(keys) if token is None else _Keys((token,), are_tokens=True)
 
     def _secret_in(self, *names: str) -> Secret | None:
         found = [variable for variable in map(self._variables.get, names) if variable is not None]
@@ -265,6 +279,39 @@ class _Chooser:
             if f"{{{word}}}" in base_url:
                 _checked(row, _fill(base_url, texts), variable.place, name)
         return texts
+
+
+def _leaves(node: Node | None) -> tuple[Leaf, ...]:
+    """The values under a key that takes one or a list of them; what is null or empty is not there."""
+    items = node.nodes if isinstance(node, Items) else () if node is None else (node,)
+    for item in items:
+        if not isinstance(item, Leaf):
+            raise problem(item.place, item.path, "must be a single value")
+    return tuple(item for item in items if isinstance(item, Leaf) and (item.text.strip() or item.missing))
+
+
+def _secret_at(leaf: Leaf) -> Secret:
+    try:
+        return secret(leaf.text)
+    except ValueError as fault:
+        raise problem(leaf.place, leaf.path, str(fault)) from fault
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
+
+
+def limits_in(section: Section) -> Limits:
+    """``limits:`` of a provider or a model. Raises StartupProblem."""
+    node = present(section, "limits")
+    if node is None:
+        return {}
+    names: tuple[LimitName, ...] = get_args(LimitName)
+    if not isinstance(node, Section):
+        raise problem(node.place, node.path, f"must be a section with {', '.join(names)}")
+    node.require_known(names)
+    found = {name: field(node, name, lambda raw: number(raw, 0), default=None) for name in names}
+    return {name: most for name, most in found.items() if most is not None}
 
 
 def _texts(row: Provider) -> Iterator[str]:

@@ -8,18 +8,24 @@ from collections.abc import Mapping
 
 # ruff: noqa: RUF009 - setting() makes a dataclass field, it is no default that is computed once
 from dataclasses import dataclass, field, fields, replace
-from typing import Literal
+from typing import Literal, cast
 
 from orcestator.providers.rows import SANDBOX
 from orcestator.providers.secret import Secret
-from orcestator.settings.choices import ModelEntry, ProviderSetting, Target
+from orcestator.routing.catalog import Alias
+from orcestator.routing.plan import DEFAULT_STRATEGY
+from orcestator.routing.rules import Rule
+from orcestator.routing.verdict import Override
+from orcestator.settings.choices import STRATEGY_SYNONYMS, ModelEntry, ProviderSetting, StrategyName, Target
 from orcestator.settings.later import FOR_LATER, LONGEST_SECONDS, LaterSettings
+from orcestator.settings.public_names import public_names
 from orcestator.settings.spec import Also, Spec, setting
 from orcestator.settings.values import Network
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["json", "text"]
 LogTexts = Literal["full", "short", "none"]
+NoticeLevel = Literal["info", "warning", "error"]
 
 SERVER = "Addresses"
 MODELS = "Models and providers"
@@ -27,11 +33,18 @@ ACCESS = "Who may call"
 RECORDS = "Logs and records"
 CALLER_LIMITS = "Limits towards callers"
 UPSTREAM = "Patience and limits towards providers"
+ROUTING = "Choosing among several"
 ATTEMPTS = "Attempts, fallback and breaker"
+WAITING = "Hedging and the waiting line"
+WATCHING = "Health checks and notices"
 THE_SANDBOX = "The sandbox"
-GROUPS = (SERVER, MODELS, ACCESS, RECORDS, CALLER_LIMITS, UPSTREAM, ATTEMPTS, THE_SANDBOX, FOR_LATER)
+GROUPS = (
+    *(SERVER, MODELS, ACCESS, RECORDS, CALLER_LIMITS, UPSTREAM),
+    *(ROUTING, ATTEMPTS, WAITING, WATCHING, THE_SANDBOX, FOR_LATER),
+)
 
 MOST_BYTES = 1 << 30
+_CONDITIONS = ("routing.fallback.conditions", "fallback.conditions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +91,14 @@ class Settings(LaterSettings):
 
     config: str = setting("", Spec("The YAML file to read.", MODELS, in_file=False, also=(Also("ROUTER_CONFIG_PATH"),)))
     models_file: str = setting(
-        "", Spec("A YAML file with a list `models:`, relative to the configuration file.", MODELS)
+        "",
+        Spec(
+            "A YAML file with a list `models:`: a path, relative to the configuration file, or an https address.",
+            MODELS,
+        ),
+    )
+    models_file_allow_private: bool = setting(
+        False, Spec("Fetch the models file from an address in a private network too, and by plain http.", MODELS)
     )
     default_model: tuple[str, ...] = setting(
         ("openai/gpt-4o",), Spec("What the model `orcestator` means; several are tried in turn.", MODELS)
@@ -122,6 +142,14 @@ class Settings(LaterSettings):
     allow_anonymous: bool = setting(False, Spec("Serve everybody who can reach the port, without a key.", ACCESS))
     allowed_hosts: tuple[str, ...] = setting(
         (), Spec("More Host names, beside those of this machine, that are served without a key.", ACCESS)
+    )
+    admin_token: Secret = setting(
+        Secret(""),
+        Spec(
+            "The key to the management endpoints. Without it they answer callers on this machine only.",
+            ACCESS,
+            also=(Also("ADMIN_TOKEN"),),
+        ),
     )
     worker_secret: Secret = setting(
         Secret(""),
@@ -237,6 +265,50 @@ class Settings(LaterSettings):
     connections_per_provider: int = setting(2048, Spec("The most connections to one provider.", UPSTREAM, 1, 100_000))
     upstream_proxy: str = setting("", Spec("An HTTP proxy for calls to providers, as http://host:port.", UPSTREAM))
 
+    strategy: StrategyName = setting(
+        cast(StrategyName, DEFAULT_STRATEGY),
+        Spec(
+            "How one is chosen among several that are equally meant, where an alias says nothing.",
+            ROUTING,
+            also=(Also("routing.strategy"), Also("load_balancer.strategy")),
+            synonyms=STRATEGY_SYNONYMS,
+        ),
+    )
+    auto_strategy: StrategyName = setting(
+        "smart", Spec("The same for the model `auto`.", ROUTING, synonyms=STRATEGY_SYNONYMS)
+    )
+    free_first: bool = setting(False, Spec("Try models that cost nothing before those that cost.", ROUTING))
+    fallback_max_response_seconds: float = setting(
+        0.0,
+        Spec(
+            "One that takes longer to its first content goes behind the others; 0 means no such limit.",
+            ROUTING,
+            0,
+            LONGEST_SECONDS,
+            also=tuple(Also(f"{path}.max_response_time", times=0.001) for path in _CONDITIONS),
+        ),
+    )
+    fallback_min_success_rate: float = setting(
+        0.0,
+        Spec(
+            "One with a smaller share of successes goes behind the others.",
+            ROUTING,
+            0,
+            1,
+            also=tuple(Also(f"{path}.min_success_rate") for path in _CONDITIONS),
+        ),
+    )
+    fallback_max_error_rate: float = setting(
+        0.0,
+        Spec(
+            "One with a larger share of failures goes behind the others; 0 means no such limit.",
+            ROUTING,
+            0,
+            1,
+            also=tuple(Also(f"{path}.max_error_rate") for path in _CONDITIONS),
+        ),
+    )
+
     attempts: int = setting(
         3,
         Spec(
@@ -254,18 +326,51 @@ class Settings(LaterSettings):
             ATTEMPTS,
             1,
             20,
-            also=(Also("routing.rate_limit_retries", plus=1),),
+        ),
+    )
+    attempt_timeout_seconds: float = setting(
+        0.0,
+        Spec(
+            "How long one attempt may take to its first content; 0 means no limit of its own.",
+            ATTEMPTS,
+            0,
+            LONGEST_SECONDS,
+            also=(Also("routing.timeout_secs"), Also("orchestrator.timeout")),
+        ),
+    )
+    rate_limit_retries: int = setting(
+        2,
+        Spec(
+            "Retries at the same model after a rate limit or a lost connection.",
+            ATTEMPTS,
+            0,
+            10,
+            also=(Also("routing.rate_limit_retries"),),
+        ),
+    )
+    retry_delay_seconds: float = setting(
+        1.0,
+        Spec(
+            "The wait before such a retry, when the provider names none.",
+            ATTEMPTS,
+            0,
+            60,
+            also=(Also("routing.retry_delay", times=0.001),),
         ),
     )
     first_backoff_seconds: float = setting(
         0.05,
         Spec(
-            "The longest wait before the first retry at the same provider; it doubles with each.",
+            "The longest wait before the first retry after any other failure.",
             ATTEMPTS,
             0,
             60,
-            also=(Also("RETRY_DELAY_MS", times=0.001), Also("routing.retry_delay", times=0.001)),
+            also=(Also("RETRY_DELAY_MS", times=0.001),),
         ),
+    )
+    backoff_multiplier: float = setting(
+        2.0,
+        Spec("By how much each further wait is longer.", ATTEMPTS, 1, 10, also=(Also("RETRY_BACKOFF_MULTIPLIER"),)),
     )
     retry_budget_percent: float = setting(
         20.0, Spec("How many of a hundred requests may be retried.", ATTEMPTS, 0, 100)
@@ -310,6 +415,79 @@ class Settings(LaterSettings):
     breaker_longest_open_seconds: float = setting(
         300.0, Spec("How long it stays out at most.", ATTEMPTS, 0.1, LONGEST_SECONDS)
     )
+    breaker_success_threshold: int = setting(
+        1,
+        Spec(
+            "Good probes that put a model back.", ATTEMPTS, 1, 1000, also=(Also("circuit_breaker.success_threshold"),)
+        ),
+    )
+    slow_start_seconds: float = setting(
+        10.0,
+        Spec(
+            "How long a model that is back gets only a growing part of its requests; 0 means all at once.",
+            ATTEMPTS,
+            0,
+            LONGEST_SECONDS,
+        ),
+    )
+    content_policy_fallback: bool = setting(
+        False, Spec("Try another model with a request that one refused for its content.", ATTEMPTS)
+    )
+    continue_streams: bool = setting(
+        False,
+        Spec(
+            "Let another model go on with a stream of plain text that broke off. A caller can ask for it itself"
+            " with the header `x-orcestator-continue: true`.",
+            ATTEMPTS,
+        ),
+    )
+
+    hedging: bool = setting(
+        True,
+        Spec("Start a second model when the first one is slower to its first content than it usually is.", WAITING),
+    )
+    hedge_percent: float = setting(5.0, Spec("How many of a hundred requests may be hedged.", WAITING, 0, 100))
+    hedge_percentile: float = setting(
+        95.0, Spec("The percentile of a model's own times after which it is slow.", WAITING, 50, 99.9)
+    )
+    hedge_floor_seconds: float = setting(
+        0.2, Spec("No second model is started earlier than this.", WAITING, 0, LONGEST_SECONDS)
+    )
+    line_length: int = setting(
+        256,
+        Spec(
+            "The most requests that wait for a place at models with `max_concurrent`; over it 503.", WAITING, 0, 100_000
+        ),
+    )
+    longest_wait_seconds: float = setting(
+        30.0, Spec("How long a request waits for such a place at most.", WAITING, 0, LONGEST_SECONDS)
+    )
+
+    health_check_interval_seconds: float = setting(
+        0.0,
+        Spec(
+            "How often providers are asked whether they are well; 0: only while one is not.",
+            WATCHING,
+            0,
+            LONGEST_SECONDS,
+            also=(Also("load_balancer.health_check_interval"),),
+        ),
+    )
+    health_check_timeout_seconds: float = setting(
+        5.0, Spec("How long that may take.", WATCHING, 0.1, LONGEST_SECONDS, also=(Also("load_balancer.timeout"),))
+    )
+    health_check_chat: bool = setting(
+        False, Spec("Ask with a chat of one token, which costs, in place of reading the list of models.", WATCHING)
+    )
+    webhook_url: Secret = setting(Secret(""), Spec("An http address that notices are posted to as JSON.", WATCHING))
+    webhook_secret: Secret = setting(Secret(""), Spec("What those are signed with (HMAC-SHA256).", WATCHING))
+    notify: tuple[Secret, ...] = setting(
+        (), Spec("Addresses of Apprise (Telegram, Slack, e-mail and others) that notices are sent to.", WATCHING)
+    )
+    notify_min_level: NoticeLevel = setting(
+        "warning",
+        Spec("The least serious notices that are sent.", WATCHING, synonyms=(("warn", "warning"),)),
+    )
 
     sandbox_ttft_seconds: float = setting(
         0.0, Spec("How long the sandbox waits before its first token.", THE_SANDBOX, 0, 3600)
@@ -327,25 +505,41 @@ class Settings(LaterSettings):
     """Whether the sandbox is there only because no provider is on."""
     models: tuple[ModelEntry, ...] = ()
     """The entries of ``models:``, as they are."""
-    aliases: Mapping[str, tuple[Target, ...]] = field(default_factory=dict)
-    """Public model names and what they stand for, tried in turn."""
+    aliases: Mapping[str, Alias] = field(default_factory=dict)
+    """What ``aliases:`` says, the names of entries of ``models:`` in it replaced by what they stand for."""
+    rules: tuple[Rule, ...] = ()
+    """The entries of ``routing_rules:``."""
+    verdicts: tuple[Override, ...] = ()
+    """The entries of ``verdicts:``, of which the first that is met counts."""
     not_yet: tuple[str, ...] = ()
     """What was set and is not acted on yet, by the names under which it was set."""
     notices: tuple[str, ...] = ()
     """What the person who starts the program should know, a sentence each."""
 
     def default_targets(self) -> tuple[str, ...]:
-        """What the model ``orcestator`` means, the fallback model last."""
-        return tuple(dict.fromkeys([*self.default_model, *map(str, self._fallback())]))
+        """What the model ``orcestator`` means."""
+        return self.default_model
 
-    def alias_targets(self) -> dict[str, tuple[str, ...]]:
-        """The aliases as ``provider/model`` names, the fallback model last."""
-        last = [str(target) for target in self._fallback()]
-        return {name: tuple(dict.fromkeys([*map(str, targets), *last])) for name, targets in self.aliases.items()}
+    def public_aliases(self) -> dict[str, Alias]:
+        """Every public name: the aliases, and the entries of ``models:`` by ``name`` and ``provider/name``."""
+        return public_names(self.models, self.aliases)
+
+    def auto_alias(self) -> Alias | None:
+        """What the model ``auto`` is chosen among, None where ``models:`` has no entry that is available."""
+        targets = dict.fromkeys(str(entry.target) for entry in self.models if entry.available)
+        return Alias((tuple(targets),), self.auto_strategy) if targets else None
+
+    def paid_fallback(self) -> str:
+        """The target that is tried when all others have failed, "" for none."""
+        if not (self.fallback_enabled and self.fallback_model):
+            return ""
+        target = Target(self.fallback_provider, self.fallback_model)
+        named = (entry.target for entry in self.models if entry.name == target.model)
+        return str(next((found for found in named if found.provider == target.provider), target))
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret there is, for whoever has to take them out of texts."""
-        held = [*self.caller_keys, *(provider.key for provider in self.providers if provider.key)]
+        held = [*self.caller_keys, *self.notify, *(key for provider in self.providers for key in provider.keys)]
         held += [value for found in fields(self) if isinstance(value := getattr(self, found.name), Secret)]
         return tuple(dict.fromkeys(found.reveal() for found in held if found))
 
@@ -355,14 +549,9 @@ class Settings(LaterSettings):
         return any(found.row.name == SANDBOX and found.base_url == found.row.base_url for found in self.providers)
 
     def with_sandbox_at(self, base_url: str) -> "Settings":
-        """These settings with the sandbox at another address."""
+        """These settings with the sandbox at the address where this program started it."""
         moved = (
-            replace(provider, base_url=base_url) if provider.row.name == SANDBOX else provider
+            replace(provider, base_url=base_url, is_started=True) if provider.row.name == SANDBOX else provider
             for provider in self.providers
         )
         return replace(self, providers=tuple(moved))
-
-    def _fallback(self) -> tuple[Target, ...]:
-        if not (self.fallback_enabled and self.fallback_model):
-            return ()
-        return (Target(self.fallback_provider, self.fallback_model),)

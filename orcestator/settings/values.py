@@ -42,9 +42,14 @@ def boolean(raw: Raw) -> bool:
     return word in _TRUE
 
 
-def count(raw: Raw, low: int = 0) -> int:
-    """A whole number from ``low`` up."""
-    return int(_number(_one(raw), int, Spec("", "", low=low), AS_IT_IS))
+def count(raw: Raw, low: int = 0, high: int | None = None) -> int:
+    """A whole number from ``low`` up, to ``high`` if there is one."""
+    return int(_number(_one(raw), int, Spec("", "", low=low, high=high), AS_IT_IS))
+
+
+def number(raw: Raw, low: float, high: float | None = None) -> float:
+    """A number between two others, both included."""
+    return _number(_one(raw), float, Spec("", "", low=low, high=high), AS_IT_IS)
 
 
 def text_of(raw: Raw) -> str:

@@ -21,7 +21,7 @@ WINDOW_SECONDS = 0.05
 LARGEST_BATCH = 1_000
 """Items handed to the target at once."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
-"""The pause before a failed batch is tried again; it doubles."""
+"""The usual pause before a failed batch is tried again, and the longest it becomes."""
 REPORT_SECONDS = 60.0
 """One line in the log for this long, however often a target fails."""
 JOIN_SECONDS = 0.5
@@ -45,11 +45,16 @@ class Target(Protocol[Item_contra]):
         """Let go of files and connections."""
 
 
+class Undeliverable(Exception):
+    """Raised by a target whose reader refused the batch: it would refuse it again, so it is dropped and counted."""
+
+
 class BackgroundWriter(Generic[Item]):
     """A callable that hands its items to ``target`` in a thread, at most ``window_seconds`` after the first.
 
-    With ``keeps_failed`` a batch that could not be written is tried again until it can, or until ``close`` runs out
-    of time; without it, the batch is dropped and counted.
+    With ``keeps_failed`` a batch that could not be written is tried again until it can, until it was tried ``most_tries``
+    times (0: no limit), or until ``close`` runs out of time; without it, the batch is dropped and counted. The pause
+    before the next try begins with ``first_pause_seconds`` and doubles.
     """
 
     def __init__(
@@ -58,6 +63,8 @@ class BackgroundWriter(Generic[Item]):
         target: Target[Item],
         *,
         keeps_failed: bool = False,
+        most_tries: int = 0,
+        first_pause_seconds: float = FIRST_PAUSE_SECONDS,
         capacity: int = CAPACITY,
         window_seconds: float = WINDOW_SECONDS,
     ) -> None:
@@ -65,6 +72,8 @@ class BackgroundWriter(Generic[Item]):
         self.failed_writes = 0
         self._target = target
         self._keeps_failed = keeps_failed
+        self._most_tries = most_tries
+        self._first_pause_seconds = first_pause_seconds
         self._capacity = capacity
         self._window_seconds = window_seconds
         self._queue: SimpleQueue[Item | threading.Event] = SimpleQueue()
@@ -153,14 +162,16 @@ class BackgroundWriter(Generic[Item]):
                 each.set()
 
     def _write_until_done(self, items: list[Item]) -> None:
-        pause = FIRST_PAUSE_SECONDS
+        pause = self._first_pause_seconds
+        tries = 0
         while not self._give_up.is_set():
             if self._guarded(lambda: self._target.write(items), len(items)):
                 return
-            if not self._keeps_failed or _program_is_over():
+            tries += 1
+            if not self._keeps_failed or tries == self._most_tries or _program_is_over():
                 break
             self._give_up.wait(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            pause = min(2 * pause, max(LONGEST_PAUSE_SECONDS, self._first_pause_seconds))
         self._drop(items)
 
     def _drop(self, items: list[Item]) -> None:
@@ -175,8 +186,12 @@ class BackgroundWriter(Generic[Item]):
             step()
         except OSError as problem:
             self.failed_writes += 1
-            self._report(problem, items)
+            self._report(problem, items, "will be tried again" if self._keeps_failed else "are lost")
             return False
+        except Undeliverable as refusal:
+            self.failed_writes += 1
+            self._unwritten += items
+            self._report(refusal, items, "are lost")
         # The edge of a thread: an error nobody foresaw must not end the writing for good, nor be tried again.
         except Exception:
             self.failed_writes += 1
@@ -184,11 +199,10 @@ class BackgroundWriter(Generic[Item]):
             logger.exception("%s: %d records were lost to an unexpected error", self.name, items)
         return True
 
-    def _report(self, problem: OSError, items: int) -> None:
+    def _report(self, problem: Exception, items: int, what: str) -> None:
         now = time.monotonic()
         if now >= self._next_report:
             self._next_report = now + REPORT_SECONDS
-            what = "will be tried again" if self._keeps_failed else "are lost"
             logger.error("%s cannot be written: %s; %d records %s", self.name, problem, items, what)
 
     def _tell_overflow(self) -> None:

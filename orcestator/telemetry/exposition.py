@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-_HIGHEST = ("_max", "_info", "_start_time_seconds")
+_HIGHEST = ("_max", "_up", "_check_seconds", "_info", "_start_time_seconds")
 """Families whose names end like this are merged by taking the highest value; all others are summed."""
 
 

@@ -38,7 +38,7 @@ def of_event(event: Event) -> LogEntry | None:
         return _of_request(event)
     if isinstance(event, AttemptEnded):
         return _of_attempt(event) if event.error else None
-    return _of_health(event)
+    return _of_health(event) if isinstance(event, HealthChanged) else None
 
 
 def _of_request(event: RequestEnded) -> LogEntry:

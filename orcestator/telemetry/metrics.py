@@ -5,17 +5,30 @@ a collector shows at a scrape. Must never let a caller's words become a label: o
 """
 
 import platform
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from prometheus_client import CollectorRegistry, GCCollector, Metric, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from orcestator import __version__
-from orcestator.routing.events import AttemptEnded, Event, HealthChanged, RequestEnded
-from orcestator.telemetry.series import LARGEST_SERIES, OTHER, Counter, Distribution, Gauge, Histogram, Labels, Sum
+from orcestator.errors import QUOTA
+from orcestator.routing.events import HEDGE_LOST, HEDGE_WON, AttemptEnded, Event, HealthChanged, RequestEnded, Waited
+from orcestator.telemetry.series import (
+    LARGEST_SERIES,
+    OTHER,
+    Counter,
+    Distribution,
+    Gauge,
+    Histogram,
+    Labels,
+    Sum,
+    added_up,
+)
 
+Json = dict[str, Any]
 LATENCY_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 """Seconds an answer may take: models need from a tenth of a second to the ten minutes SDKs wait."""
 OVERHEAD_BOUNDS = (1e-05, 2.5e-05, 5e-05, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0)
@@ -24,7 +37,7 @@ LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 """Seconds the event loop was late."""
 LAGS_KEPT = 240
 """Samples the highest lag is taken from: one minute of them."""
-DEPLOYMENT_STATES = ("closed", "half_open", "cooldown", "open", "key_refused")
+DEPLOYMENT_STATES = ("closed", "half_open", "cooldown", "open", "key_refused", "permanently_unavailable")
 
 
 class WriterCounts(Protocol):
@@ -41,16 +54,20 @@ class WriterCounts(Protocol):
 class Metrics:
     """An EventSink, and the collector behind ``registry``. ``known_models`` tells which names may be labels."""
 
-    def __init__(self, known_models: Callable[[str], bool]) -> None:
+    def __init__(self, known_models: Callable[[str], bool], now: Callable[[], float] = time.monotonic) -> None:
         self.registry = CollectorRegistry()
         self.active = 0
+        self.waiting = 0
         self._known_models = known_models
+        self._now = now
+        self._started = now()
         self._writers: list[WriterCounts] = []
         self._lags: deque[float] = deque(maxlen=LAGS_KEPT)
-        self._deployments: dict[tuple[str, str], str] = {}
+        self._deployments: dict[tuple[str, str, str], str] = {}
         self._bound: dict[Labels, _RequestSeries] = {}
         self._define_request_series()
         self._define_attempt_series()
+        self._define_watching_series()
         self._define_process_series()
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
@@ -62,6 +79,8 @@ class Metrics:
             self._count_request(event)
         elif isinstance(event, AttemptEnded):
             self._count_attempt(event)
+        elif isinstance(event, Waited):
+            self._waits.at(("served" if event.was_served else "refused",)).observe(event.seconds)
         else:
             self._note_health(event)
 
@@ -78,6 +97,41 @@ class Metrics:
         self._lag.at(()).observe(seconds)
         self._lags.append(seconds)
 
+    def checked(self, provider: str, *, is_up: bool, response_ms: float) -> None:
+        """A provider was looked at in the background; ``response_ms`` is below 0 when it did not answer."""
+        self._checks.at((provider, "up" if is_up else "down")).value += 1
+        self._provider_up.at((provider,)).value = float(is_up)
+        if response_ms >= 0.0:
+            self._check_seconds.at((provider,)).value = response_ms / 1000.0
+
+    def count_notice(self, kind: str, outcome: str) -> None:
+        """A notice was told, or held back."""
+        self._notices.at((kind, outcome)).value += 1
+
+    def summary(self) -> Json:
+        """What happened since the start, for pages that are not Prometheus's. Seconds; ``cancelled`` requests, whose callers
+        left, are neither a success nor a failure."""
+        outcomes: dict[str, float] = {}
+        for (_, _, _, outcome, _), counted in self._requests.items():
+            outcomes[str(outcome)] = outcomes.get(str(outcome), 0.0) + counted.value
+        total, cancelled = sum(outcomes.values()), outcomes.get("cancelled", 0.0)
+        success = outcomes.get("ok", 0.0)
+        latency = added_up((counted for _, counted in self._latency.items()), LATENCY_BOUNDS)
+        return {
+            "uptime": round(self._now() - self._started, 3),
+            "requests": {
+                "total": int(total),
+                "success": int(success),
+                "failed": int(total - success - cancelled),
+                "cancelled": int(cancelled),
+            },
+            "fallbacks": int(sum(counted.value for _, counted in self._fallbacks.items())),
+            "performance": {
+                "avg_response_time": round(latency.mean(), 4),
+                "p95_response_time": round(latency.quantile(0.95), 4),
+            },
+        }
+
     def watch(self, writer: WriterCounts) -> None:
         """Show from now on what ``writer`` dropped and failed to write."""
         self._writers.append(writer)
@@ -86,7 +140,8 @@ class Metrics:
         """Every metric, for the registry; may be called from any thread."""
         for series in self._series:
             yield series.family()
-        yield self._active_family()
+        yield GaugeMetricFamily("orcestator_active_requests", "Requests being served.", value=self.active)
+        yield GaugeMetricFamily("orcestator_waiting_requests", "Requests that wait for a permit.", value=self.waiting)
         yield self._highest_lag_family()
         yield self._deployment_family()
         yield self._writer_family("orcestator_dropped_events", _DROPPED, lambda writer: writer.dropped)
@@ -121,6 +176,7 @@ class Metrics:
 
     def _define_attempt_series(self) -> None:
         self._attempts = Counter("orcestator_attempts", "Attempts that ended.", ("provider", "outcome"))
+        self._hedges = Counter("orcestator_hedges", "Attempts of which two ran at once.", ("provider", "outcome"))
         self._upstream_latency = Histogram(
             "orcestator_upstream_latency_seconds",
             "From the start of an attempt to its first content, whole reply or failure.",
@@ -138,6 +194,25 @@ class Metrics:
             "orcestator_maybe_billed_attempts", "Failed attempts that the provider may have billed.", ("provider",)
         )
 
+        self._quota_refusals = Counter(
+            "orcestator_quota_refusals",
+            "Attempts that were not made because a quota is known to be used up.",
+            ("provider",),
+        )
+
+    def _define_watching_series(self) -> None:
+        self._checks = Counter("orcestator_health_checks", "Background looks at a provider.", ("provider", "outcome"))
+        self._provider_up = Gauge(
+            "orcestator_provider_up", "1 when the last background look found the provider working.", ("provider",)
+        )
+        self._check_seconds = Gauge(
+            "orcestator_provider_check_seconds", "How long its last good answer took.", ("provider",)
+        )
+        self._notices = Counter("orcestator_notices", "Notices to people.", ("kind", "outcome"))
+        self._waits = Histogram(
+            "orcestator_permit_wait_seconds", "How long requests waited for a permit.", ("outcome",), LATENCY_BOUNDS
+        )
+
     def _define_process_series(self) -> None:
         self._lag = Histogram(
             "orcestator_event_loop_lag_seconds", "How late the event loop ran a timer.", (), LAG_BOUNDS
@@ -152,11 +227,18 @@ class Metrics:
             self._first_content,
             self._overhead,
             self._attempts,
+            self._hedges,
             self._upstream_latency,
             self._fallbacks,
             self._retries,
             self._errors,
             self._maybe_billed,
+            self._quota_refusals,
+            self._checks,
+            self._provider_up,
+            self._check_seconds,
+            self._notices,
+            self._waits,
             self._lag,
             build,
         )
@@ -200,28 +282,38 @@ class Metrics:
 
     def _count_attempt(self, event: AttemptEnded) -> None:
         provider = event.provider
-        self._attempts.at((provider, event.error or "ok")).value += 1
-        self._upstream_latency.at((provider,)).observe(event.latency_s)
-        if event.error:
-            self._count_failure(event)
+        verdict = event.verdict
+        if verdict in (HEDGE_WON, HEDGE_LOST):
+            self._hedges.at((provider, verdict)).value += 1
+        # Of one that another outran nobody knows how long it takes.
+        outcome = event.error or (HEDGE_LOST if verdict == HEDGE_LOST else "")
+        self._attempts.at((provider, outcome or "ok")).value += 1
+        if not outcome or event.error:
+            self._upstream_latency.at((provider,)).observe(event.latency_s)
+        if outcome:
+            self._count_unserved(event)
 
-    def _count_failure(self, event: AttemptEnded) -> None:
+    def _count_unserved(self, event: AttemptEnded) -> None:
+        if event.maybe_billed:
+            self._maybe_billed.at((event.provider,)).value += 1
+        if not event.error:
+            return
         self._errors.at((event.error, event.cause)).value += 1
         if event.verdict == "fall_back":
             self._fallbacks.at((event.provider, event.error)).value += 1
         elif event.verdict == "retry":
             self._retries.at((event.provider, event.error)).value += 1
-        if event.maybe_billed:
-            self._maybe_billed.at((event.provider,)).value += 1
+        if event.cause == QUOTA:
+            self._quota_refusals.at((event.provider,)).value += 1
 
     def _note_health(self, event: HealthChanged) -> None:
-        self._deployments[event.provider, self._label(event.model)] = event.state
+        model = self._label(event.model) if event.model else ""
+        place = (event.provider, model, event.credential)
+        if place in self._deployments or len(self._deployments) < LARGEST_SERIES:
+            self._deployments[place] = event.state
 
     def _label(self, model: str) -> str:
         return model if self._known_models(model) else OTHER
-
-    def _active_family(self) -> GaugeMetricFamily:
-        return GaugeMetricFamily("orcestator_active_requests", "Requests being served.", value=self.active)
 
     def _highest_lag_family(self) -> GaugeMetricFamily:
         return GaugeMetricFamily(
@@ -234,11 +326,11 @@ class Metrics:
         family = GaugeMetricFamily(
             "orcestator_deployment_state",
             "1 for the state a deployment is in; absent while it never failed.",
-            labels=("provider", "model", "state"),
+            labels=("provider", "model", "credential", "state"),
         )
-        for (provider, model), current in self._deployments.copy().items():
+        for place, current in self._deployments.copy().items():
             for state in DEPLOYMENT_STATES:
-                family.add_metric((provider, model, state), float(state == current))
+                family.add_metric((*place, state), float(state == current))
         return family
 
     def _writer_family(self, name: str, text: str, count: Callable[[WriterCounts], int]) -> CounterMetricFamily:

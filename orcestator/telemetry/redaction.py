@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import quote
 
+from orcestator.providers.secret import SHORTEST_SECRET
+
 MASK = "[redacted]"
-SHORTEST_SECRET = 8
-"""Shorter "keys" are words such as ``ollama`` that local servers are given; masking them would only garble text."""
 
 
 class _Pattern(NamedTuple):
@@ -55,9 +55,14 @@ class Redactor:
     """Masks ``secrets`` wherever they occur, and whatever looks like one. Call it as a function of text to text."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets: tuple[str, ...] = ()
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Mask these, too: the configuration has changed, and what was secret before still is."""
         told = {form for secret in secrets if len(secret) >= SHORTEST_SECRET for form in _forms(secret)}
         # The longest first: one secret may be the beginning of another.
-        self._secrets = tuple(sorted(told, key=len, reverse=True))
+        self._secrets = tuple(sorted(told.union(self._secrets), key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
         """``text`` without secrets; the same object when it held none."""

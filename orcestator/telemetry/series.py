@@ -6,7 +6,7 @@ step. Must never hold more than ``LARGEST_SERIES`` label sets for a metric.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Generic, TypeVar
 
@@ -43,6 +43,29 @@ class Distribution:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
+    def mean(self) -> float:
+        """The mean value; 0.0 before the first."""
+        count = sum(self.counts)
+        return self.total / count if count else 0.0
+
+    def quantile(self, share: float) -> float:
+        """About the value that this share (0 to 1) stayed under, taken evenly within a bucket; at most the last bound."""
+        wanted, seen, low = share * sum(self.counts), 0, 0.0
+        for bound, count in zip(self.bounds, self.counts, strict=False):
+            if count and seen + count >= wanted:
+                return low + (bound - low) * (wanted - seen) / count
+            seen, low = seen + count, bound
+        return low if seen < wanted else 0.0
+
+
+def added_up(distributions: Iterable[Distribution], bounds: Sequence[float]) -> Distribution:
+    """Several with the same bounds as one."""
+    whole = Distribution(bounds)
+    for each in distributions:
+        whole.total += each.total
+        whole.counts = [one + other for one, other in zip(whole.counts, each.counts, strict=True)]
+    return whole
+
 
 Series = TypeVar("Series", Sum, Distribution)
 
@@ -57,6 +80,10 @@ class _Metric(Generic[Series]):
     def at(self, labels: Labels) -> Series:
         """The series of ``labels``; it may be kept and counted up without looking it up again."""
         return self._series.get(labels) or self._begin(labels)
+
+    def items(self) -> list[tuple[Labels, Series]]:
+        """Every label set with its series; may be called from any thread."""
+        return list(self._series.copy().items())
 
     def _begin(self, labels: Labels) -> Series:
         kept = labels if len(self._series) < LARGEST_SERIES else (OTHER,) * len(labels)

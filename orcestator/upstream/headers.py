@@ -38,5 +38,9 @@ class Headers:
         """Every value of a lower-case name, in order."""
         return [value for field, value in self if field == name]
 
+    def mentions(self, word: bytes) -> bool:
+        """Whether the lower-case word is anywhere in the head: one look, where several names would be searched for."""
+        return word in self._folded
+
     def __contains__(self, name: bytes) -> bool:
         return b"\r\n" + name + b":" in self._folded

@@ -95,13 +95,20 @@ def whole_answer_of(body: bytes, order: Order, provider: str, speech: Speech) ->
     reply = _reply(body, order, provider, speech)
     prompt, completion, estimated = reply.usage
     shown, native = reply.body, None
-    if order.caller is not None and speech.relays:
-        native = parsed_object(shown, provider)
-    elif order.caller is not None:
+    is_relayed = order.caller is not None and speech.relays
+    if order.caller is not None and not is_relayed:
         native = order.caller.reply(reply.wire, order.write_terms())
         shown = dumps(native)
     answer = WholeAnswer(
-        shown, JSON, reply.text, prompt, completion, estimated=estimated, wire=reply.wire, native=native
+        shown,
+        JSON,
+        reply.text,
+        prompt,
+        completion,
+        estimated=estimated,
+        wire=reply.wire,
+        native=native,
+        is_relayed=is_relayed,
     )
     answer.dropped = speech.dropped
     return answer

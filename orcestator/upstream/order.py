@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from orcestator.dialects.canonical import CallerDialect, Writer, WriteTerms
-from orcestator.dialects.json_text import dumps
+from orcestator.dialects.json_text import dumps, loads
+from orcestator.dialects.openai.resumed import Broken, ResumedWriter
 
 Json = dict[str, Any]
 OPENAI = "openai"
@@ -23,7 +24,7 @@ class Order:
     ``is_foreign``: the caller speaks another dialect than OpenAI's, also where ``body`` is the canonical call made of its
     own by another process. ``headers`` go to an upstream of the same dialect. ``unread`` names what the canonical call could not hold.
     ``owner`` is the id of the caller's key, whose answers nobody else may see. ``is_strict``: refuse what cannot be
-    expressed instead of leaving it out.
+    expressed instead of leaving it out. ``broken`` is the stream that this one goes on with.
     """
 
     endpoint: str
@@ -48,6 +49,7 @@ class Order:
     owner: str = ""
     is_strict: bool = False
     is_foreign: bool = False
+    broken: Broken | None = None
     _canonical_body: bytes = field(default=b"", repr=False)
 
     def canonical_body(self) -> bytes:
@@ -71,19 +73,22 @@ class Order:
         )
 
     def writer(self) -> Writer | None:
-        """A new writer of the caller's dialect; None where it is OpenAI's."""
+        """A new writer of the caller's dialect; None where it is OpenAI's and the answer its own."""
+        if self.broken is not None:
+            return ResumedWriter(self.broken, include_usage=self.include_usage)
         return None if self.caller is None else self.caller.writer(self.write_terms())
 
 
 class WholeAnswer:
     """A complete reply, checked before the first byte of it is sent.
 
-    ``wire`` is the canonical reply (or the JSON of another endpoint), ``native`` what the caller of another dialect
-    gets, ``dropped`` what had to be left out of the request.
+    ``wire`` is the canonical reply (or the JSON of another endpoint), ``is_relayed``: ``body`` is
+    in the caller's own dialect, as the upstream wrote it; ``dropped`` what had to be left out of the request.
     """
 
     __slots__ = (
-        "body", "completion_tokens", "content_type", "dropped", "estimated", "native", "prompt_tokens", "text", "wire",
+        "_native", "body", "completion_tokens", "content_type", "dropped", "estimated", "is_relayed", "prompt_tokens", "text",
+        "wire",
     )  # fmt: skip
 
     def __init__(
@@ -97,6 +102,7 @@ class WholeAnswer:
         estimated: bool = True,
         wire: Json | None = None,
         native: Json | None = None,
+        is_relayed: bool = False,
     ) -> None:
         self.body = body
         self.content_type = content_type
@@ -105,8 +111,14 @@ class WholeAnswer:
         self.completion_tokens = completion_tokens
         self.estimated = estimated
         self.wire = wire
-        self.native = native
+        self._native = native
+        self.is_relayed = is_relayed
         self.dropped: tuple[str, ...] = ()
+
+    @property
+    def native(self) -> Json | None:
+        """What the caller of another dialect gets. A relayed body is parsed again for it, since few ask."""
+        return loads(self.body) if self.is_relayed else self._native
 
 
 class FlowingAnswer(Protocol):

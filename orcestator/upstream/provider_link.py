@@ -4,21 +4,33 @@ It makes one attempt at the one model it is told. It decides nothing: what follo
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from orcestator import __version__
 from orcestator.dialects.canonical import UpstreamDialect
 from orcestator.dialects.failures import error_from_reply
 from orcestator.dialects.json_text import loads
-from orcestator.errors import Overloaded, UpstreamBroken, UpstreamError
+from orcestator.dialects.rate_limits import MENTION, RateLimit, is_congested, limits_in_headers, limits_in_refusal
+from orcestator.errors import (
+    QUOTA,
+    QUOTA_SIZE,
+    Overloaded,
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamKeyRefused,
+    UpstreamRateLimited,
+)
 from orcestator.providers.models import ModelFacts, facts_from_listing
 from orcestator.providers.rows import NO_MODELS_LIST, Provider, find_row, joined
-from orcestator.providers.secret import Secret
+from orcestator.providers.secret import SHORTEST_SECRET, Secret
 from orcestator.routing.offer import Offer
+from orcestator.routing.quota import QuotaBook
 from orcestator.upstream.client import Response, UpstreamClient
+from orcestator.upstream.metering import Meter, MeteredAnswer
 from orcestator.upstream.opening import open_answer
-from orcestator.upstream.order import Answer, Order
+from orcestator.upstream.order import BYTES_PER_TOKEN, Answer, Order, WholeAnswer
 from orcestator.upstream.origin import Origin
 from orcestator.upstream.speaker import Speaker, wants_reasoning_back
 from orcestator.upstream.speech import Speech
@@ -29,7 +41,9 @@ JSON = "application/json"
 MOST_HEADER_BLOCKS = 64
 MOST_PATHS = 1024
 """Paths remembered; in some dialects they hold a model's name, which callers may invent."""
-_BlockKind = tuple[str, bool, str, tuple[tuple[str, str], ...]]
+LIMITS_READ_SECONDS = 0.25
+"""Limits in the headers of answers are read this often; in between the ledger counts down by itself."""
+_BlockKind = tuple[str, bool, str, str, tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +62,32 @@ class Waiting:
 
 
 class ProviderLink:
-    """One provider's upstream. ``offer`` is what it can do; ``attempt`` does it once."""
+    """One provider's upstream. ``offer`` is what it can do; ``attempt`` does it once.
+
+    ``keys`` are all that we have for it; the first has the id "", the others "2", "3" and so on. ``quota`` is the ledger that
+    is asked before anything is sent; a link that is given none keeps one of its own.
+    """
 
     def __init__(
-        self, row: Provider, base_url: str, key: Secret | None, order: int, client: UpstreamClient, waiting: Waiting
+        self,
+        row: Provider,
+        base_url: str,
+        keys: Sequence[Secret],
+        order: int,
+        client: UpstreamClient,
+        waiting: Waiting,
+        quota: QuotaBook | None = None,
     ) -> None:
         self.row = row
         self._client = client
         self._waiting = waiting
         self._origin, self._prefix = Origin.from_url(base_url)
-        self._key = key
+        self._keys: dict[str, Secret | None] = {str(n) if n > 1 else "": key for n, key in enumerate(keys, 1)} or {
+            "": None
+        }
+        self._quota = QuotaBook(time.time() - time.monotonic()) if quota is None else quota
+        self._limits_due: dict[tuple[str, str], float] = {}
+        self._is_pacific = row.dialect == "gemini"
         vault = Vault(time.monotonic) if wants_reasoning_back(row) else None
         self._speaker = Speaker(row, vault)
         self._header_blocks: dict[_BlockKind, bytes] = {}
@@ -77,6 +107,7 @@ class ProviderLink:
             prefixes=row.prefixes,
             takes_any=not row.models,
             dialects=row.dialects,
+            credentials=tuple(self._keys),
         )
 
     @property
@@ -89,28 +120,90 @@ class ProviderLink:
         """Whether the provider can be asked for its models."""
         return NO_MODELS_LIST not in self.row.quirks
 
-    async def attempt(self, model: str, order: Order) -> Answer:
-        """One try. Raises UpstreamError; on cancellation the upstream connection is cut."""
+    def attempt(self, model: str, order: Order, credential: str = "") -> Coroutine[Any, Any, Answer]:
+        """One try with one of our keys. Raises UpstreamError; on cancellation the upstream connection is cut.
+
+        Where the ledger knows that the upstream would refuse it, nothing is sent: that is raised at once.
+        """
+        self._check_credential(credential)
+        meter, taken_at = self._taken(model, order, credential)
+        attempt = self._answer(model, order, credential, taken_at)
+        return attempt if meter is None else _metered(attempt, meter)
+
+    async def _answer(self, model: str, order: Order, credential: str, taken_at: float) -> Answer:
         speech = self._speaker.speech(model, order)
         response = await self._client.send(
             self._origin,
             b"POST",
             self._path(speech.path),
-            self._header_block(order, speech),
+            self._header_block(order, speech, credential),
             speech.body,
             self._timeouts(order),
             deadline=order.deadline,
         )
         try:
             if response.status != 200:
-                raise await self._refusal(response, speech.dialect)
-            answer = await open_answer(
+                raise await self._refused(response, speech.dialect, model, credential, taken_at)
+            if response.headers.mentions(MENTION):
+                self._learn_limits(response, model, credential)
+            return await open_answer(
                 response, order, self.row.name, comments_count=self._waiting.comments_count, speech=speech
             )
         except BaseException:
             response.close()
             raise
-        return answer
+
+    def _check_credential(self, credential: str) -> None:
+        if credential not in self._keys:
+            raise UpstreamKeyRefused(
+                f"{self.row.name} has no key number {credential!r} here.", cause="no_credential", sent=False
+            )
+
+    def _taken(self, model: str, order: Order, credential: str) -> tuple[Meter | None, float]:
+        """The request in the ledger, and when. Raises UpstreamRateLimited for what the upstream would refuse."""
+        quota, provider, now = self._quota, self.row.name, time.monotonic()
+        tokens = len(order.body) // BYTES_PER_TOKEN
+        is_metered = quota.knows(provider, credential)
+        back = quota.take(provider, credential, model, tokens, now)
+        if back:
+            is_size = not quota.back_for(provider, credential, model, 0, now)
+            raise _exhausted(provider, model, max(0.0, back - now), QUOTA_SIZE if is_size else QUOTA)
+        if not is_metered:
+            return None, now
+        pricing = (self.offer.models.get(model) or {}).get("pricing") or {}
+        return Meter(quota, provider, credential, model, tokens, pricing), now
+
+    def _learn_limits(self, response: Response, model: str, credential: str) -> None:
+        now = time.monotonic()
+        if now < self._limits_due.get((credential, model), 0.0):
+            return
+        if len(self._limits_due) >= MOST_PATHS:
+            self._limits_due.clear()
+        self._limits_due[credential, model] = now + LIMITS_READ_SECONDS
+        self._quota.learn(self.row.name, credential, model, _told(response), now, is_pacific=self._is_pacific)
+
+    async def _refused(
+        self, response: Response, dialect: UpstreamDialect | None, model: str, credential: str, taken_at: float
+    ) -> UpstreamError:
+        """The refusal's error; one for our rate is told to the ledger."""
+        body = await _body_of(response)
+        error = self._refusal(response, body, dialect)
+        if not isinstance(error, UpstreamRateLimited):
+            return error
+        try:
+            parsed = loads(body)
+        except ValueError:
+            parsed = None
+        readings = (*_told(response), *limits_in_refusal(parsed, time.time()))
+        now = time.monotonic()
+        if error.cause == QUOTA_SIZE or is_congested(parsed):
+            self._quota.learn(self.row.name, credential, model, readings, now, is_pacific=self._is_pacific)
+            return error
+        self._quota.refused(
+            self.row.name, credential, model, taken_at=taken_at, wait=error.retry_after, readings=readings, now=now,
+            is_pacific=self._is_pacific,
+        )  # fmt: skip
+        return error
 
     async def discover(self) -> bool:
         """Read the provider's own model list into the offer. False when it could not be read; the old list stays."""
@@ -121,7 +214,7 @@ class ProviderLink:
                 replace(self._whole, first_byte=10.0, idle=10.0, total=20.0),
             )  # fmt: skip
             if response.status != 200:
-                raise await self._refusal(response)
+                raise self._refusal(response, await _body_of(response))
             listed = facts_from_listing(loads(await response.read_all()))
         except (UpstreamError, Overloaded, ValueError):
             return False
@@ -156,23 +249,21 @@ class ProviderLink:
         return facts if seen is None else seen.filled_from(facts)
 
     def _listing_headers(self) -> bytes:
-        lines = [*self._head_lines(self.row.dialect), ("Accept", JSON)]
+        lines = [*self._head_lines(self.row.dialect, ""), ("Accept", JSON)]
         return "".join(f"{name}: {text}\r\n" for name, text in lines).encode("latin-1")
 
-    async def _refusal(self, response: Response, dialect: UpstreamDialect | None = None) -> UpstreamError:
-        status = response.status
-        try:
-            body = await response.read_all()
-        except UpstreamBroken:
-            body = b""
-
+    def _refusal(self, response: Response, body: bytes, dialect: UpstreamDialect | None = None) -> UpstreamError:
         def header(name: str) -> str | None:
             value = response.headers.get(name.encode("latin-1"))
             return None if value is None else value.decode("latin-1")
 
+        # Some providers repeat the key that they refuse, and not every key looks like one.
+        for key in self._keys.values():
+            if key is not None and len(key.reveal()) >= SHORTEST_SECRET:
+                body = body.replace(key.reveal().encode("latin-1"), b"(key)")
         # A date in Retry-After is compared with the wall clock; only the resulting duration is kept.
         read = None if dialect is None else dialect.error
-        return error_from_reply(self.row.name, status, header, body, time.time(), read)
+        return error_from_reply(self.row.name, response.status, header, body, time.time(), read)
 
     def _timeouts(self, order: Order) -> Timeouts:
         if not order.streamed:
@@ -189,30 +280,68 @@ class ProviderLink:
                 self._paths[path] = known
         return known
 
-    def _header_block(self, order: Order, speech: Speech) -> bytes:
+    def _header_block(self, order: Order, speech: Speech, credential: str) -> bytes:
         if order.content_type.startswith("multipart/"):
-            return self._new_header_block(order, speech)
+            return self._new_header_block(order, speech, credential)
         # Callers' headers may be anything: once the table is full, theirs are put together anew every time.
-        kind = (order.content_type, order.streamed, speech.spoken, order.headers if speech.relays else ())
+        kind = (order.content_type, order.streamed, speech.spoken, credential, order.headers if speech.relays else ())
         known = self._header_blocks.get(kind)
         if known is None:
-            known = self._new_header_block(order, speech)
+            known = self._new_header_block(order, speech, credential)
             if len(self._header_blocks) < MOST_HEADER_BLOCKS:
                 self._header_blocks[kind] = known
         return known
 
-    def _new_header_block(self, order: Order, speech: Speech) -> bytes:
+    def _new_header_block(self, order: Order, speech: Speech, credential: str) -> bytes:
         accept = "text/event-stream" if order.streamed else "*/*" if order.content_type != JSON else JSON
         forwarded = dict(order.headers) if speech.relays else {}
-        lines = [(name, text) for name, text in self._head_lines(speech.spoken) if name.lower() not in forwarded]
+        ours = self._head_lines(speech.spoken, credential)
+        lines = [(name, text) for name, text in ours if name.lower() not in forwarded]
         lines += [*forwarded.items(), ("Content-Type", order.content_type), ("Accept", accept)]
         return "".join(f"{name}: {text}\r\n" for name, text in lines).encode("latin-1")
 
-    def _head_lines(self, dialect: str) -> list[tuple[str, str]]:
+    def _head_lines(self, dialect: str, credential: str) -> list[tuple[str, str]]:
         """The header lines that never change: who we are, what we can read, and the credential."""
         row = self.row
         lines = [("User-Agent", f"orcestator/{__version__}"), ("Accept-Encoding", "identity"), *row.headers_of(dialect)]
-        if self._key is not None:
+        key = self._keys[credential]
+        if key is not None:
             name, scheme = row.auth_of(dialect)
-            lines.append((name, f"{scheme} {self._key.reveal()}".strip()))
+            lines.append((name, f"{scheme} {key.reveal()}".strip()))
         return lines
+
+
+async def _body_of(response: Response) -> bytes:
+    try:
+        return await response.read_all()
+    except UpstreamBroken:
+        return b""
+
+
+def _told(response: Response) -> tuple[RateLimit, ...]:
+    if not response.headers.mentions(MENTION):
+        return ()
+    pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers)
+    return limits_in_headers(pairs, time.time())
+
+
+async def _metered(attempt: Coroutine[Any, Any, Answer], meter: Meter) -> Answer:
+    """The attempt, whose tokens are counted when it is over."""
+    try:
+        answer = await attempt
+    except BaseException:
+        meter.settle(0, 0, time.monotonic())
+        raise
+    if not isinstance(answer, WholeAnswer):
+        return MeteredAnswer(answer, meter, time.monotonic)
+    meter.settle(answer.prompt_tokens, answer.completion_tokens, time.monotonic())
+    return answer
+
+
+def _exhausted(provider: str, model: str, seconds: float, cause: str) -> UpstreamRateLimited:
+    return UpstreamRateLimited(
+        f"{provider} would refuse this request: what it lets us ask of {model} is used up for another {seconds:.0f} s.",
+        cause=cause,
+        retry_after=seconds,
+        sent=False,
+    )

@@ -1,5 +1,6 @@
 """The API server's application: which path is served by what. Raw ASGI; unknown paths go to the stock FastChat app."""
 
+import logging
 from collections.abc import Awaitable, Callable
 
 from orcestator.errors import MethodNotAllowed, OrcestatorError, RouteNotFound
@@ -9,11 +10,16 @@ from orcestator.web.asgi import App, Receive, Scope, Send, send_error, send_json
 from orcestator.web.catalog_routes import CatalogRoutes, gemini_models
 from orcestator.web.exchange import Exchange, Gateway
 from orcestator.web.health import Health
+from orcestator.web.json_body import CallerLeft
 from orcestator.web.models import model_card, model_list
 from orcestator.web.request_id import request_id_of
 from orcestator.web.response_routes import PREFIX as RESPONSES_PREFIX
 from orcestator.web.response_routes import serve_response
+from orcestator.web.route_table import RouteGroup, RouteTable
 from orcestator.web.routes import MODEL_ROUTES, caller_at, match
+from orcestator.web.status_routes import StatusRoutes
+
+logger = logging.getLogger(__name__)
 
 STOCK_PREFIXES = ("/api/v1/token_check", "/v1/engines/")
 """What the stock API server offers and we do not replace (contract C4)."""
@@ -22,9 +28,19 @@ PlainRoute = Callable[[Scope, Send], Awaitable[None]]
 
 
 class ApiApp:
-    """``stock`` gives the stock FastChat application when one of its routes is asked for, or None without it."""
+    """``stock`` gives the stock FastChat application when one of its routes is asked for, or None without it.
 
-    def __init__(self, gateway: Gateway, health: Health, stock: Callable[[], Awaitable[App | None]]) -> None:
+    ``status`` is for everybody who may call; ``management`` has a door of its own.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        health: Health,
+        stock: Callable[[], Awaitable[App | None]],
+        status: StatusRoutes,
+        management: RouteGroup,
+    ) -> None:
         self._gateway = gateway
         self._stock = stock
         self._plain: dict[str, PlainRoute] = {
@@ -32,12 +48,15 @@ class ApiApp:
             # Claude Code looks here whether anybody is at home.
             "/api/hello": self._welcome,
             "/health": health.health,
+            "/api/v1/health": health.health,
             "/ready": health.ready,
             "/v1/models": self._models,
-            "/api/v1/models": self._models,
-            "/models": self._models,
         }
-        self._catalog_routes = CatalogRoutes(gateway)
+        self._groups: tuple[RouteGroup, ...] = (
+            management,
+            RouteTable(status.endpoints(), gateway.admission.admit),
+            CatalogRoutes(gateway),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -48,8 +67,15 @@ class ApiApp:
             return
         try:
             await self._other(path, scope, receive, send)
+        except CallerLeft:
+            return
         except OrcestatorError as error:
             await send_error(send, error, request_id_of(header_map(scope["headers"])), caller=caller_at(path))
+        except Exception as error:
+            request_id = request_id_of(header_map(scope["headers"]))
+            logger.exception("a bug ended a request", extra={"request_id": request_id})
+            inside = OrcestatorError(f"orcestator failed inside ({type(error).__name__}); the log has more.")
+            await send_error(send, inside, request_id, caller=caller_at(path))
 
     async def _other(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if path.startswith(RESPONSES_PREFIX):
@@ -58,9 +84,10 @@ class ApiApp:
             return
         if match(path, b"") is not None:
             raise MethodNotAllowed(f"{path} takes POST.", headers={"allow": "POST"})
-        if self._catalog_routes.serves(path):
-            await self._catalog_routes.serve(scope, receive, send)
-            return
+        for group in self._groups:
+            if group.serves(path):
+                await group.serve(scope, receive, send)
+                return
         plain = self._plain.get(path) or (self._model if path.startswith("/v1/models/") else None)
         if plain is not None:
             if scope["method"] not in ("GET", "HEAD"):

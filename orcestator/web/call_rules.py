@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from orcestator.errors import InvalidRequest
-from orcestator.routing.catalog import DEFAULT_ALIAS
 
 Json = dict[str, Any]
 LONGEST_MODEL_NAME = 256
@@ -22,8 +21,8 @@ class CallLimits:
     stops: int = 4
 
 
-def check_call(endpoint: str, call: Json, limits: CallLimits, *, is_foreign: bool = False) -> str:
-    """The model name a call asks for, which another dialect's was made into if it ``is_foreign``. Raises InvalidRequest."""
+def check_call(endpoint: str, call: Json, limits: CallLimits, *, is_foreign: bool = False) -> None:
+    """Raises InvalidRequest for a call that is worth no attempt; ``is_foreign``: it was made of another dialect's."""
     if endpoint == "chat":
         _check_chat(call, limits)
     n = call.get("n")
@@ -36,7 +35,7 @@ def check_call(endpoint: str, call: Json, limits: CallLimits, *, is_foreign: boo
     stops = max(limits.stops, MOST_FOREIGN_STOPS) if is_foreign else limits.stops
     if type(stop) is list and len(stop) > stops:
         raise InvalidRequest(f"'stop' may have at most {stops} sequences.", param="stop")
-    return _model_of(call)
+    _check_model(call)
 
 
 def _check_chat(call: Json, limits: CallLimits) -> None:
@@ -53,15 +52,12 @@ def _check_chat(call: Json, limits: CallLimits) -> None:
         raise InvalidRequest(f"'tools' must be a list of at most {limits.tools} tools.", param="tools")
 
 
-def _model_of(call: Json) -> str:
+def _check_model(call: Json) -> None:
     model = call.get("model")
-    if model is None:
-        return DEFAULT_ALIAS
-    if type(model) is not str or not model or len(model) > LONGEST_MODEL_NAME:
+    if model is not None and (type(model) is not str or not model or len(model) > LONGEST_MODEL_NAME):
         raise InvalidRequest(
             f"'model' must be a name of 1 to {LONGEST_MODEL_NAME} characters; GET /v1/models lists them.", param="model"
         )
-    return model
 
 
 def user_text(endpoint: str, call: Json, cap: int) -> str:

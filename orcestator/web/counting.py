@@ -53,13 +53,14 @@ class Counting:
 
     async def _asked(self, caller: CallerDialect, own: Json, body: bytes, call: Json, scope: Scope) -> Json | None:
         """The count of the upstream that would answer, None when it counts not in this dialect, or not now."""
-        candidates = self._gateway.catalog().candidates(str(call.get("model") or DEFAULT_ALIAS), "chat")
-        if caller.name not in candidates[0].dialects:
+        tiers = self._gateway.catalog().tiers((str(call.get("model") or DEFAULT_ALIAS),), "chat")
+        candidate = tiers[0].options[0].candidate
+        if caller.name not in candidate.dialects:
             return None
         order = _order(caller, own, body, call, scope)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                answer = await self._gateway.carry(candidates[0], order)
+                answer = await self._gateway.carry(candidate, order)
         except (OrcestatorError, TimeoutError):
             return None
         return answer.wire if isinstance(answer, WholeAnswer) else None

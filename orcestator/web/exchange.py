@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orcestator.dialects.canonical import CallerDialect, WriteTerms
@@ -21,23 +21,31 @@ from orcestator.errors import (
     AttemptsExhausted,
     ClientError,
     InvalidRequest,
+    NothingLeft,
     OrcestatorError,
     Overloaded,
     ShuttingDown,
+    StreamInterrupted,
     UpstreamError,
     UpstreamRejected,
 )
 from orcestator.providers.prices import cost
+from orcestator.routing.ask import NO_NEEDS, Ask
 from orcestator.routing.catalog import Catalog
+from orcestator.routing.conversation import conversation_key
+from orcestator.routing.decision import DecisionBook
 from orcestator.routing.events import EventSink, Outcome, RequestEnded
 from orcestator.routing.loop import AttemptLoop, Tally
-from orcestator.routing.needs import able_first, needs_of
+from orcestator.routing.needs import needs_of
 from orcestator.routing.offer import Candidate
+from orcestator.routing.plan import Plan, Planner
+from orcestator.routing.wishes import NO_WISHES, take_names, take_wishes, wishes_in
 from orcestator.upstream.ids import new_id
 from orcestator.upstream.order import OPENAI, Answer, FlowingAnswer, Order, WholeAnswer
 from orcestator.web.admission import Admission, header_map
 from orcestator.web.asgi import Headers, Receive, Scope, Send, send_bytes, send_error
 from orcestator.web.call_rules import CallLimits, check_call, user_text
+from orcestator.web.continuing import CONTINUE_HEADER, MOST_TEXT, Continuing
 from orcestator.web.conversations import Conversations
 from orcestator.web.drain import Drain
 from orcestator.web.json_body import CallerLeft, parse_object, read_body
@@ -51,6 +59,12 @@ EVENT_ENDPOINTS = frozenset({"chat", "completions"})
 """Endpoints whose streams are chat events, so that a comment may be sent before the upstream has answered."""
 STRICT_HEADER = b"x-orcestator-strict"
 DROPPED_HEADER = b"x-orcestator-dropped"
+ROUTER_HEADER = b"x-orcestator-router"
+TIMEOUT_HEADER = b"x-orcestator-timeout"
+WISH_ENDPOINTS = frozenset({"chat", "completions", "embeddings"})
+"""Where the fields of wishes have no meaning of their own; elsewhere they are taken from headers alone."""
+PRIORITIES = {None: 0, "low": -1, "medium": 0, "high": 1}
+"""Who goes first in a waiting line, by the urgency they ask for."""
 _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
 _NO_CACHE = (b"cache-control", b"no-cache")
 
@@ -66,6 +80,7 @@ class ExchangePolicy:
     text_chars: int = 2000
     expose_router: bool = False
     is_strict: bool = False
+    continues: bool = False
     limits: CallLimits = field(default_factory=CallLimits)
 
 
@@ -76,7 +91,9 @@ class Gateway:
     policy: ExchangePolicy
     admission: Admission
     catalog: Callable[[], Catalog]
+    planner: Planner
     attempts: AttemptLoop[Answer]
+    decisions: DecisionBook
     carry: Callable[[Candidate, Order], Awaitable[Answer]]
     emit: EventSink
     drain: Drain
@@ -107,9 +124,9 @@ class Exchange:
     """The state of one request. Use ``serve``."""
 
     __slots__ = (
-        "_answer", "_caller", "_error", "_first_content", "_from_path", "_gateway", "_interrupted", "_left", "_model",
-        "_now", "_order", "_outcome", "_parsed", "_planned", "_pulse", "_relay", "_request_id", "_route", "_send",
-        "_started", "_status", "_streamed", "_tally", "_task", "_user_text", "_wall_started",
+        "_answer", "_caller", "_continuing", "_error", "_first_content", "_from_path", "_gateway", "_interrupted", "_left", "_model",
+        "_names", "_now", "_order", "_outcome", "_parsed", "_plan", "_planned", "_pulse", "_relay", "_request_id", "_route", "_send",
+        "_started", "_status", "_streamed", "_tally", "_task", "_user_text", "_wall_started", "_wants_router", "_wishes",
     )  # fmt: skip
 
     def __init__(self, gateway: Gateway, route: Route, send: Send, from_path: Json | None = None) -> None:
@@ -119,6 +136,8 @@ class Exchange:
         self._send = send
         self._from_path = from_path
         self._order: Order | None = None
+        self._plan: Plan | None = None
+        self._continuing: Continuing | None = None
         self._now = gateway.attempts.now
         self._started = self._now()
         self._wall_started = gateway.wall()
@@ -126,6 +145,9 @@ class Exchange:
         self._request_id = ""
         self._caller = ""
         self._model = ""
+        self._names: tuple[str, ...] = ()
+        self._wishes = NO_WISHES
+        self._wants_router = gateway.policy.expose_router
         self._user_text = ""
         self._streamed = False
         self._status = 0
@@ -183,32 +205,59 @@ class Exchange:
         if gateway.drain.is_draining:
             raise ShuttingDown("The server is shutting down. Try again in a few seconds.", headers={"retry-after": "5"})
         self._caller = gateway.admission.admit(scope, headers)
+        self._wants_router = self._wants_router or headers.get(ROUTER_HEADER) == b"true"
+        if gateway.policy.continues or headers.get(CONTINUE_HEADER) == b"true":
+            self._continuing = Continuing()
         body = await read_body(receive, gateway.policy.max_body_bytes)
         own = None if self._route.multipart else parse_object(body, max_depth=gateway.policy.max_json_depth)
         if own is not None and await self._sent_at_once(own):
             return
         order = self._order = self._uploaded(body, headers) if own is None else await self._ordered(own, body, headers)
         self._parsed = self._planned = self._now()
-        catalog = gateway.catalog()
-        candidates = catalog.candidates(self._model, self._route.endpoint)
-        if len(candidates) > 1 and order.call is not None and self._route.endpoint == "chat":
-            candidates = able_first(candidates, needs_of(order.call, len(body)), catalog.facts)
+        plan = self._plan = gateway.planner.plan(self._ask(order, body, headers), self._parsed)
         self._planned = self._now()
+        if not self._streamed or self._route.caller is not None or self._route.endpoint != "chat":
+            self._continuing = None
         if self._streamed and self._keep_alive and gateway.policy.keepalive_interval > 0:
             self._pulse = Pulse(gateway.policy.keepalive_interval, self._beat)
         carry = gateway.carry
         answer = self._answer = await gateway.attempts.run(
             self._request_id,
-            candidates,
-            lambda candidate: carry(candidate, order),
+            plan,
+            # Of several names, the answer shows the one that led to its model.
+            (lambda option: carry(option.candidate, order))
+            if len(self._names) == 1
+            else lambda option: carry(option.candidate, replace(order, shown_model=option.name)),
             self._tally,
             order.deadline,
         )
+        if plan.ask.conversation and self._tally.served is not None:
+            gateway.planner.served(plan, self._tally.served, self._now())
         if isinstance(answer, WholeAnswer):
             self._kept(answer)
             await self._send_whole(answer)
         else:
             await self._send_flowing(answer)
+
+    def _ask(self, order: Order, body: bytes, headers: Mapping[bytes, bytes]) -> Ask:
+        """What the request asks of the routing."""
+        planner, call, wishes = self._gateway.planner, order.call, self._wishes
+        endpoint = self._route.endpoint
+        is_chat = call is not None and endpoint == "chat"
+        if not is_chat or (wishes is NO_WISHES and not planner.needs_matter(self._names, endpoint)):
+            priority = PRIORITIES[wishes.urgency]
+            return Ask(self._names, endpoint, wishes, NO_NEEDS, 0, self._streamed, self._caller, "", priority)
+        return Ask(
+            self._names,
+            endpoint,
+            wishes,
+            needs_of(call or {}, len(body)),
+            _output_limit(call or {}),
+            self._streamed,
+            self._caller,
+            conversation_key(call or {}, headers) if planner.keeps_conversations else "",
+            PRIORITIES[wishes.urgency],
+        )
 
     @property
     def _keep_alive(self) -> bytes:
@@ -225,8 +274,9 @@ class Exchange:
         made = self._route.at_once(own, WriteTerms(str(model), int(self._wall_started), new_id))
         if made is None:
             return False
-        self._model = check_call("", {"model": model}, self._gateway.policy.limits)
-        self._gateway.catalog().candidates(self._model, self._route.endpoint)
+        check_call("", {"model": model}, self._gateway.policy.limits)
+        self._model = str(model or self._gateway.catalog().unnamed)
+        self._gateway.catalog().tiers((self._model,), self._route.endpoint)
         await self._send_whole(WholeAnswer(dumps(made), "application/json"))
         return True
 
@@ -236,11 +286,15 @@ class Exchange:
         if not content_type.startswith("multipart/form-data"):
             raise InvalidRequest("This route takes multipart/form-data.", param="content-type")
         self._model = model_field(body, content_type)
+        self._names = (self._model,)
+        self._wishes = take_wishes({}, headers) if wishes_in({}, headers) else NO_WISHES
         return self._order_of(body, headers, content_type)
 
     async def _ordered(self, own: Json, body: bytes, headers: Mapping[bytes, bytes]) -> Order:
         """Check the request and turn it into what the attempts need. Raises InvalidRequest."""
         route, policy = self._route, self._gateway.policy
+        if self._takes_wishes(own, headers):
+            body = dumps(own)
         asked, call = own, own
         unread: tuple[str, ...] = ()
         if route.caller is not None:
@@ -249,12 +303,30 @@ class Exchange:
         elif self._from_path:
             own = call = {**own, **self._from_path}
             body = dumps(call)
-        self._model = check_call(route.endpoint, call, policy.limits, is_foreign=route.caller is not None)
+        check_call(route.endpoint, call, policy.limits, is_foreign=route.caller is not None)
+        self._names = self._names or (str(call.get("model") or self._gateway.catalog().unnamed),)
+        self._model = self._names[0]
         self._streamed = call.get("stream") is True
         self._user_text = user_text(route.endpoint, call, policy.text_chars)
         order = self._order_of(body, headers, "application/json", call, own, unread)
         order.asked = asked
         return order
+
+    def _takes_wishes(self, own: Json, headers: Mapping[bytes, bytes]) -> bool:
+        """Take what is the routing's out of the caller's body; whether that changed it. Raises InvalidRequest."""
+        model = own.get("model")
+        names_are_plain = "models" not in own and (model is None or type(model) is str)
+        has_wishes = wishes_in(own, headers)
+        if names_are_plain and not has_wishes:
+            return False
+        fields = len(own)
+        if not names_are_plain:
+            self._names = take_names(own, self._gateway.catalog().unnamed)
+            own["model"] = self._names[0]
+        if has_wishes:
+            takes_fields = self._route.endpoint in WISH_ENDPOINTS
+            self._wishes = take_wishes(own if takes_fields else {}, headers)
+        return len(own) != fields or own.get("model") is not model
 
     def _order_of(
         self,
@@ -276,8 +348,8 @@ class Exchange:
             streamed=self._streamed,
             include_usage=call is not None and includes_usage(call),
             request_id=self._request_id,
-            deadline=self._started + policy.total_timeout,
-            text_cap=policy.text_chars,
+            deadline=self._started + _patience(headers, policy.total_timeout),
+            text_cap=policy.text_chars if self._continuing is None else MOST_TEXT,
             created=int(self._wall_started),
             new_id=new_id,
             dialect=OPENAI if caller is None else caller.name,
@@ -322,17 +394,21 @@ class Exchange:
     def _with_facts(self, body: bytes, wire: Json, answer: WholeAnswer) -> bytes:
         more: Json = {}
         if self._route.tells_cost:
-            served = self._tally.served_by
+            served = self._served
             more["cost"] = self._cost(answer)
             more["provider"] = served.provider if served else None
             more["response_time_ms"] = round(self._first_content * 1000)
-        if self._gateway.policy.expose_router:
+        if self._wants_router:
             more["_router"] = self._router_facts()
         return dumps({**wire, "model": self._model, **more}) if more else body
 
+    @property
+    def _served(self) -> Candidate | None:
+        return self._tally.served.candidate if self._tally.served else None
+
     def _cost(self, answer: WholeAnswer) -> float | None:
         """US dollars by the price list; None where the model's price is not known."""
-        served = self._tally.served_by
+        served = self._served
         pricing = self._gateway.catalog().facts(served).get("pricing") if served else None
         usage = (answer.wire or {}).get("usage")
         return cost(pricing, usage) if isinstance(pricing, dict) and isinstance(usage, dict) else None
@@ -344,14 +420,55 @@ class Exchange:
         if pulse is not None:
             await pulse.settle()
         await self._start_stream(answer.content_type)
-        is_kept = False
+        if self._wants_router and self._route.caller is None:
+            await self._send({"type": "http.response.body", "body": self._router_frame(), "more_body": True})
+        while True:
+            try:
+                await self._relay_frames(answer)
+                break
+            except StreamInterrupted as failure:
+                answer = await self._gone_on(answer, failure)
+        await self._stop_pulse()
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _relay_frames(self, answer: FlowingAnswer) -> None:
+        """Everything up to the answer's end. Raises StreamInterrupted."""
+        send, pulse, is_kept = self._send, self._pulse, False
         while frames := await answer.next():
             is_kept = is_kept or self._kept(answer)
             await send({"type": "http.response.body", "body": frames, "more_body": True})
+            if self._continuing is not None and not self._continuing.head:
+                self._continuing.see(frames)
             if pulse is not None:
                 pulse.touched()
-        await self._stop_pulse()
-        await send({"type": "http.response.body", "body": b""})
+
+    async def _gone_on(self, answer: FlowingAnswer, failure: StreamInterrupted) -> FlowingAnswer:
+        """Another candidate's continuation of an answer that broke. Raises the failure where there is none."""
+        continuing, plan, order, broken = self._continuing, self._plan, self._order, self._tally
+        if continuing is None or plan is None or order is None:
+            raise failure
+        rest, order = continuing.rest(plan, order, answer)
+        if rest is None:
+            raise failure
+        self._end(answer, failure)
+        self._answer, self._order = None, order
+        self._tally = Tally()
+        try:
+            found = await self._gateway.attempts.run(
+                self._request_id,
+                rest,
+                lambda option: self._gateway.carry(option.candidate, order),
+                self._tally,
+                order.deadline,
+            )
+        except OrcestatorError:
+            raise failure from None
+        finally:
+            self._tally.add(broken)
+        self._answer = found
+        if isinstance(found, WholeAnswer):
+            raise failure
+        return found
 
     async def _start_stream(self, content_type: str) -> None:
         """Send the head, once: at the first content, or earlier when a keep-alive comment needs it."""
@@ -414,8 +531,20 @@ class Exchange:
     def _close(self) -> None:
         if self._pulse is not None:
             self._pulse.cancel()
-        if self._answer is not None and not isinstance(self._answer, WholeAnswer):
-            self._answer.close()
+        answer = self._answer
+        if answer is None:
+            return
+        self._end(answer, self._error)
+
+    def _end(self, answer: Answer, failure: OrcestatorError | None) -> None:
+        """The loop's answer came to its end, or broke."""
+        attempts = self._gateway.attempts
+        if isinstance(answer, WholeAnswer):
+            attempts.ended(self._tally, tokens=answer.completion_tokens, seconds=0.0, failure=None)
+            return
+        answer.close()
+        seconds = self._now() - self._started - self._first_content
+        attempts.ended(self._tally, tokens=answer.tokens[1], seconds=seconds, failure=failure)
 
     def _id_header(self) -> tuple[bytes, bytes]:
         caller = self._route.caller
@@ -424,31 +553,42 @@ class Exchange:
     def _facts(self) -> Headers:
         """What really served the request."""
         facts: Headers = []
-        served = self._tally.served_by
+        served = self._served
         if served is not None:
             facts.append((b"x-orcestator-provider", served.provider.encode()))
             # A caller may have invented the name: no line end of it may end a header.
             facts.append((b"x-orcestator-model", served.model.encode("unicode_escape")))
         if self._tally.attempts:
             facts.append((b"x-orcestator-attempts", b"%d" % self._tally.attempts))
+        if self._tally.served is not None and self._tally.served.is_paid_fallback:
+            facts.append((b"x-orcestator-fallback-used", b"true"))
+        if self._tally.failures:
+            facts.append((b"x-orcestator-errors", _causes(self._tally)))
         if self._answer is not None and self._answer.dropped:
             facts.append((DROPPED_HEADER, ",".join(self._answer.dropped).encode("unicode_escape")))
         return facts
 
     def _router_facts(self) -> Json:
-        served = self._tally.served_by
+        tally, served = self._tally, self._tally.served
         return {
-            "provider": served.provider if served else None,
-            "model_name": served.model if served else None,
-            "attempts": self._tally.attempts,
-            "fallback_used": self._tally.fallbacks > 0,
-            "errors": [{"type": type(error).__name__, "message": error.message} for error in self._tally.failures],
+            "provider": served.candidate.provider if served else None,
+            "model_name": (served.traits.name or served.candidate.model) if served else None,
+            "attempts": tally.attempts,
+            "fallback_used": served is not None and served.is_paid_fallback,
+            "errors": [{"type": type(error).__name__, "message": error.message} for error in tally.failures],
         }
+
+    def _router_frame(self) -> bytes:
+        """A chunk without choices, as the one with the usage is: what a stream has in place of a field of the answer."""
+        head = {"id": new_id("chatcmpl-"), "object": "chat.completion.chunk", "created": int(self._wall_started)}
+        return (
+            b"data: " + dumps({**head, "model": self._model, "choices": [], "_router": self._router_facts()}) + b"\n\n"
+        )
 
     def _tell(self) -> None:
         """The one event of this request."""
         answer, error, tally = self._answer, self._error, self._tally
-        served = tally.served_by
+        served = self._served
         prompt, completion, estimated, text = 0, 0, False, ""
         if isinstance(answer, WholeAnswer):
             prompt, completion, estimated = answer.prompt_tokens, answer.completion_tokens, answer.estimated
@@ -456,6 +596,17 @@ class Exchange:
         elif answer is not None:
             prompt, completion, estimated = answer.tokens
             text = answer.text
+        if self._continuing is not None and self._continuing.text:
+            text = self._continuing.text + text
+            prompt, completion = self._continuing.counted(prompt, completion)
+        ended = self._now()
+        name = type(error).__name__ if error else ""
+        parse, planned = self._parsed - self._started, self._planned - self._parsed
+        self._gateway.decisions.note(
+            self._request_id, self._plan, tally, self._outcome, self._status, name, self._model, self._caller,
+            self._route.name, self._streamed, self._wall_started, self._parsed, parse, planned, self._first_content,
+            ended - self._started,
+        )  # fmt: skip
         self._gateway.emit(
             RequestEnded(
                 self._request_id,
@@ -464,7 +615,7 @@ class Exchange:
                 self._streamed,
                 self._outcome,
                 self._status,
-                type(error).__name__ if error else "",
+                name,
                 error.message if error else "",
                 self._caller,
                 self._model,
@@ -475,15 +626,42 @@ class Exchange:
                 prompt,
                 completion,
                 estimated,
-                self._now() - self._started,
+                ended - self._started,
                 self._first_content,
                 tally.attempts,
                 tally.fallbacks,
-                self._parsed - self._started,
-                self._planned - self._parsed,
+                parse,
+                planned,
                 self._relay,
             )
         )
+
+
+def _causes(tally: Tally) -> bytes:
+    """What went wrong before, in short words."""
+    return ",".join(f"{type(error).__name__}:{error.cause}" for error in tally.failures).encode("unicode_escape")[:512]
+
+
+def _patience(headers: Mapping[bytes, bytes], most: float) -> float:
+    """Seconds that the caller waits at most. Raises InvalidRequest."""
+    text = headers.get(TIMEOUT_HEADER)
+    if text is None:
+        return most
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds < math.inf:
+        raise InvalidRequest(
+            "'x-orcestator-timeout' must be a number of seconds above 0.", param="x-orcestator-timeout"
+        )
+    return min(seconds, most)
+
+
+def _output_limit(call: Json) -> int:
+    """Tokens that the caller lets the answer have; 0 where it sets no limit."""
+    limit = call.get("max_completion_tokens") or call.get("max_tokens")
+    return limit if type(limit) is int else 0
 
 
 def forwarded(caller: CallerDialect, headers: Mapping[bytes, bytes]) -> tuple[tuple[str, str], ...]:
@@ -496,7 +674,7 @@ def outcome_of(error: OrcestatorError) -> Outcome:
     """The terminal outcome an error means."""
     if isinstance(error, ClientError | UpstreamRejected):
         return "client_error"
-    if isinstance(error, Overloaded):
+    if isinstance(error, Overloaded | NothingLeft):
         return "shed"
     return "upstream_error"
 
@@ -507,7 +685,7 @@ def advice(error: OrcestatorError) -> Headers:
     We have spent our own attempts, so the SDK's would only multiply them, unless waiting is what helps.
     """
     last = error.most_useful if isinstance(error, AttemptsExhausted) else error
-    wait = last.retry_after if isinstance(last, UpstreamError) else None
+    wait = last.retry_after if isinstance(last, UpstreamError | NothingLeft) else None
     if wait is not None and last.http_status in (429, 503):
         return [(b"retry-after", b"%d" % max(1, math.ceil(wait)))]
     if isinstance(error, Overloaded):

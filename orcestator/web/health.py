@@ -28,7 +28,12 @@ class Health:
             "version": __version__,
             "draining": self._drain.is_draining,
             "active_requests": len(self._drain.active),
-            "components": {name: {"status": "up" if ok else "down", **facts} for name, (ok, facts) in states.items()},
+            "components": {
+                **{name: {"status": _word(ok), **facts} for name, (ok, facts) in states.items()},
+                # What other orchestrators call the whole, in their form: a word in place of an object.
+                "model_manager": _word(works),
+                "load_balancer": _word(not self._drain.is_draining),
+            },
         }
         await send_json(send, 200 if works else 503, body)
 
@@ -38,3 +43,7 @@ class Health:
             await send_json(send, 503, {"status": "draining"}, [(b"retry-after", b"5")])
             return
         await send_json(send, 200, {"status": "ready"})
+
+
+def _word(is_well: bool) -> str:
+    return "up" if is_well else "down"

@@ -23,7 +23,6 @@ from orcestator.errors import (
     UpstreamError,
 )
 from orcestator.providers.secret import Secret
-from orcestator.routing.offer import Candidate
 from orcestator.upstream.opening import EVENTS, LINES
 from orcestator.upstream.order import Answer, FlowingAnswer, WholeAnswer
 from orcestator.web.admission import header_map
@@ -107,9 +106,9 @@ class WorkerApp:
         call = None if content_type.startswith("multipart/") else parse_object(body)
         text = headers.get(ORDER_HEADER.encode(), b"").decode("latin-1")
         now = asyncio.get_running_loop().time()
-        provider, model, order = order_from_wire(text, body, call, content_type, now)
+        candidate, order = order_from_wire(text, body, call, content_type, now)
         try:
-            answer = await self._carrier.attempt(Candidate(provider, model, "", "proxy"), order)
+            answer = await self._carrier.attempt(candidate, order)
         except UpstreamError as error:
             await send_json(send, error.http_status, {"error": failure_to_wire(error)})
             return

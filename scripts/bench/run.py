@@ -2,7 +2,7 @@
 
 Run it with the environment that ``scripts/test.py`` makes: ``.venv/bin/python scripts/bench/run.py``. Every gateway
 forwards to the same upstream, and they take turns case by case, so that a busy moment of a shared machine hits all of
-them. A table of its own tells what translation between dialects costs. It must never judge: the targets are in the documentation, the numbers in ``results/``.
+them. Tables of their own tell what translation between dialects costs, and a plan. It must never judge: the targets are in the documentation, the numbers in ``results/``.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import gateways
 import measure
+import planning
 import report
 import translation
 from gateways import Gateway
@@ -59,7 +60,7 @@ QUICK = Size(
     starts=1,
     translation=translation.Length(rounds=2, seconds=0.4, warm_up_seconds=0.1),
 )
-GATEWAYS, TRANSLATION = "gateways", "translation"
+GATEWAYS, TRANSLATION, PLANNING = "gateways", "translation", "planning"
 Add = Callable[[str, list[report.Row]], None]
 
 
@@ -78,7 +79,7 @@ def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a minute instead of ten; the numbers are rough")
-    parser.add_argument("--only", choices=(GATEWAYS, TRANSLATION), help="measure nothing else")
+    parser.add_argument("--only", choices=(GATEWAYS, TRANSLATION, PLANNING), help="measure nothing else")
     parser.add_argument("--split", action="store_true", help="measure translation in the split wiring, too")
     parser.add_argument(
         "--peer", action="append", default=[], metavar="NAME=URL[,PID]", help="also measure this gateway"
@@ -208,6 +209,10 @@ def all_tables(asked: argparse.Namespace, size: Size, folder: Path) -> dict[str,
         tables[title] = rows
         print(f"\n{title}\n{report.table(rows)}", flush=True)
 
+    if asked.only in (None, PLANNING) and not asked.only_peers:
+        add(*planning.table())
+    if asked.only == PLANNING:
+        return tables
     with gateways.upstream(asked.upstream_port, folder) as upstream:
         if asked.only != TRANSLATION:
             with everything(asked, size, upstream, folder) as running:

@@ -184,8 +184,8 @@ def test_an_order_crosses_the_border_unchanged(
         text = order_to_wire(Candidate(provider, model, "w", "proxy"), order, seconds)
         assert text.isascii()
         assert text.isprintable(), "it is one header line"
-        got_provider, got_model, got = order_from_wire(text, order.body, order.call, order.content_type, 100.0)
-        assert (got_provider, got_model) == (provider, model)
+        got_candidate, got = order_from_wire(text, order.body, order.call, order.content_type, 100.0)
+        assert (got_candidate.provider, got_candidate.model) == (provider, model)
         same = ("endpoint", "path", "body", "call", "content_type", "shown_model", "streamed", "request_id", "created")
         assert [getattr(got, name) for name in same] == [getattr(order, name) for name in same]
         assert got.deadline == pytest.approx(100.0 + seconds, abs=0.001)
@@ -398,7 +398,7 @@ def test_the_candidate_chooses_its_carrier() -> None:
             await carriers.attempt(candidate(address, kind), order_of())
         assert [len(each.orders) for each in (local, proxy, stock)] == [1, 1, 1]
         with pytest.raises(UpstreamUnavailable):
-            await LocalCarrier({}).attempt(candidate(""), order_of())
+            await LocalCarrier(lambda _provider: None).attempt(candidate(""), order_of())
 
     run(scenario)
 

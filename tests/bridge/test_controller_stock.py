@@ -30,6 +30,7 @@ from orcestator.bridge.registration_policy import SECRET_HEADER, RegistrationPol
 from orcestator.bridge.registry import WorkerRegistry
 from orcestator.bridge.stock_frames import StockStream, stock_reply
 from orcestator.bridge.stock_prompt import conv_template, fit_to_context, prompt_params
+from tests.cluster.harness import free_port, local_request
 
 ECHO_WORKER = Path(__file__).with_name("stock_echo_worker.py")
 DEADLINE_SECONDS = 30.0
@@ -49,11 +50,6 @@ def wait_until(fact, what: str):
             pass
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def listens(address: str) -> bool:
@@ -197,7 +193,7 @@ def test_our_registration_is_taken_by_the_stock_controller(spawn):
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     spawn("-m", "fastchat.serve.controller", "--host", "127.0.0.1", "--port", port)
-    wait_until(lambda: httpx.get(f"{address}/test_connection").json() == "success", "the stock controller")
+    wait_until(lambda: local_request("GET", f"{address}/test_connection").json() == "success", "the stock controller")
     worker = proxy_worker(address)
 
     async def live() -> list:
@@ -205,8 +201,8 @@ def test_our_registration_is_taken_by_the_stock_controller(spawn):
         return [*known, await send_heart_beat(worker, post_json)]
 
     assert asyncio.run(live()) == [False, True, True]
-    assert httpx.post(f"{address}/list_models").json() == {"models": ["orcestator"]}
-    found = httpx.post(f"{address}/get_worker_address", json={"model": "orcestator"}).json()
+    assert local_request("POST", f"{address}/list_models").json() == {"models": ["orcestator"]}
+    found = local_request("POST", f"{address}/get_worker_address", json={"model": "orcestator"}).json()
     assert found == {"address": "http://127.0.0.1:9100"}
 
 
@@ -287,14 +283,16 @@ def test_a_stock_worker_registers_and_is_served(spawn):
         [row] = controller.get("/orcestator/workers").json()["workers"]
         assert (row["worker_name"], row["kind"], row["offer"]) == (address, "stock", None)
 
-        conv = httpx.post(f"{address}/worker_get_conv_template", json={}).json()["conv"]
+        conv = local_request("POST", f"{address}/worker_get_conv_template", json={}).json()["conv"]
         params = prompt_params({"messages": [{"role": "user", "content": "привет 🙂"}]}, conv, "echo")
-        count = httpx.post(f"{address}/count_token", json=params).json()["count"]
-        length = httpx.post(f"{address}/model_details", json={}).json()["context_length"]
+        count = local_request("POST", f"{address}/count_token", json=params).json()["count"]
+        length = local_request("POST", f"{address}/model_details", json={}).json()["context_length"]
         params = fit_to_context(params, length, count)
         stream = StockStream("echo", "id", 1)
         chunks = []
-        with httpx.stream("POST", f"{address}/worker_generate_stream", json=params) as answer:
+        with httpx.stream(
+            "POST", f"{address}/worker_generate_stream", json=params, trust_env=False, verify=False
+        ) as answer:
             for piece in answer.iter_raw():
                 chunks += stream.feed(piece)
         chunks += stream.end()
@@ -302,7 +300,7 @@ def test_a_stock_worker_registers_and_is_served(spawn):
         assert "".join(texts) == "echo: привет 🙂"
         assert len([text for text in texts if text]) == 2
         assert chunks[-1]["usage"]["total_tokens"] == 10
-        reply = stock_reply(httpx.post(f"{address}/worker_generate", json=params).json(), "echo", "id", 1)
+        reply = stock_reply(local_request("POST", f"{address}/worker_generate", json=params).json(), "echo", "id", 1)
         assert reply["choices"][0]["message"]["content"] == "echo: привет 🙂"
 
 

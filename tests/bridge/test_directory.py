@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from orcestator.bridge.control import ControlClient
-from orcestator.bridge.directory import RemoteDirectory, offers_of_worker, offers_of_workers
+from orcestator.bridge.directory import Names, RemoteDirectory, offers_of_worker, offers_of_workers
+from orcestator.routing.catalog import Alias
 from orcestator.routing.offer import Offer
 from tests.upstream.scripted_upstream import Peer, ScriptedUpstream, plain, upstream_client
 
@@ -16,7 +17,7 @@ Json = dict[str, Any]
 WIRE = Offer("alpha", 1, frozenset({"chat"}), {"echo": {"context_length": 7}}, "echo", ("ft:",)).to_wire()
 OURS = {"worker_name": "http://127.0.0.1:8002", "model_names": ["orcestator"], "offer": {"offers": [WIRE]}}
 STOCK = {"worker_name": "http://127.0.0.1:8003", "model_names": ["vicuna"], "offer": None}
-TARGETS = {"both": ["alpha/echo", "vicuna"]}
+NAMES = Names({"both": Alias.in_turn(["alpha/echo", "vicuna"])}, ["alpha/echo"])
 
 
 def test_an_offer_crosses_the_border_unchanged() -> None:
@@ -84,7 +85,7 @@ def ask(controller: Controller, scenario: Callable[[RemoteDirectory, str], Await
         async with asyncio.timeout(20), ScriptedUpstream(controller) as peer, upstream_client() as client:
             address = f"http://127.0.0.1:{peer.port}"
             control = ControlClient(client, None)
-            await scenario(RemoteDirectory(control, address, TARGETS, ["alpha/echo"]), address)
+            await scenario(RemoteDirectory(control, address, NAMES), address)
 
     asyncio.run(run())
 
@@ -99,7 +100,11 @@ def test_the_table_is_taken_over_and_asked_for_again_only_when_it_changed() -> N
     async def scenario(directory: RemoteDirectory, _: str) -> None:
         assert await directory.refresh()
         assert workers_of(directory) == [OURS["worker_name"], STOCK["worker_name"]]
-        names = [candidate.provider for candidate in directory.catalog().candidates("both", "chat")]
+        names = [
+            option.candidate.provider
+            for tier in directory.catalog().tiers(("both",), "chat")
+            for option in tier.options
+        ]
         assert names == ["alpha", "fastchat"]
         controller.answers["workers"] = {"version": 5, "unchanged": True}
         assert await directory.refresh()

@@ -48,7 +48,7 @@ def order(**more: Any) -> Order:
     return Order(**given_fields)
 
 
-def crossed(candidate: Candidate, sent: Order) -> tuple[str, str, Order]:
+def crossed(candidate: Candidate, sent: Order) -> tuple[Candidate, Order]:
     """What the worker makes of it."""
     native = goes_native(candidate, sent)
     body = sent.body if native else sent.canonical_body()
@@ -58,8 +58,8 @@ def crossed(candidate: Candidate, sent: Order) -> tuple[str, str, Order]:
 
 def test_a_body_in_the_upstreams_dialect_crosses_as_it_came() -> None:
     """With the headers that go to such an upstream; nothing of it was lost in translation."""
-    provider, model, made = crossed(CLAUDE, order())
-    assert (provider, model) == ("claude", "agent")
+    candidate, made = crossed(CLAUDE, order())
+    assert (candidate.provider, candidate.model) == ("claude", "agent")
     assert (made.dialect, made.body, made.own) == ("anthropic", b'{"model" : "m"}', OWN)
     assert made.headers == order().headers
     assert made.unread == ()
@@ -68,24 +68,22 @@ def test_a_body_in_the_upstreams_dialect_crosses_as_it_came() -> None:
 @pytest.mark.parametrize("endpoint", ["chat", "embeddings"])
 def test_any_other_crosses_as_the_canonical_call(endpoint: str) -> None:
     """With what it could not hold, and as one that a foreign caller made."""
-    _, model, made = crossed(PLAIN, order(endpoint=endpoint))
-    assert model == "agent?x=1"
+    candidate, made = crossed(PLAIN, order(endpoint=endpoint))
+    assert candidate.model == "agent?x=1"
     assert (made.dialect, made.call, json.loads(made.body)) == ("openai", CALL, CALL)
     assert (made.headers, made.unread, made.is_foreign) == ((), ("top_k", "options.num_ctx"), True)
 
 
 def test_a_body_of_openais_crosses_as_it_came() -> None:
     """Whatever the upstream speaks best."""
-    _, _, made = crossed(
-        CLAUDE, order(dialect="openai", is_foreign=False, headers=(), unread=(), body=b'{ "model":"m"}')
-    )
+    _, made = crossed(CLAUDE, order(dialect="openai", is_foreign=False, headers=(), unread=(), body=b'{ "model":"m"}'))
     assert (made.dialect, made.body, made.is_foreign) == ("openai", b'{ "model":"m"}', False)
 
 
 def test_what_both_sides_know_is_the_same() -> None:
     """All but what belongs to one process: its clock, its log, its caller's writer."""
     sent = order()
-    _, _, made = crossed(CLAUDE, sent)
+    _, made = crossed(CLAUDE, sent)
     own = {"deadline", "text_cap", "include_usage", "new_id", "call", "unread", "caller", "asked", "_canonical_body"}
     for field in fields(Order):
         if field.name not in own:
@@ -104,7 +102,7 @@ def test_no_text_ends_the_header(name: str) -> None:
     text = order_to_wire(CLAUDE if name == "headers" else PLAIN, sent, 1.0)
     assert text.isascii()
     assert text.isprintable()
-    _, _, made = crossed(CLAUDE if name == "headers" else PLAIN, sent)
+    _, made = crossed(CLAUDE if name == "headers" else PLAIN, sent)
     assert getattr(made, name) == value
 
 
@@ -129,7 +127,7 @@ def test_any_header_is_an_order_or_refused(more: Json) -> None:
     """Whatever types it holds."""
     text = json.dumps(json.loads(order_to_wire(CLAUDE, order(), 1.0)) | more)
     try:
-        _, _, made = order_from_wire(text, b"{}", {}, "application/json", 0.0)
+        _, made = order_from_wire(text, b"{}", {}, "application/json", 0.0)
     except InvalidRequest:
         return
     assert isinstance(made.dialect, str)

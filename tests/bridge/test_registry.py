@@ -618,3 +618,15 @@ def test_a_foreign_snapshot_changes_nothing(snapshot):
         table.restore(snapshot, 0.0, secured=False)
     assert table.workers() == []
     assert table.version == 1
+
+
+def test_a_worker_leaves_and_nobody_else_can_send_it_away() -> None:
+    table = registry()
+    table.register(registration(), HERE, ACCEPT, 0.0)
+    before = table.version
+    assert not table.leave("http://127.0.0.1:9001", Speaker("another", "127.0.0.1"))
+    assert not table.leave("http://127.0.0.1:9999", HERE)
+    assert table.names() == ["http://127.0.0.1:9001"]
+    assert table.leave("http://127.0.0.1:9001", HERE)
+    assert table.names() == []
+    assert table.version > before

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import random
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import aclosing, asynccontextmanager
 from itertools import pairwise
@@ -13,14 +11,13 @@ import pytest
 
 from orcestator.bridge.carrier import LocalCarrier
 from orcestator.bridge.stock_gates import StockGates
+from orcestator.cluster.brain import Brain
 from orcestator.providers.rows import find_row
 from orcestator.routing.catalog import Catalog
-from orcestator.routing.health import BreakerPolicy, HealthBoard
-from orcestator.routing.loop import AttemptLoop, LoopPolicy
-from orcestator.routing.retry_budget import RetryBudget
+from orcestator.routing.quota import QuotaBook
 from orcestator.sandbox.server import SandboxServer
+from orcestator.settings import Settings
 from orcestator.upstream.client import UpstreamClient
-from orcestator.upstream.order import Answer
 from orcestator.upstream.provider_link import ProviderLink, Waiting
 from orcestator.web.stock_routes import StockWorker, stock_routes
 from tests.upstream.scripted_upstream import Peer, ScriptedUpstream, answers, eventually, plain, upstream_client
@@ -42,23 +39,21 @@ async def worker(base_url: str) -> AsyncIterator[Worker]:
     row = find_row("sandbox")
     assert row is not None
     async with upstream_client() as client:
-        link = ProviderLink(row, base_url, None, 1, client, Waiting())
-        attempts: AttemptLoop[Answer] = AttemptLoop(
-            policy=LoopPolicy(attempts=2, first_backoff_seconds=0.0),
-            health=HealthBoard(BreakerPolicy(), lambda _event: None, random.random),
-            budget=RetryBudget(),
-            now=time.monotonic,
-            sleep=asyncio.sleep,
-            rng=random.random,
-            emit=lambda _event: None,
-        )
+        link = ProviderLink(row, base_url, (), 1, client, Waiting())
         catalog = Catalog([link.offer])
+        settings = Settings(attempts=2, first_backoff_seconds=0.0)
+        brain = Brain.of(settings, lambda: catalog, lambda _event: None, QuotaBook())
         gates = StockGates(
-            attempts, LocalCarrier({"sandbox": link}), lambda: catalog, context_length=CONTEXT, total_timeout=10.0
+            brain.attempts,
+            LocalCarrier({"sandbox": link}.get),
+            brain.planner,
+            context_length=CONTEXT,
+            total_timeout=10.0,
         )
         yield Worker(gates, client)
         # the last bytes after [DONE] may come for a moment longer
         await eventually(lambda: client.in_use() == 0)
+        assert not [figures for figures in brain.planner.measures.records.values() if figures.in_flight]
 
 
 def run(scenario: Callable[[SandboxServer, Worker], Awaitable[None]]) -> None:

@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,11 +28,63 @@ STOP_SECONDS = 20.0
 WIRINGS = ("one process", "split")
 
 
+class PortBlock:
+    """A row of ports that only this process gives out, however many test runs and workers there are on the machine.
+
+    Between choosing a port and listening on it anybody may take it, and who takes ports all the time is the kernel, for
+    connections and for servers that leave the choice to it. So the row is below what it chooses from: 32768 and up on
+    Linux, 49152 and up on macOS and Windows. It belongs to whoever has its first port bound, until that process ends.
+    """
+
+    FIRST, END, SIZE = 22_000, 32_500, 500
+
+    def __init__(self) -> None:
+        for first in range(self.FIRST, self.END, self.SIZE):
+            if (claim := _bound(first)) is not None:
+                self._claim = claim
+                self._ports = cycle(range(first + 1, first + self.SIZE))
+                return
+        raise AssertionError(f"no row of {self.SIZE} ports is free between {self.FIRST} and {self.END}")
+
+    def take(self) -> int:
+        """The next port of the row that nobody has bound or has only just left."""
+        for port in islice(self._ports, self.SIZE):
+            if (probe := _bound(port)) is not None:
+                probe.close()
+                return port
+        raise AssertionError("every port of the row is in use")
+
+    def close(self) -> None:
+        """Leave the row to others."""
+        self._claim.close()
+
+
+def _bound(port: int) -> socket.socket | None:
+    probe = socket.socket()
+    try:
+        probe.bind(("127.0.0.1", port))
+    except OSError:
+        probe.close()
+        return None
+    return probe
+
+
+@cache
+def _block() -> PortBlock:
+    return PortBlock()
+
+
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that no other test is given."""
+    return _block().take()
+
+
+def local_request(method: str, url: str, **more: Any) -> httpx.Response:
+    """A request to this machine, on a connection of its own.
+
+    No proxy, and no TLS: reading the certificate authorities for it would take twenty times as long as the request.
+    """
+    return httpx.request(method, url, trust_env=False, verify=False, **more)
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
@@ -84,6 +138,11 @@ class SandboxThread:
         return list(self.server.records)
 
     @property
+    def last_call(self) -> Any:
+        """The last request but for the lists of models, which a cluster reads of its own accord and when it likes."""
+        return next(record for record in reversed(self.records) if record.method == "POST")
+
+    @property
     def base_url(self) -> str:
         """The OpenAI base URL."""
         return self.server.base_url
@@ -92,6 +151,8 @@ class SandboxThread:
 def clean_environment(**more: str) -> dict[str, str]:
     """The environment without anything that could change orcestator: no keys, no settings."""
     kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(("LC_", "PYTHON"))}
+    # Compiling the package anew takes a program longer than all the rest of its start, and hundreds are started.
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     # stock programs write log files into the working directory unless told not to
     return {**kept, "PYTHONPATH": str(ROOT), "LOGDIR": "", "PYTHONUNBUFFERED": "1", **more}
 
@@ -133,7 +194,7 @@ class Program:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.output()}"
             with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(url, timeout=2, trust_env=False).status_code == 200:
+                if local_request("GET", url, timeout=2).status_code == 200:
                     return
             time.sleep(0.02)
         raise AssertionError(f"not ready after {START_SECONDS:g} s:\n{self.output()}")
@@ -190,6 +251,7 @@ class Cluster:
         self.program = Program(arguments, self.directory, environment).start()
         self.program.wait_ready(f"{self.url}/ready")
         until(lambda: bool(self.models()), "a model is listed")
+        until(lambda: "point clients at" in self.program.output(), "the banner is printed")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -203,11 +265,11 @@ class Cluster:
 
     def get(self, path: str, **more: Any) -> httpx.Response:
         """GET from the API server."""
-        return httpx.get(self.url + path, timeout=20, trust_env=False, **more)
+        return local_request("GET", self.url + path, timeout=20, **more)
 
     def post(self, path: str, body: Any, **more: Any) -> httpx.Response:
         """POST JSON to the API server."""
-        return httpx.post(self.url + path, json=body, timeout=60, trust_env=False, **more)
+        return local_request("POST", self.url + path, json=body, timeout=60, **more)
 
     def models(self) -> list[dict[str, Any]]:
         """What it lists."""
@@ -216,7 +278,7 @@ class Cluster:
 
     def metrics(self) -> dict[str, float]:
         """The samples of its metrics page."""
-        text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=20, trust_env=False).text
+        text = local_request("GET", f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=20).text
         pairs = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
 
@@ -242,7 +304,7 @@ def events_of(response: httpx.Response) -> Iterator[str]:
 def streamed(cluster: Cluster, call: dict[str, Any]) -> tuple[int, list[str], bool]:
     """(status, data of every event, whether the body ended properly)."""
     events: list[str] = []
-    with httpx.Client(timeout=60, trust_env=False) as client:
+    with httpx.Client(timeout=60, trust_env=False, verify=False) as client:
         try:
             with client.stream("POST", cluster.url + "/v1/chat/completions", json={**call, "stream": True}) as response:
                 if response.status_code != 200:

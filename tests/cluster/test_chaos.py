@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cluster.harness import Cluster, SandboxThread, chat, until
+from tests.cluster.harness import Cluster, SandboxThread, chat, local_request, until
 from tests.dialects.client_rules import SHOWN, assert_client_safe
 
 pytestmark = pytest.mark.skipif(
@@ -122,7 +122,7 @@ async def load(url: str, requests: int) -> Outcomes:
                 outcomes.lost.append(f"{number}: {failure!r}")
 
     limits = httpx.Limits(max_connections=CONCURRENT)
-    async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False, limits=limits) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False, verify=False, limits=limits) as client:
         await asyncio.gather(*(lane(client) for _ in range(CONCURRENT)))
     return outcomes
 
@@ -144,7 +144,7 @@ def serving_workers(cluster: Cluster) -> list[int]:
 def is_healthy(url: str) -> bool:
     """Whether a worker answers."""
     try:
-        return httpx.get(f"{url}/health", timeout=2, trust_env=False).status_code == 200
+        return local_request("GET", f"{url}/health", timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
 

@@ -10,7 +10,7 @@ import httpx
 import openai
 import pytest
 
-from tests.cluster.harness import Program, SandboxThread, chat, clean_environment, free_port, until
+from tests.cluster.harness import Program, SandboxThread, chat, clean_environment, free_port, local_request, until
 
 ECHO_WORKER = Path(__file__).resolve().parents[1] / "bridge" / "stock_echo_worker.py"
 
@@ -40,7 +40,7 @@ def start(stack: ExitStack, directory: Path, arguments: list[str], ready: str, *
 
 def models_of(base: str) -> list[str]:
     """The listed model ids."""
-    return [card["id"] for card in httpx.get(f"{base}/v1/models", trust_env=False).json()["data"]]
+    return [card["id"] for card in local_request("GET", f"{base}/v1/models").json()["data"]]
 
 
 def stock_controller(stack: ExitStack, directory: Path) -> str:
@@ -117,7 +117,7 @@ _SEPARATOR = ";" if sys.platform == "win32" else ":"
 
 def registered(controller: str, model: str) -> bool:
     """Whether the controller lists the model."""
-    listed = httpx.post(f"{controller}/list_models", trust_env=False).json()["models"]
+    listed = local_request("POST", f"{controller}/list_models").json()["models"]
     return model in listed
 
 
@@ -133,11 +133,11 @@ def test_c1_our_worker_serves_a_stock_api_server(stack: ExitStack, tmp_path: Pat
         {"role": "assistant", "content": "yes"},
         {"role": "user", "content": "nonce:kiwi"},
     ]
-    answer = httpx.post(
+    answer = local_request(
+        "POST",
         f"{api}/v1/chat/completions",
         json={"model": "orcestator", "messages": messages},
         timeout=30,
-        trust_env=False,
     )
     assert answer.status_code == 200, answer.text
     assert "kiwi" in answer.json()["choices"][0]["message"]["content"]
@@ -160,8 +160,8 @@ def test_c1_a_failure_is_an_answer_of_the_stock_protocol(
     controller = stock_controller(stack, tmp_path)
     worker = our_worker(stack, tmp_path, controller, sandbox)
     for model, error_code in [("sandbox/fault:H1:500", True), ("orcestator", False)]:
-        frames = httpx.post(
-            f"{worker}/worker_generate_stream", json={"model": model, "prompt": "hello"}, timeout=30, trust_env=False
+        frames = local_request(
+            "POST", f"{worker}/worker_generate_stream", json={"model": model, "prompt": "hello"}, timeout=30
         ).content.split(b"\0")
         last = httpx.Response(200, content=frames[-2]).json()
         assert (last["error_code"] != 0) is error_code
@@ -174,7 +174,7 @@ def test_c2_a_stock_worker_on_our_controller_is_served_by_our_api(stack: ExitSta
     api = our_api(stack, tmp_path, controller)
     until(lambda: any("echo" in name for name in models_of(api)), "the stock worker's model is listed", 30)
     model = next(name for name in models_of(api) if name.startswith("fastchat/"))
-    whole = httpx.post(f"{api}/v1/chat/completions", json=chat("hello", model), timeout=30, trust_env=False)
+    whole = local_request("POST", f"{api}/v1/chat/completions", json=chat("hello", model), timeout=30)
     assert whole.status_code == 200, whole.text
     assert whole.json()["choices"][0]["message"]["content"]
     client = openai.OpenAI(base_url=f"{api}/v1", api_key="any", max_retries=0)
@@ -184,9 +184,7 @@ def test_c2_a_stock_worker_on_our_controller_is_served_by_our_api(stack: ExitSta
     assert "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
     assert [piece.choices[0].finish_reason for piece in pieces if piece.choices][-1] == "stop"
     tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
-    refused = httpx.post(
-        f"{api}/v1/chat/completions", json=chat("hello", model, tools=tools), timeout=30, trust_env=False
-    )
+    refused = local_request("POST", f"{api}/v1/chat/completions", json=chat("hello", model, tools=tools), timeout=30)
     assert refused.status_code == 400
     assert "tools" in refused.json()["error"]["message"]
 
@@ -200,7 +198,7 @@ def test_c3_our_api_server_works_on_the_stock_controller(
     until(lambda: registered(controller, "orcestator"), "the worker is registered")
     api = our_api(stack, tmp_path, controller)
     until(lambda: "sandbox/echo" in models_of(api), "our worker's models are listed", 30)
-    answer = httpx.post(f"{api}/v1/chat/completions", json=chat("nonce:plum"), timeout=30, trust_env=False)
+    answer = local_request("POST", f"{api}/v1/chat/completions", json=chat("nonce:plum"), timeout=30)
     assert answer.status_code == 200, answer.text
     assert answer.json()["model"] == "orcestator"
     assert "plum" in answer.json()["choices"][0]["message"]["content"]
@@ -212,19 +210,19 @@ def test_c4_the_stock_routes_are_kept(stack: ExitStack, tmp_path: Path, sandbox:
     our_worker(stack, tmp_path, controller, sandbox)
     api = our_api(stack, tmp_path, controller)
     until(lambda: "sandbox/echo" in models_of(api), "our worker's models are listed")
-    checked = httpx.post(
+    checked = local_request(
+        "POST",
         f"{api}/api/v1/token_check",
         json={"prompts": [{"model": "orcestator", "prompt": "hello there", "max_tokens": 10}]},
         timeout=30,
-        trust_env=False,
     )
     assert checked.status_code == 200, checked.text
     assert checked.json()["prompts"][0]["fits"] is True
-    embedded = httpx.post(
+    embedded = local_request(
+        "POST",
         f"{api}/v1/engines/orcestator/embeddings",
         json={"input": ["hello"]},
         timeout=30,
-        trust_env=False,
     )
     assert embedded.status_code == 200, embedded.text
     assert embedded.json()["data"][0]["embedding"]

@@ -18,6 +18,7 @@ from tests.cluster.harness import (
     clean_environment,
     events_of,
     free_port,
+    local_request,
     text_of,
     until,
 )
@@ -70,7 +71,7 @@ class Controller:
 
     def workers(self, **headers: str) -> list[dict[str, Any]]:
         """Its table."""
-        answer = httpx.get(f"{self.url}/orcestator/workers", headers=headers, trust_env=False)
+        answer = local_request("GET", f"{self.url}/orcestator/workers", headers=headers)
         rows: list[dict[str, Any]] = answer.raise_for_status().json()["workers"]
         return rows
 
@@ -82,7 +83,7 @@ class Controller:
 
 def ask(api: str, model: str = "orcestator", text: str = "nonce:fig") -> httpx.Response:
     """A plain request that must be served."""
-    answer = httpx.post(f"{api}/v1/chat/completions", json=chat(text, model), timeout=30, trust_env=False)
+    answer = local_request("POST", f"{api}/v1/chat/completions", json=chat(text, model), timeout=30)
     assert answer.status_code == 200, answer.text
     return answer
 
@@ -91,7 +92,7 @@ def ask_streamed(api: str, model: str = "orcestator") -> str:
     """The text of a stream that must be whole."""
     call = chat("nonce:fig", model, stream=True)
     with (
-        httpx.Client(timeout=30, trust_env=False) as client,
+        httpx.Client(timeout=30, trust_env=False, verify=False) as client,
         client.stream("POST", f"{api}/v1/chat/completions", json=call) as response,
     ):
         events = list(events_of(response))
@@ -101,7 +102,7 @@ def ask_streamed(api: str, model: str = "orcestator") -> str:
 
 def reaches_controller(api: str) -> bool:
     """What ``/health`` says of it."""
-    health = httpx.get(f"{api}/health", trust_env=False)
+    health = local_request("GET", f"{api}/health")
     assert health.status_code == 200, health.text
     reached: bool = health.json()["components"]["controller"]["reached"]
     return reached
@@ -122,7 +123,7 @@ def test_requests_are_served_while_the_controller_is_gone(
         assert "fig" in ask(api).json()["choices"][0]["message"]["content"]
     assert "fig" in ask_streamed(api)
     assert "sandbox/echo" in models_of(api)
-    assert httpx.get(f"{api}/ready", trust_env=False).status_code == 200
+    assert local_request("GET", f"{api}/ready").status_code == 200
     controller.start_again()
     assert [row["worker_name"] for row in controller.workers()] == [worker]
     until(lambda: reaches_controller(api), "the API server has found it again")
@@ -184,11 +185,11 @@ def test_a_stranger_gets_no_prompt_and_no_connection(stack: ExitStack, tmp_path:
                     "worker_status": status,
                     "multimodal": False,
                 }
-                told = httpx.post(f"{controller.url}/register_worker", json=body, headers=headers, trust_env=False)
+                told = local_request("POST", f"{controller.url}/register_worker", json=body, headers=headers)
                 assert told.status_code in (200, 400), claim
         secret = {"x-orcestator-worker-secret": SECRET["OR_WORKER_SECRET"]}
         assert len(controller.workers(**secret)) == 1
-        pending = httpx.get(f"{controller.url}/orcestator/pending", headers=secret, trust_env=False).json()["pending"]
+        pending = local_request("GET", f"{controller.url}/orcestator/pending", headers=secret).json()["pending"]
         assert [row["worker_name"] for row in pending] == [f"http://127.0.0.1:{stranger.port}"]
         sandbox.reset()
         for number in range(30):
@@ -225,9 +226,9 @@ def test_listing_models_never_makes_a_stock_controller_refresh(
     until(lambda: "sandbox/echo" in models_of(api), "its models are listed", 30)
     for _ in range(10):
         assert "sandbox/echo" in models_of(api)
-        assert httpx.get(f"{api}/v1/models/sandbox/echo", trust_env=False).status_code == 200
+        assert local_request("GET", f"{api}/v1/models/sandbox/echo").status_code == 200
     (output,) = log.glob("output-*.txt")
     assert "/list_models" in output.read_text("utf-8")
     assert "/refresh_all_workers" not in output.read_text("utf-8")
-    httpx.post(f"{controller}/refresh_all_workers", timeout=30, trust_env=False)
+    local_request("POST", f"{controller}/refresh_all_workers", timeout=30)
     until(lambda: "/refresh_all_workers" in output.read_text("utf-8"), "its log would have told")

@@ -9,12 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
+from orcestator.cluster.brain import Brain
 from orcestator.cluster.parts import gateway as gateway_of
 from orcestator.providers.models import ModelFacts
 from orcestator.providers.rows import X_API_KEY, Provider
 from orcestator.providers.secret import Secret
 from orcestator.routing.catalog import Catalog
 from orcestator.routing.offer import Candidate
+from orcestator.routing.quota import QuotaBook
 from orcestator.sandbox import catalogue
 from orcestator.settings import Settings
 from orcestator.upstream.client import UpstreamClient
@@ -22,6 +24,7 @@ from orcestator.upstream.ids import new_id
 from orcestator.upstream.order import Answer, Order
 from orcestator.upstream.provider_link import ProviderLink, Waiting
 from orcestator.web.drain import Drain
+from orcestator.web.exchange import Gateway
 from tests.cluster.dialects import (
     BEFORE,
     FIRST,
@@ -217,7 +220,7 @@ def test_what_a_model_refuses_is_left_out(dialect: str, sandbox: SandboxThread) 
 
     async def ask() -> Answer:
         loop = asyncio.get_running_loop()
-        link = ProviderLink(row, sandbox.base_url, Secret("a-key"), 1, client, Waiting())
+        link = ProviderLink(row, sandbox.base_url, (Secret("a-key"),), 1, client, Waiting())
         order = Order(
             "chat", "/chat/completions", body, call, "application/json", "agent", False, False, "req-1",
             loop.time() + 30, 100, 1, new_id,
@@ -307,10 +310,11 @@ def test_strict_can_be_set_for_everybody() -> None:
     class Carrier:
         attempt = staticmethod(carry)
 
-    made = [
-        gateway_of(Settings(strict=strict), lambda: Catalog(()), Carrier(), lambda event: None, Drain())
-        for strict in (True, False)
-    ]
+    def made_of(settings: Settings) -> Gateway:
+        brain = Brain.of(settings, lambda: Catalog(()), lambda event: None, QuotaBook())
+        return gateway_of(settings, brain, Carrier(), lambda event: None, Drain())
+
+    made = [made_of(Settings(strict=strict)) for strict in (True, False)]
     assert [gateway.policy.is_strict for gateway in made] == [True, False]
 
 

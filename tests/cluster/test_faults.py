@@ -7,12 +7,11 @@ line in the log a request; and afterwards nothing is left running.
 import json
 from typing import Any
 
-import httpx
 import pytest
 
 from orcestator.sandbox.catalogue import FAULTS, Fault
 from tests.cluster.faults import SLOW_OPTIONS
-from tests.cluster.harness import Cluster, chat, streamed, text_of, until
+from tests.cluster.harness import Cluster, chat, local_request, streamed, text_of, until
 
 KNOWN_FINISHES = {"stop", "length", "tool_calls", "content_filter", "function_call"}
 SERVED = [fault for fault in FAULTS if not fault.needs]
@@ -166,5 +165,5 @@ def test_the_canary_key_was_never_shown(cluster: Cluster) -> None:
     for path in cluster.directory.rglob("*"):
         if path.is_file() and path.name != "config.yaml":
             assert needle not in path.read_bytes(), path
-    page = httpx.get(f"http://127.0.0.1:{cluster.metrics_port}/metrics", trust_env=False).content
+    page = local_request("GET", f"http://127.0.0.1:{cluster.metrics_port}/metrics").content
     assert needle not in page

@@ -53,7 +53,9 @@ def servers_of(cluster: Cluster) -> list[int]:
 def connected(cluster: Cluster, to: int, stack: ExitStack) -> httpx.Client:
     """A caller whose one connection is to this process: the others stand still while it is made."""
     limits = httpx.Limits(max_connections=1, keepalive_expiry=None)
-    caller = stack.enter_context(httpx.Client(base_url=cluster.url, timeout=20, trust_env=False, limits=limits))
+    caller = stack.enter_context(
+        httpx.Client(base_url=cluster.url, timeout=20, trust_env=False, verify=False, limits=limits)
+    )
     others = [pid for pid in servers_of(cluster) if pid != to]
     for pid in others:
         kill(pid, signal.SIGSTOP)
@@ -174,7 +176,7 @@ def test_a_locked_database_and_a_restart(config: str, tmp_path: Path, sandbox: S
 
 def client(cluster: Cluster) -> httpx.Client:
     """A caller of a cluster."""
-    return httpx.Client(base_url=cluster.url, timeout=20, trust_env=False)
+    return httpx.Client(base_url=cluster.url, timeout=20, trust_env=False, verify=False)
 
 
 @contextmanager

@@ -129,7 +129,7 @@ class Asked:
     def _run(self) -> None:
         try:
             with (
-                httpx.Client(timeout=60, trust_env=False) as client,
+                httpx.Client(timeout=60, trust_env=False, verify=False) as client,
                 client.stream("POST", self.cluster.url + CHAT, json=self.call) as answer,
             ):
                 self.status, self.headers = answer.status_code, dict(answer.headers)
@@ -214,7 +214,7 @@ def test_a_second_signal_ends_at_once(alpha: SandboxThread, tmp_path: Path, wiri
 def test_no_row_is_lost_on_sigterm(alpha: SandboxThread, tmp_path: Path, wiring: str) -> None:
     """A signal right after the last answer: as many rows and lines as requests."""
     with cluster_over(alpha, tmp_path, wiring) as cluster:
-        with httpx.Client(trust_env=False, timeout=30) as client:
+        with httpx.Client(trust_env=False, verify=False, timeout=30) as client:
             for _ in range(100):
                 assert client.post(cluster.url + CHAT, json=chat()).status_code == 200
         assert cluster.program.stop() == 0
@@ -227,7 +227,7 @@ def test_no_row_is_lost_on_sigterm(alpha: SandboxThread, tmp_path: Path, wiring:
 def test_rows_survive_a_kill(alpha: SandboxThread, tmp_path: Path, wiring: str) -> None:
     """What was written once is there after kill -9, and the file is whole."""
     with cluster_over(alpha, tmp_path, wiring) as cluster:
-        with httpx.Client(trust_env=False, timeout=30) as client:
+        with httpx.Client(trust_env=False, verify=False, timeout=30) as client:
             for _ in range(50):
                 assert client.post(cluster.url + CHAT, json=chat()).status_code == 200
         until(lambda: len(rows(cluster)) == 50, "every row is written")

@@ -137,7 +137,7 @@ def test_the_line_of_a_caller_that_left(told: Cluster, beta: SandboxThread) -> N
     model = "beta/echo?tps=50&tokens=100000&answer=left"
     beta.reset()
     with (
-        httpx.Client(timeout=30, trust_env=False) as client,
+        httpx.Client(timeout=30, trust_env=False, verify=False) as client,
         client.stream("POST", told.url + CHAT, json=chat("hello", model, stream=True)) as answer,
     ):
         assert any(b"left" in piece for piece in answer.iter_bytes())
@@ -294,7 +294,7 @@ def test_an_active_request_is_counted(told: Cluster, beta: SandboxThread) -> Non
     """While it runs, and not after."""
     model = "beta/echo?tps=50&tokens=100000&answer=active"
     with (
-        httpx.Client(timeout=30, trust_env=False) as client,
+        httpx.Client(timeout=30, trust_env=False, verify=False) as client,
         client.stream("POST", told.url + CHAT, json=chat("hello", model, stream=True)) as answer,
     ):
         pieces = answer.iter_bytes()

@@ -325,7 +325,7 @@ def test_one_slow_upstream_does_not_hinder_the_other(
         return sum(record.model == slow for record in records) == CONNECTIONS
 
     async def scenario() -> tuple[httpx.Response, httpx.Response, httpx.Response]:
-        async with httpx.AsyncClient(base_url=cluster.url, timeout=60, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=cluster.url, timeout=60, trust_env=False, verify=False) as client:
 
             def ask(model: str) -> Any:
                 return client.post("/v1/chat/completions", json=chat(model=model))

@@ -16,7 +16,7 @@ from orcestator.connect.command import Wish, connect
 from orcestator.connect.machine import Machine
 from orcestator.connect.registry import CLIENTS
 from orcestator.errors import StartupProblem
-from tests.cluster.harness import Cluster, clean_environment, free_port
+from tests.cluster.harness import Cluster, clean_environment, free_port, local_request
 
 KEY = "caller-key-51c0"
 CONFIG = """
@@ -88,7 +88,7 @@ def test_the_address_that_is_written_answers(cluster: Cluster, tmp_path: Path) -
     provider = config["model_providers"][config["model_provider"]]
     call = {"model": config["model"], "messages": [{"role": "user", "content": "Hello"}]}
     headers = {"authorization": f"Bearer {KEY}"}
-    answer = httpx.post(f"{provider['base_url']}/chat/completions", json=call, headers=headers, trust_env=False)
+    answer = local_request("POST", f"{provider['base_url']}/chat/completions", json=call, headers=headers)
     assert answer.status_code == 200, answer.text
 
 

@@ -23,7 +23,7 @@ def crossed(
     assert wire.headers[cell.caller.ID_HEADER]
     assert wire.headers["x-orcestator-attempts"] == "1"
     read = cell.caller.stream if cell.streams else cell.caller.whole
-    return wire, read(wire), sandbox.records[-1]
+    return wire, read(wire), sandbox.last_call
 
 
 def asked(cell: Cell) -> tuple[Ask, str, str]:

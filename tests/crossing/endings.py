@@ -33,7 +33,7 @@ def check_broken_stream(door: Door, sandbox: SandboxThread, cell: Cell, role: st
     assert wire.is_whole
     answer = read(cell, wire)
     assert answer.error
-    whole = truth_of(sandbox.records[-1]).text
+    whole = truth_of(sandbox.last_call).text
     assert answer.text
     assert whole.startswith(answer.text)
     assert len(answer.text) < len(whole)

@@ -76,7 +76,7 @@ def test_gemini_without_sse_is_one_array(
     body = caller_gemini.body(Ask(f"Talk nonce:{'y' * LENGTH}"), model, streams=True)
     wire = door.post(caller_gemini.path(model, streams=True).removesuffix("?alt=sse"), body)
     answer = caller_gemini.array(wire)
-    truth = truth_of(sandbox.records[-1])
+    truth = truth_of(sandbox.last_call)
     assert bool(answer.error) == (role == AFTER)
     assert truth.text.startswith(answer.text)
     assert role == AFTER or (answer.text, answer.usage, answer.model) == (truth.text, truth.usage, model)

@@ -28,6 +28,7 @@ def verdict_table() -> str:
 
 def _row(name: str, verdict: Verdict) -> str:
     out = f"{verdict.cooldown_seconds:g} s" if verdict.cooldown_seconds else "not at all"
+    out = "until it is listed again or reset" if verdict.is_final else out
     cells = [
         f"`{name}`",
         _yes(verdict.falls_back),

@@ -21,7 +21,16 @@ import yaml
 from orcestator.providers.rows import ROWS
 from orcestator.settings import documents, load
 from orcestator.telemetry.traffic_codec import parse_line
-from tests.cluster.harness import START_SECONDS, Cluster, chat, clean_environment, free_port, streamed, until
+from tests.cluster.harness import (
+    START_SECONDS,
+    Cluster,
+    chat,
+    clean_environment,
+    free_port,
+    local_request,
+    streamed,
+    until,
+)
 from tests.docs.pages import ROOT, Block, page
 
 README = page("README.md")
@@ -33,6 +42,7 @@ KINDS = {
 PORTS = ("8000", "8001", "8002", "9100", "21001")
 PROGRAMS = (
     *("orcestator up", "orcestator sandbox", "orcestator connect", "orcestator doctor"),
+    *("orcestator check", "orcestator reload", "orcestator explain", "orcestator simulate"),
     *("orcestator.controller", "orcestator.proxy_worker", "orcestator.api_server"),
 )
 OTHER_LANGUAGE = {"README.md": "README.ru.md"}
@@ -69,8 +79,8 @@ def as_run_here(text: str) -> str:
 
 
 def told_where(text: str) -> str:
-    """A block whose ``connect`` is told the address that it takes by itself, so that it has a port to be replaced."""
-    return text.replace("orcestator connect ", "orcestator connect --url http://localhost:8000 ")
+    """A block whose commands are told the address that they take by themselves, so that it has a port to be replaced."""
+    return re.sub(r"orcestator (connect|explain) ", r"orcestator \1 --url http://localhost:8000 ", text)
 
 
 def with_ports(text: str, ports: dict[str, int]) -> str:
@@ -105,7 +115,7 @@ def started(command: str, directory: Path, environment: dict[str, str], ready: s
 def answers(url: str) -> bool:
     """Whether a URL answers 200."""
     try:
-        return httpx.get(url, timeout=2, trust_env=False).status_code == 200
+        return local_request("GET", url, timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -152,8 +162,8 @@ def started_block(text: str, directory: Path) -> None:
     with ExitStack() as programs:
         for line in lines:
             programs.enter_context(started(line, directory, environment, ready_url(line, ports, base)))
-        until(lambda: httpx.get(f"{base}/v1/models", trust_env=False).json()["data"] != [], "a model is listed", 20)
-        answer = httpx.post(f"{base}/v1/chat/completions", json=chat("nonce:fig"), timeout=20, trust_env=False)
+        until(lambda: local_request("GET", f"{base}/v1/models").json()["data"] != [], "a model is listed", 20)
+        answer = local_request("POST", f"{base}/v1/chat/completions", json=chat("nonce:fig"), timeout=20)
         assert answer.status_code == 200, answer.text
         assert "fig" in answer.json()["choices"][0]["message"]["content"]
 
@@ -227,24 +237,32 @@ def test_the_copilot_block_works(newcomer: Cluster) -> None:
     (group,) = json.loads(README.block("json"))
     (model,) = group["models"]
     assert (group["vendor"], group["apiType"]) == ("customendpoint", "chat-completions")
-    answer = httpx.post(
+    answer = local_request(
+        "POST",
         with_ports(model["url"], ports_of(newcomer)),
         json=chat("Hello", model["id"]),
         headers={"authorization": f"Bearer {group['apiKey']}"},
-        trust_env=False,
     )
     assert answer.status_code == 200
     assert answer.json()["model"] == model["id"]
 
 
-def test_the_yaml_block_loads(tmp_path: Path) -> None:
+def test_the_yaml_blocks_load(tmp_path: Path) -> None:
     """And every part of it is acted on."""
     path = tmp_path / "config.yaml"
-    path.write_text(README.block("yaml"), "utf-8")
+    providers, routing = (block.text for block in README.blocks("yaml"))
+    path.write_text(providers, "utf-8")
     found = load({"DEEPSEEK_API_KEY": "k", "OPENROUTER_API_KEY": "k"}, dotenv_path=None, config_path=str(path))
     assert found.providers[0].row.name == "deepseek"
-    assert {provider.row.name for provider in found.providers} == set(yaml.safe_load(README.block("yaml"))["providers"])
+    assert {provider.row.name for provider in found.providers} == set(yaml.safe_load(providers)["providers"])
     assert (found.not_yet, found.notices) == ((), ())
+
+    path.write_text(routing, "utf-8")
+    keys = {f"{name}_API_KEY": "k" for name in ("GROQ", "DEEPSEEK", "OPENAI", "OPENROUTER")}
+    found = load(keys, dotenv_path=None, config_path=str(path))
+    assert (found.not_yet, found.notices) == ((), ())
+    assert found.public_aliases()["best"].strategy == "score"
+    assert [rule.provider for rule in found.rules] == ["openai"]
 
 
 def test_the_env_block_loads(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def provider(base_url: str, *, key: str = SECRET, default_model: str = "") -> Pr
     row = Provider(
         "mine", "mine", base_url, "MINE_BASE_URL", "", 1, key_env="MINE_API_KEY", default_model=default_model
     )
-    return ProviderSetting(row, base_url, Secret(key) if key else None, 1)
+    return ProviderSetting(row, base_url, (Secret(key),) if key else (), 1)
 
 
 def looked_at(*providers: ProviderSetting) -> list[Looked]:

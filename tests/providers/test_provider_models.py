@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orcestator.providers.models import MOST_MODELS, ModelFacts, facts_from_listing
+from orcestator.routing.traits import Traits, traits_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -29,6 +30,12 @@ def test_what_is_not_known_is_filled_in():
     assert ModelFacts("m").filled_from(priced) == priced
     assert ModelFacts("m", prices={"input": 2.0}, dialect="openai").filled_from(priced).prices == {"input": 2.0}
     assert told.filled_from(None) is told
+    routed = ModelFacts(
+        *("m", None, None, (), (), (), "", {}),
+        *("public", "fast", "slow", ("code",), ("chat",), False, 5, 3, 0.0, False),
+    )
+    assert ModelFacts("m").filled_from(routed) == routed
+    assert routed.filled_from(ModelFacts("m", weight=9, json_response=True, quality=7.0, type="x")) == routed
 
 
 def test_the_wire_has_what_is_known_and_nothing_else():
@@ -43,6 +50,17 @@ def test_the_wire_has_what_is_known_and_nothing_else():
         "dialect": "responses",
         "pricing": {"input": 0.5},
     }
+
+
+def test_what_a_person_says_for_the_routing_is_read_back_from_the_wire():
+    facts = ModelFacts(
+        "m", public_name="p", type="fast", speed_tier="slow", tags=("a",), capabilities=("b",), json_response=False,
+        weight=5, max_concurrent=3, quality=0.0, is_available=False, prices={"input": 0.0, "output": 0.0},
+    )  # fmt: skip
+    assert traits_of("m", facts.to_wire()) == Traits(
+        0.0, 0.0, None, None, 0.0, "slow", "fast", frozenset({"a", "b"}), False, 5, 3, False, True, False, "p"
+    )
+    assert traits_of("m", ModelFacts("m").to_wire()) == Traits()
 
 
 @pytest.mark.parametrize(

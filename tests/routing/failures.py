@@ -8,8 +8,10 @@ def candidate(provider: str = "a", model: str = "m", worker: str = "") -> Candid
     return Candidate(provider, model, worker, "proxy")
 
 
-def failure(kind: type[UpstreamError] = UpstreamUnavailable, retry_after: float | None = None) -> UpstreamError:
-    return kind(f"{kind.__name__} happened", cause="x", retry_after=retry_after)
+def failure(
+    kind: type[UpstreamError] = UpstreamUnavailable, retry_after: float | None = None, cause: str = "x"
+) -> UpstreamError:
+    return kind(f"{kind.__name__} happened", cause=cause, retry_after=retry_after)
 
 
 def limited(seconds: float | None = None) -> UpstreamError:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orcestator.errors import InvalidRequest, ModelNotFound
-from orcestator.routing.catalog import DEFAULT_ALIAS, REMEMBERED_NAMES, Catalog
+from orcestator.routing.catalog import DEFAULT_ALIAS, REMEMBERED_NAMES, Alias, Catalog, Option, tier_of
 from orcestator.routing.offer import Offer, stock_offer
 
 CHAT = frozenset({"chat"})
@@ -17,8 +17,19 @@ LOCAL = Offer("local", 0, CHAT, {}, takes_any=True)
 STOCK = stock_offer("http://w:1", ["vicuna"])
 
 
+def options(catalog: Catalog, name: str, endpoint: str = "chat") -> list[Option]:
+    """The options for one name, tier by tier."""
+    return [option for tier in catalog.tiers((name,), endpoint) for option in tier.options]
+
+
 def found(catalog: Catalog, name: str, endpoint: str = "chat") -> list[tuple[str, str]]:
-    return [(candidate.provider, candidate.model) for candidate in catalog.candidates(name, endpoint)]
+    """(provider, model) of the options for one name."""
+    return [option.candidate[:2] for option in options(catalog, name, endpoint)]
+
+
+def in_turn(*targets: str) -> Alias:
+    """An alias that tries these one after the other."""
+    return Alias.in_turn(targets)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +59,7 @@ def test_what_is_listed_comes_before_what_takes_any_name() -> None:
 
 def test_a_name_that_begins_with_a_provider_is_tried_nowhere_else() -> None:
     """Or the fallback behind it in an alias would wait until everybody who takes any name has refused it."""
-    catalog = Catalog([LOCAL, OPENAI, ROUTER], {"both": ["openai/new", "openrouter/auto"]})
+    catalog = Catalog([LOCAL, OPENAI, ROUTER], {"both": in_turn("openai/new", "openrouter/auto")})
 
     assert found(catalog, "openai/new") == [("openai", "new")]
     assert found(catalog, "both") == [("openai", "new"), ("openrouter", "openrouter/auto")]
@@ -59,7 +70,7 @@ def test_a_name_that_begins_with_a_provider_is_tried_nowhere_else() -> None:
 )
 def test_an_unknown_name_is_not_found(name: str) -> None:
     with pytest.raises(ModelNotFound) as caught:
-        Catalog([STOCK, ROUTER, OPENAI]).candidates(name, "chat")
+        Catalog([STOCK, ROUTER, OPENAI]).tiers((name,), "chat")
 
     assert caught.value.param == "model"
     assert len(caught.value.message) < 400
@@ -69,11 +80,11 @@ def test_a_vendored_name_must_be_unambiguous() -> None:
     twice = Offer("agg", 1, CHAT, {"a/llama": {}, "b/llama": {}})
 
     with pytest.raises(ModelNotFound):
-        Catalog([twice]).candidates("llama", "chat")
+        Catalog([twice]).tiers(("llama",), "chat")
 
 
 def test_an_alias_tries_its_targets_in_turn_without_repeats() -> None:
-    catalog = Catalog([OPENAI, ROUTER], {"fast": ["llama", "gpt-4o", "openai/gpt-4o", "missing"]})
+    catalog = Catalog([OPENAI, ROUTER], {"fast": in_turn("llama", "gpt-4o", "openai/gpt-4o", "missing")})
 
     assert found(catalog, "fast") == [
         ("openrouter", "meta/llama"),
@@ -83,12 +94,12 @@ def test_an_alias_tries_its_targets_in_turn_without_repeats() -> None:
 
 
 def test_an_alias_hides_a_model_of_its_name() -> None:
-    assert found(Catalog([OPENAI], {"gpt-4o": ["ada"]}), "gpt-4o") == [("openai", "ada")]
+    assert found(Catalog([OPENAI], {"gpt-4o": in_turn("ada")}), "gpt-4o") == [("openai", "ada")]
 
 
 def test_an_alias_without_a_living_target_is_not_found() -> None:
     with pytest.raises(ModelNotFound):
-        Catalog([OPENAI], {"fast": ["missing"]}).candidates("fast", "chat")
+        Catalog([OPENAI], {"fast": in_turn("missing")}).tiers(("fast",), "chat")
 
 
 @pytest.mark.parametrize(
@@ -111,12 +122,12 @@ def test_the_default_alias_answers_whichever_providers_are_on(
 
 
 def test_an_alias_may_redefine_the_default() -> None:
-    assert found(Catalog([OPENAI], {DEFAULT_ALIAS: ["ada"]}), DEFAULT_ALIAS) == [("openai", "ada")]
+    assert found(Catalog([OPENAI], {DEFAULT_ALIAS: in_turn("ada")}), DEFAULT_ALIAS) == [("openai", "ada")]
 
 
 def test_no_offers_at_all() -> None:
     with pytest.raises(ModelNotFound, match="GET /v1/models"):
-        Catalog([]).candidates(DEFAULT_ALIAS, "chat")
+        Catalog([]).tiers((DEFAULT_ALIAS,), "chat")
 
 
 def test_an_endpoint_that_no_provider_of_the_model_has() -> None:
@@ -126,14 +137,14 @@ def test_an_endpoint_that_no_provider_of_the_model_has() -> None:
     with pytest.raises(
         InvalidRequest, match="'llama' is served by openrouter, which does not offer embeddings"
     ) as caught:
-        catalog.candidates("llama", "embeddings")
+        catalog.tiers(("llama",), "embeddings")
     assert caught.value.param == "model"
 
 
 def test_replicas_of_a_provider_are_candidates_each() -> None:
     replicas = [stock_offer(f"http://w:{number}", ["vicuna"]) for number in (2, 1)]
 
-    assert [one.worker for one in Catalog(replicas).candidates("vicuna", "chat")] == ["http://w:1", "http://w:2"]
+    assert [one.candidate.worker for one in options(Catalog(replicas), "vicuna")] == ["http://w:1", "http://w:2"]
 
 
 @pytest.mark.parametrize(
@@ -142,16 +153,16 @@ def test_replicas_of_a_provider_are_candidates_each() -> None:
 )
 def test_the_nearest_names_are_suggested(name: str, hint: str) -> None:
     with pytest.raises(ModelNotFound, match=f"Did you mean.*{hint}"):
-        Catalog([OPENAI]).candidates(name, "chat")
+        Catalog([OPENAI]).tiers((name,), "chat")
 
 
 def test_a_hopeless_name_points_to_the_list() -> None:
     with pytest.raises(ModelNotFound, match="GET /v1/models"):
-        Catalog([OPENAI]).candidates("zzzzzzzz", "chat")
+        Catalog([OPENAI]).tiers(("zzzzzzzz",), "chat")
 
 
 def test_every_public_name_is_known_resolves_and_has_a_card() -> None:
-    catalog = Catalog([OPENAI, ROUTER, STOCK], {"fast": ["llama"]})
+    catalog = Catalog([OPENAI, ROUTER, STOCK], {"fast": in_turn("llama")})
 
     names = catalog.public_names()
 
@@ -159,14 +170,14 @@ def test_every_public_name_is_known_resolves_and_has_a_card() -> None:
     assert [card[0] for card in catalog.cards()] == names
     for name in names:
         assert catalog.knows(name)
-        assert catalog.candidates(name, "chat")
+        assert catalog.tiers((name,), "chat")
         assert catalog.card(name) in catalog.cards()
     assert catalog.knows("gpt-4o")
     assert not catalog.knows("openai/invented")
 
 
 def test_cards_show_owner_and_facts() -> None:
-    catalog = Catalog([OPENAI], {"fast": ["gpt-4o"]})
+    catalog = Catalog([OPENAI], {"fast": in_turn("gpt-4o")})
 
     assert catalog.card("fast") == ("fast", "orcestator", {"context": 128})
     assert catalog.card("openai/gpt-4o") == ("openai/gpt-4o", "openai", {"context": 128})
@@ -186,7 +197,7 @@ def test_a_card_is_a_copy() -> None:
 def test_callers_cannot_grow_the_table_of_names() -> None:
     catalog = Catalog([OPENAI])
     for number in range(REMEMBERED_NAMES + 10):
-        catalog.candidates(f"openai/{number}", "chat")
+        catalog.tiers((f"openai/{number}",), "chat")
 
     assert len(catalog._resolved) == REMEMBERED_NAMES
     assert found(catalog, "gpt-4o") == [("openai", "gpt-4o")]
@@ -204,21 +215,23 @@ _names = st.sampled_from(["a", "b", "p/a", "q/a", "p", "q", "p/", "orcestator", 
         ),
         max_size=3,
     ),
-    st.dictionaries(_names, st.lists(_names, max_size=2), max_size=2),
+    st.dictionaries(_names, st.builds(Alias, st.lists(st.lists(_names, max_size=2).map(tuple), max_size=2).map(tuple)), max_size=2),
     _names,
 )  # fmt: skip
 def test_any_name_has_distinct_candidates_that_can_or_a_clear_refusal(
     offers: list[Offer], aliases: Any, name: str
 ) -> None:
-    catalog = Catalog(offers, aliases, ("a",))
+    catalog = Catalog(offers, aliases, ("a",), paid_fallback="p/a")
     try:
-        candidates = catalog.candidates(name, "chat")
+        tiers = catalog.tiers((name,), "chat")
     except (ModelNotFound, InvalidRequest):
         return
 
+    assert catalog.tiers((name,), "chat") is tiers
+    candidates = [option.candidate for tier in tiers for option in tier.options]
     assert candidates
     assert len(set(candidates)) == len(candidates)
-    assert catalog.candidates(name, "chat") is candidates
+    assert all(option.tier == place for place, tier in enumerate(tiers) for option in tier.options)
     able = {(offer.provider, offer.worker) for offer in offers if "chat" in offer.endpoints}
     assert all((one.provider, one.worker) in able and one.model for one in candidates)
 
@@ -226,5 +239,64 @@ def test_any_name_has_distinct_candidates_that_can_or_a_clear_refusal(
 def test_the_default_may_name_an_alias() -> None:
     """``OR_DEFAULT_MODEL=fast`` means what ``fast`` means."""
     offers = [Offer("one", 1, frozenset({"chat"}), {"small": {}}, "large")]
-    catalog = Catalog(offers, {"fast": ["one/small"]}, ["fast"])
-    assert [candidate.model for candidate in catalog.candidates("orcestator", "chat")] == ["small", "large"]
+    catalog = Catalog(offers, {"fast": in_turn("one/small")}, ["fast"])
+    assert found(catalog, "orcestator") == [("one", "small"), ("one", "large")]
+
+
+def test_tiers_of_several_targets_hold_equals_and_name_their_strategy() -> None:
+    alias = Alias((("openrouter/auto", "llama"), ("openai/ada",)), "cheapest")
+    catalog = Catalog([OPENAI, ROUTER], {"fast": alias})
+    tiers = catalog.tiers(("fast",), "chat")
+
+    models = [[option.candidate.model for option in tier.options] for tier in tiers]
+    assert models == [["openrouter/auto", "meta/llama"], ["ada"]]
+    assert [tier.strategy for tier in tiers] == ["cheapest", "cheapest"]
+    assert catalog.uses("cheapest")
+    assert not catalog.uses("sticky")
+
+
+def test_names_are_tried_in_their_order_and_each_option_knows_the_place_of_its_name() -> None:
+    tiers = Catalog([OPENAI, ROUTER]).tiers(("llama", "gpt-4o"), "chat")
+
+    assert [(option.candidate.model, option.rank) for tier in tiers for option in tier.options] == [
+        ("meta/llama", 0),
+        ("gpt-4o", 1),
+        ("openai/gpt-4o", 1),
+    ]
+
+
+def test_auto_chooses_among_the_models_of_the_configuration_or_means_the_default() -> None:
+    assert found(Catalog([OPENAI, ROUTER]), "auto") == found(Catalog([OPENAI, ROUTER]), DEFAULT_ALIAS)
+    catalog = Catalog([OPENAI, ROUTER], auto=Alias((("openai/ada", "llama"),), "smart"))
+    assert found(catalog, "auto") == [("openai", "ada"), ("openrouter", "meta/llama")]
+    assert (catalog.unnamed, Catalog([OPENAI]).unnamed) == ("auto", DEFAULT_ALIAS)
+    assert catalog.uses("smart")
+
+
+def test_the_paid_fallback_stands_behind_every_name_for_chat() -> None:
+    catalog = Catalog([OPENAI, ROUTER], paid_fallback="openai/ada")
+
+    last = options(catalog, "llama")[-1]
+    assert (last.candidate.model, last.is_paid_fallback, last.tier) == ("ada", True, 1)
+    assert [option.is_paid_fallback for option in options(catalog, "openai/ada")] == [False]
+    assert not any(option.is_paid_fallback for option in options(catalog, "ada", "embeddings"))
+
+
+def test_a_candidate_for_each_credential() -> None:
+    offer = Offer("one", 0, CHAT, {"m": {}}, credentials=("", "2"))
+    assert [option.candidate.credential for option in options(Catalog([offer]), "m")] == ["", "2"]
+
+
+def test_what_a_look_at_a_tier_tells() -> None:
+    plain = Offer("a", 0, CHAT, {"m": {"context_length": 8000, "public_name": "fine"}})
+    odd = Offer(
+        "b", 1, CHAT,
+        {"m": {"context_length": 4000, "available": False, "max_concurrent": 2, "input_modalities": ["text"], "pricing": {"input": 0.0, "output": 0.0}}},
+        credentials=("", "2"),
+    )  # fmt: skip
+    (tier,) = Catalog([plain]).tiers(("m",), "chat")
+    assert tier[2:] == (True, frozenset(), 8000, False, False, False)
+    (tier,) = Catalog([plain, odd]).tiers(("m",), "chat")
+    assert tier[2:] == (False, frozenset({"image", "audio", "file"}), 4000, True, True, True)
+    assert tier.options[0].name == "fine"
+    assert tier_of("x", []).least_context > 1e9

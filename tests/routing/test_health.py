@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from orcestator.errors import (
+    NO_SUCH_PATH,
+    SPENT,
     UpstreamBroken,
     UpstreamError,
     UpstreamKeyRefused,
@@ -19,7 +21,7 @@ from orcestator.errors import (
     UpstreamUnavailable,
 )
 from orcestator.routing.events import Event, HealthChanged
-from orcestator.routing.health import MOST_RECORDS, BreakerPolicy, HealthBoard, State
+from orcestator.routing.health import DISABLED, MOST_RECORDS, BreakerPolicy, HealthBoard, Standing, State
 from orcestator.routing.offer import Candidate
 from orcestator.routing.verdict import judge
 from tests.routing.failures import candidate, failure, limited
@@ -209,7 +211,7 @@ def test_a_probe_that_is_rate_limited_leaves_the_next_probe_to_come() -> None:
 
     board.now += 7
     assert board.allows()
-    assert board.health.records[A].state is State.HALF_OPEN
+    assert board.health.records[A[:3]].state is State.HALF_OPEN
 
 
 @pytest.mark.parametrize(
@@ -218,7 +220,7 @@ def test_a_probe_that_is_rate_limited_leaves_the_next_probe_to_come() -> None:
         (limited(), "cooldown", 5.0),
         (limited(12.5), "cooldown", 12.5),
         (limited(86_400.0), "cooldown", 3600.0),
-        (failure(UpstreamModelMissing), "cooldown", 600.0),
+        (failure(UpstreamModelMissing, cause=NO_SUCH_PATH), "cooldown", 600.0),
         (failure(UpstreamKeyRefused), "key_refused", 3600.0),
         (failure(UpstreamKeyRefused, 60.0), "key_refused", 60.0),
     ],
@@ -267,8 +269,9 @@ def test_names_that_callers_invent_do_not_grow_the_table() -> None:
     board = Board()
     for number in range(MOST_RECORDS + 50):
         board.fail(failure(UpstreamModelMissing), at=candidate("a", f"invented-{number}"))
+        board.fail(limited(60.0), at=candidate("b", f"invented-{number}"))
 
-    assert len(board.health.records) == MOST_RECORDS
+    assert len(board.health.records) == len(board.health.pauses) == MOST_RECORDS
 
 
 _errors = st.sampled_from(
@@ -280,8 +283,13 @@ _errors = st.sampled_from(
         UpstreamRateLimited,
         UpstreamRejected,
         UpstreamKeyRefused,
+        UpstreamModelMissing,
     ]
 )
+
+
+A2 = A._replace(credential="2")
+EVERYONE = (A, A2, B)
 
 
 class AnyHistory(RuleBasedStateMachine):
@@ -289,20 +297,22 @@ class AnyHistory(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.board = Board(BreakerPolicy(consecutive_failures=3, minimum_calls=6), rng=0.3)
+        policy = BreakerPolicy(consecutive_failures=3, minimum_calls=6, success_threshold=2)
+        self.board = Board(policy, rng=0.3)
         self.under_way: list[tuple[Candidate, float]] = []
+        self.gone: set[tuple[str, ...]] = set()
 
     @rule(seconds=st.floats(0, 400))
     def time_passes(self, seconds: float) -> None:
         self.board.now += seconds
 
-    @rule(at=st.sampled_from([A, B]), forced=st.booleans())
+    @rule(at=st.sampled_from(EVERYONE), forced=st.booleans())
     def an_attempt_starts(self, at: Candidate, forced: bool) -> None:
         health, now = self.board.health, self.board.now
-        if forced or health.allows(at, now):
+        if (forced and at[:3] not in self.gone) or health.allows(at, now):
             health.started(at, now)
             self.under_way.append((at, now))
-            record = health.records.get(at)
+            record = health.records.get(at[:3])
             if record is not None and record.state is not State.CLOSED:
                 assert not health.allows(at, now), "only one probe at a time"
 
@@ -310,20 +320,25 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(data=st.data(), kind=_errors, seconds=st.none() | st.floats(0, 9000))
     def one_fails(self, data: Any, kind: type[UpstreamError], seconds: float | None) -> None:
         at, _ = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
-        before = {other: self.board.allows(other) for other in (A, B) if other != at}
+        before = {other: self.board.allows(other) for other in EVERYONE if other.provider != at.provider}
         error = failure(kind, seconds)
         self.board.health.failed(at, error, judge(error), self.board.now)
         assert before == {other: self.board.allows(other) for other in before}, "one deployment's failure is its own"
+        if kind is UpstreamModelMissing:
+            self.gone.add(at[:3])
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data())
     def one_succeeds(self, data: Any) -> None:
         at, started = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
-        record = self.board.health.records.get(at)
+        record = self.board.health.records.get(at[:3])
         is_news = record is None or started >= record.out_since
+        pauses = [pause for place, pause in self.board.health.pauses.items() if place[3:] in ((), (at.credential,))]
         self.board.health.succeeded(at, started)
         if is_news:
-            assert self.board.allows(at), "proof of health brings it back at once"
+            self.gone.discard(at[:3])
+        if is_news and all(started >= pause.since for pause in pauses):
+            assert self.board.allows(at), "proof of health brings it back, or leaves the place to the next probe"
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data())
@@ -331,17 +346,39 @@ class AnyHistory(RuleBasedStateMachine):
         at, _ = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
         self.board.health.abandoned(at)
 
+    @rule(at=st.sampled_from(EVERYONE), is_listed=st.booleans())
+    def a_person_or_a_listing_forgives(self, at: Candidate, is_listed: bool) -> None:
+        if is_listed:
+            self.board.health.readmit(at.provider, at.worker, {at.model})
+        else:
+            self.board.health.reset(at.provider, at.model)
+            assert self.board.allows(at)
+        self.gone.discard(at[:3])
+
     @invariant()
-    def nobody_is_out_for_ever(self) -> None:
-        for at in (A, B):
-            record = self.board.health.records.get(at)
-            if record is not None:
-                rounding = 1e-6
-                assert record.out_until - self.board.now <= POLICY.longest_cooldown_seconds + rounding
-                assert record.failures <= record.calls
+    def nobody_is_out_for_ever_but_who_is_missing(self) -> None:
         later = self.board.now + POLICY.longest_cooldown_seconds + self.board.health.probe_seconds + 1
-        assert all(self.board.health.allows(at, later) for at in (A, B))
-        assert self.board.health.soonest((A, B)) in (A, B)
+        for record in self.board.health.records.values():
+            assert record.failures <= record.calls
+        for pause in self.board.health.pauses.values():
+            assert pause.until - self.board.now <= POLICY.longest_cooldown_seconds + 1e-6
+        states = self.board.health.states(later)
+        assert {state[:3] for state in states if state.seconds != 0.0} == self.gone
+        assert self.board.health.soonest(EVERYONE) in EVERYONE
+
+    @invariant()
+    def a_standing_says_what_is_allowed(self) -> None:
+        now = self.board.now
+        for at in EVERYONE:
+            standing = self.board.health.standing(at, now)
+            assert (standing is not None and standing.until > now) is not self.board.allows(at)
+            if standing is not None:
+                assert 0.0 < standing.share <= 1.0
+                assert standing.share == 1.0 or standing.state == "recovering"
+                assert standing.is_final is (at[:3] in self.gone)
+                assert not self.board.health.is_quiet
+            else:
+                assert at[:3] not in self.gone
 
     @invariant()
     def every_pause_is_within_its_bounds(self) -> None:
@@ -354,16 +391,203 @@ AnyHistory.TestCase.settings = settings(max_examples=60, stateful_step_count=30,
 TestAnyHistory = AnyHistory.TestCase
 
 
-@pytest.mark.parametrize(("status", "is_out"), [(401, True), (402, True), (403, False)])
-def test_a_refused_key_takes_every_model_of_its_provider_out(status: int, is_out: bool) -> None:
+@pytest.mark.parametrize(
+    ("cause", "is_out"), [("http_401", True), ("http_402", True), (SPENT, True), ("http_403", False)]
+)
+def test_a_refused_key_takes_every_model_of_its_provider_out(cause: str, is_out: bool) -> None:
     """A 403 may only mean that the key does not open this one model."""
     board = Board()
     other = A._replace(model="another-model")
-    board.fail(UpstreamKeyRefused("no", cause=f"http_{status}", upstream_status=status))
+    second = A._replace(credential="2")
+    board.fail(failure(UpstreamKeyRefused, cause=cause))
 
     assert not board.allows()
     assert board.allows(other) is not is_out
     assert board.allows(B)
+    assert board.allows(second), "another key of the same provider goes on"
+    assert board.health.soonest((A, other, second)) == (second if is_out else other)
 
     board.succeed(at=other)
     assert board.allows(other)
+    assert board.allows(A) is is_out, "proof of the key is proof for every model of it"
+
+
+def test_a_rate_limit_is_the_models_with_this_key() -> None:
+    board = Board()
+    board.fail(limited(30.0))
+
+    assert not board.allows()
+    assert board.allows(A._replace(credential="2"))
+    assert board.allows(A._replace(model="another-model"))
+
+
+def test_a_breaker_is_the_deployments_whatever_the_key() -> None:
+    board = Board()
+    second = A._replace(credential="2")
+    board.fail(times=3)
+    board.fail(times=2, at=second)
+
+    assert not board.allows()
+    assert not board.allows(second)
+    assert board.health.standing(second, board.now) == Standing(
+        "open", board.now + 2.5, 1.0, False, "UpstreamUnavailable: x"
+    )
+
+
+def test_nothing_to_look_at_is_quiet_and_becomes_so_again() -> None:
+    board = Board()
+    board.succeed()
+    assert board.health.is_quiet
+    assert board.health.standing(A, board.now) is None
+
+    board.fail()
+    assert not board.health.is_quiet
+    board.now += POLICY.window_seconds + 1
+    board.succeed()
+    assert board.health.is_quiet, "an old failure is forgotten"
+
+    board.fail(limited(5.0))
+    board.now += 5.0
+    assert board.allows()
+    assert board.health.is_quiet, "a cooldown that is over is forgotten when it is looked at"
+
+
+def test_two_good_probes_where_two_are_asked_for() -> None:
+    board = Board(BreakerPolicy(success_threshold=2))
+    board.fail(times=5)
+    board.now += 3
+    board.succeed()
+    assert [state for state, _ in board.states] == ["open", "half_open"]
+    assert board.allows(), "the next probe"
+
+    board.succeed()
+    assert board.states[-1] == ("closed", 0.0)
+
+
+def test_a_bad_probe_between_starts_the_count_of_good_ones_anew() -> None:
+    board = Board(BreakerPolicy(success_threshold=2))
+    board.fail(times=5)
+    board.now += 3
+    board.succeed()
+    board.fail()
+    board.now += 6
+    board.succeed()
+
+    assert board.states[-1] == ("half_open", 0.0)
+
+
+def test_the_share_grows_from_a_tenth_to_the_whole() -> None:
+    board = Board()
+    board.fail(times=5)
+    board.now += 3
+    board.succeed()
+
+    shares = []
+    for _ in range(4):
+        standing = board.health.standing(A, board.now)
+        shares.append(standing.share if standing else None)
+        assert standing is None or (standing.state, standing.until) == ("recovering", board.now)
+        board.now += 10.0
+    assert shares == [pytest.approx(0.1), pytest.approx(0.4), pytest.approx(0.7), None]
+    assert board.health.is_quiet
+
+
+def test_one_that_breaks_again_while_it_recovers_stays_out_longer_than_one_that_was_well() -> None:
+    board = Board()
+    for seconds in (2.5, 5.0):
+        board.fail(times=5)
+        assert board.states[-1] == ("open", seconds)
+        board.now += seconds
+        board.succeed()
+    board.now += POLICY.slow_start_seconds
+    board.fail(times=5)
+
+    assert board.states[-1] == ("open", 2.5)
+
+
+def test_a_model_that_is_missing_is_out_until_it_is_listed_or_reset() -> None:
+    board = Board()
+    board.fail(failure(UpstreamModelMissing))
+    board.fail(times=9)
+    board.now += 1e6
+
+    standing = board.health.standing(A, board.now)
+    assert standing == Standing("permanently_unavailable", math.inf, 1.0, True, "UpstreamModelMissing: x")
+    assert board.states == [("permanently_unavailable", 0.0)]
+    board.health.readmit("a", "", {"another"})
+    board.health.readmit("a", "worker", {"m"})
+    assert not board.allows()
+
+    board.health.readmit("a", "", {"m"})
+    assert board.allows()
+    assert board.states[-1] == ("closed", 0.0)
+
+    board.fail(failure(UpstreamModelMissing))
+    assert board.health.reset("a", "m")
+    assert board.health.is_quiet
+    assert not board.health.reset("a", "m")
+
+
+def test_a_reset_forgets_what_is_held_against_one_model_and_its_keys_only() -> None:
+    board = Board()
+    other = A._replace(model="another-model")
+    board.fail(times=5)
+    board.fail(limited(60.0))
+    board.fail(failure(UpstreamKeyRefused))
+    board.fail(limited(60.0), at=other)
+
+    assert board.health.reset("a", "m")
+
+    assert board.allows()
+    assert not board.allows(other)
+    assert board.health.reset("a")
+    assert board.health.is_quiet
+
+
+def test_a_person_takes_a_model_or_a_provider_out_and_puts_it_back() -> None:
+    board = Board()
+    board.health.open_until("a", "", math.inf)
+    board.health.open_until("b", "m", board.now + 60)
+    for at, until in ((A, math.inf), (B, board.now + 60)):
+        assert board.health.standing(at, board.now) == Standing("open", until, 1.0, True, DISABLED)
+    assert board.allows(B._replace(model="another-model"))
+    assert [(state.provider, state.model, state.seconds) for state in board.health.states(board.now)] == [
+        ("a", "", -1.0), ("b", "m", 60.0),
+    ]  # fmt: skip
+
+    board.now += 60
+    assert board.allows(B)
+    assert board.health.reset("a", "m")
+    assert board.allows(A)
+
+
+def test_the_states_for_people() -> None:
+    board = Board()
+    gone, busy, back = candidate("gone"), candidate("busy"), candidate("back")
+    board.fail(failure(UpstreamModelMissing), at=gone)
+    board.fail(limited(30.0), at=busy._replace(credential="2"))
+    board.fail(times=5, at=back)
+    board.now += 3
+    board.succeed(at=back)
+    board.fail(times=5)
+    board.fail(times=2, at=B)
+
+    states = {state.provider: state for state in board.health.states(board.now)}
+
+    assert {name: (s.state, s.seconds) for name, s in states.items()} == {
+        "gone": ("permanently_unavailable", -1.0), "back": ("recovering", 0.0), "a": ("open", 2.5), "b": ("closed", 0.0),
+        "busy": ("cooldown", 27.0),
+    }  # fmt: skip
+    assert (states["busy"].credential, states["b"].consecutive_failures, states["a"].times_opened) == ("2", 2, 1)
+    assert states["back"].share == pytest.approx(0.1)
+
+
+def test_every_way_of_failing_leaves_the_probes_place() -> None:
+    for kind in UpstreamError.__subclasses__():
+        board = Board()
+        board.fail(times=5)
+        board.now += 3
+        board.fail(failure(kind))
+        standing = board.health.standing(A, board.now + 3600.0)
+        assert standing is not None
+        assert standing.until <= board.now + 3600.0 or standing.is_final

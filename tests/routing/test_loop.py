@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from orcestator.errors import (
     AttemptsExhausted,
     Overloaded,
+    StreamInterrupted,
     UpstreamBroken,
+    UpstreamContextExceeded,
     UpstreamError,
     UpstreamKeyRefused,
     UpstreamModelMissing,
@@ -21,12 +23,15 @@ from orcestator.errors import (
     UpstreamUnavailable,
     WorkerLost,
 )
+from orcestator.routing.catalog import Option
 from orcestator.routing.events import AttemptEnded, Event
+from orcestator.routing.falling import LoopPolicy
 from orcestator.routing.health import BreakerPolicy, HealthBoard
-from orcestator.routing.loop import AttemptLoop, LoopPolicy, Tally
+from orcestator.routing.loop import AttemptLoop, Tally
 from orcestator.routing.offer import Candidate
 from orcestator.routing.retry_budget import RetryBudget
 from tests.routing.failures import candidate, failure, limited
+from tests.routing.plans import Alone, option_of, plan_of
 
 A, B, C, D = (candidate(provider) for provider in "abcd")
 Script = Sequence[UpstreamError | str | BaseException]
@@ -46,7 +51,7 @@ class World:
         self.health = HealthBoard(BreakerPolicy(), self.events.append, lambda: rng)
         self.loop: AttemptLoop[str] = AttemptLoop(
             policy or LoopPolicy(), self.health, budget or RetryBudget(), lambda: self.time, self._sleep,
-            lambda: rng, self.events.append,
+            lambda: rng, self.events.append, Alone(),
         )  # fmt: skip
 
     async def _sleep(self, seconds: float) -> None:
@@ -54,26 +59,30 @@ class World:
         self.slept.append(seconds)
         self.time += seconds
 
-    def run(self, script: Script, *candidates: Candidate, seconds: float = 600.0) -> str:
+    def run(self, script: Script, *candidates: Candidate | Option, seconds: float = 600.0) -> str:
         """Each attempt ends as the script says; a script that ends too early fails the test."""
         outcomes = iter(script)
         self.tally = Tally()
         self.tried.clear()
 
-        async def attempt(at: Candidate) -> str:
-            self.tried.append(at)
+        async def attempt(at: Option) -> str:
+            self.tried.append(at.candidate)
             self.time += self.attempt_seconds
             outcome = next(outcomes)
             if isinstance(outcome, str):
                 return outcome
             raise outcome
 
-        return asyncio.run(self.loop.run("r1", candidates, attempt, self.tally, self.time + seconds))
+        return asyncio.run(self.loop.run("r1", plan_of(candidates), attempt, self.tally, self.time + seconds))
 
-    def exhausted(self, script: Script, *candidates: Candidate, seconds: float = 600.0) -> AttemptsExhausted:
+    def exhausted(self, script: Script, *candidates: Candidate | Option, seconds: float = 600.0) -> AttemptsExhausted:
         with pytest.raises(AttemptsExhausted) as caught:
             self.run(script, *candidates, seconds=seconds)
         return caught.value
+
+    @property
+    def served(self) -> Candidate | None:
+        return self.tally.served.candidate if self.tally.served else None
 
     @property
     def attempts(self) -> list[AttemptEnded]:
@@ -86,7 +95,7 @@ def test_the_first_answer_is_the_answer() -> None:
     assert world.run(["hi"], A, B) == "hi"
 
     assert (world.tally.attempts, world.tally.fallbacks, world.tally.retries) == (1, 0, 0)
-    assert world.tally.served_by == A
+    assert world.served == A
     assert world.attempts == [AttemptEnded("r1", 1, "a", "m", "", "", 200, "", 1.0, False)]
 
 
@@ -107,7 +116,7 @@ def test_a_failure_falls_back_to_the_next_without_waiting(kind: type[UpstreamErr
     assert world.run([failure(kind), "hi"], A, B) == "hi"
 
     assert (world.tried, world.slept) == ([A, B], [])
-    assert (world.tally.fallbacks, world.tally.retries, world.tally.served_by) == (1, 0, B)
+    assert (world.tally.fallbacks, world.tally.retries, world.served) == (1, 0, B)
     assert [(end.number, end.error, end.verdict) for end in world.attempts] == [
         (1, kind.__name__, "fall_back"),
         (2, "", ""),
@@ -130,13 +139,15 @@ def test_a_refusal_after_a_failure_is_still_the_answer() -> None:
         World().run([failure(), failure(UpstreamRejected)], A, B)
 
 
-@pytest.mark.parametrize("kind", [UpstreamUnavailable, UpstreamBroken, UpstreamRateLimited])
-def test_the_only_candidate_is_retried_after_a_short_wait(kind: type[UpstreamError]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "wait"), [(UpstreamUnavailable, 0.025), (UpstreamBroken, 0.025), (UpstreamRateLimited, 1.0)]
+)
+def test_the_only_candidate_is_retried_after_a_short_wait(kind: type[UpstreamError], wait: float) -> None:
     world = World()
 
     assert world.run([failure(kind), "hi"], A) == "hi"
 
-    assert (world.tried, world.slept) == ([A, A], [0.025])
+    assert (world.tried, world.slept) == ([A, A], [wait])
     assert (world.tally.retries, world.tally.fallbacks) == (1, 0)
     assert world.attempts[0].verdict == "retry"
 
@@ -368,7 +379,7 @@ def test_the_limits_hold_and_the_books_balance(
 
     assert not isinstance(ended, AttemptsExhausted) or list(ended.failures) == world.tally.failures
     assert 1 <= len(world.tried) <= attempts
-    assert max(map(world.tried.count, world.tried)) <= each
+    assert max(map(world.tried.count, world.tried)) <= max(each, 1 + world.loop.policy.rate_limit_retries)
     assert (
         world.tally.attempts
         == len(world.tried)
@@ -379,7 +390,7 @@ def test_the_limits_hold_and_the_books_balance(
     assert world.time - started < seconds + world.attempt_seconds
     assert [end.number for end in world.attempts] == list(range(1, len(world.tried) + 1))
     assert world.attempts[-1].verdict == ("" if ended == "hi" else "give_up")
-    assert (world.tally.served_by is not None) == (ended == "hi")
+    assert (world.tally.served is not None) == (ended == "hi")
 
 
 def test_a_full_pool_falls_back_and_says_nothing_about_health() -> None:
@@ -405,6 +416,145 @@ def test_with_every_pool_full_the_caller_is_told_to_come_back() -> None:
 
     assert caught.value is last
     assert [end.verdict for end in world.attempts] == ["fall_back", "give_up"]
+
+
+def test_a_rate_limit_or_a_lost_connection_is_retried_at_the_same_place_so_often() -> None:
+    for error in (limited(), UpstreamUnavailable("cut", cause="reset")):
+        world = World(LoopPolicy(attempts=9, attempts_per_provider=9, rate_limit_retries=2))
+
+        world.exhausted([error] * 3, A)
+
+        assert len(world.tried) == 3
+
+
+@pytest.mark.parametrize(("rng", "wait"), [(0.0, 0.25), (0.5, 0.5), (0.999, 0.7495)])
+def test_the_wait_after_a_rate_limit_is_about_as_long_as_was_set(rng: float, wait: float) -> None:
+    world = World(LoopPolicy(retry_delay_seconds=0.5), rng=rng)
+
+    world.run([limited(), "hi"], A)
+
+    assert world.slept == [pytest.approx(wait)]
+
+
+def test_the_paid_fallback_has_an_attempt_beyond_the_limit_and_only_one() -> None:
+    paid = option_of(D, is_paid_fallback=True)
+    world = World()
+
+    assert world.run([failure()] * 3 + ["hi"], A, B, C, paid) == "hi"
+    assert (world.tried, world.tally.fallback_used, world.tally.fallbacks) == ([A, B, C, D], True, 3)
+
+    world = World()
+    world.exhausted([failure()] * 4, A, B, C, paid)
+    assert world.tried == [A, B, C, D]
+
+
+def test_money_is_spent_after_the_retries_and_not_at_all_where_another_answers() -> None:
+    paid = option_of(D, is_paid_fallback=True)
+    world = World()
+
+    assert world.run([failure(), failure(), "hi"], A, paid) == "hi"
+    assert world.tried == [A, A, D]
+
+    world.run(["hi"], A, paid)
+    assert (world.tried, world.tally.fallback_used) == ([A], False)
+
+
+def test_a_request_that_is_refused_for_itself_costs_no_money() -> None:
+    world = World()
+
+    with pytest.raises(UpstreamRejected):
+        world.run([failure(UpstreamRejected)], A, option_of(D, is_paid_fallback=True))
+
+
+def test_a_prompt_too_long_falls_only_to_a_larger_known_context() -> None:
+    small, same, unknown, large = (
+        option_of(at, context_length=size) for at, size in ((A, 8000), (B, 8000), (C, None), (D, 32_000))
+    )
+    world = World()
+
+    assert world.run([failure(UpstreamContextExceeded), "hi"], small, same, unknown, large) == "hi"
+    assert world.tried == [A, D]
+
+    error = world.exhausted([failure(UpstreamContextExceeded)], small, same, unknown)
+    assert (world.tried, error.http_status) == ([A], 400)
+    assert world.health.records == {}
+
+
+def test_the_need_for_a_larger_context_outlives_the_next_failure() -> None:
+    sizes = [option_of(at, context_length=size) for at, size in ((A, 8000), (B, 32_000), (C, 4000), (D, 16_000))]
+    world = World()
+
+    assert world.run([failure(UpstreamContextExceeded), failure(), "hi"], *sizes) == "hi"
+
+    assert world.tried == [A, B, D]
+
+
+def test_every_attempt_leaves_a_note_of_words_and_numbers() -> None:
+    world = World()
+
+    world.run([limited(1.5), failure(), "hi"], A, B, C)
+
+    assert [(note.number, note.option.candidate, note.error, note.verdict) for note in world.tally.notes] == [
+        (1, A, "UpstreamRateLimited", "fall_back"),
+        (2, B, "UpstreamUnavailable", "fall_back"),
+        (3, C, "", ""),
+    ]
+    assert [(note.started_s, note.seconds) for note in world.tally.notes] == [(0.0, 1.0), (1.0, 1.0), (2.0, 1.0)]
+
+
+def test_the_attempt_after_an_open_breaker_is_noted_as_a_probe() -> None:
+    world = World()
+    for _ in range(5):
+        world.exhausted([failure(UpstreamTimeout)], A)
+    world.time += 300
+
+    world.run(["hi"], A)
+
+    assert [note.is_probe for note in world.tally.notes] == [True]
+
+
+def test_an_answer_is_in_hand_until_it_ends() -> None:
+    world = World()
+    world.run(["hi"], A)
+    figures = world.loop.measures.of(A)
+    assert figures is not None
+    assert (figures.in_flight, figures.total_calls) == (1, 1)
+
+    world.loop.ended(world.tally, tokens=10, seconds=2.0, failure=None)
+
+    assert (figures.in_flight, figures.rate, figures.success_rate()) == (0, 5.0, 1.0)
+
+
+def test_an_answer_that_breaks_counts_against_its_deployment() -> None:
+    world = World()
+    for _ in range(11):
+        world.run(["hi"], A)
+        world.loop.ended(world.tally, tokens=1, seconds=1.0, failure=StreamInterrupted(failure(UpstreamBroken)))
+
+    figures = world.loop.measures.of(A)
+    assert figures is not None
+    assert figures.in_flight == 0
+    assert figures.success_rate() < 1.0
+    assert not world.health.allows(A, world.time)
+
+
+def test_an_answer_that_we_end_ourselves_says_nothing_of_its_deployment() -> None:
+    world = World()
+    world.run(["hi"], A)
+    world.loop.ended(world.tally, tokens=1, seconds=1.0, failure=StreamInterrupted(Overloaded("bye")))
+
+    assert world.health.records == {}
+
+
+def test_without_an_answer_there_is_no_end_to_count() -> None:
+    world = World()
+    world.exhausted([failure(UpstreamTimeout)], A)
+
+    world.loop.ended(world.tally, tokens=0, seconds=0.0, failure=None)
+
+    figures = world.loop.measures.of(A)
+    assert figures is not None
+    assert figures.in_flight == 0
 
 
 def lost(*, sent: bool) -> WorkerLost:

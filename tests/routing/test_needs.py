@@ -1,14 +1,12 @@
-"""What a request needs, and who is known to lack it."""
+"""What a request needs, and what a model is known to lack."""
 
 from typing import Any
 
 import pytest
 
-from orcestator.routing.needs import Needs, able_first, lacks, needs_of
-from orcestator.routing.offer import Candidate
+from orcestator.routing.needs import Needs, known_lacks, needs_of
 
 Json = dict[str, Any]
-A, B = Candidate("a", "m", "", "proxy"), Candidate("b", "m", "", "proxy")
 TOOL = {"type": "function", "function": {"name": "f"}}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 4000}}
 
@@ -26,24 +24,21 @@ def chat(*parts: Json, **more: Any) -> Json:
         (chat(IMAGE), {"input_modalities": ["text"]}),
         (chat({"type": "input_audio", "input_audio": {}}), {"input_modalities": ["text", "image"]}),
         (chat({"type": "file", "file": {}}), {"input_modalities": ["text", "image"]}),
-        (chat({"type": "text", "text": "x" * 5000}), {"context_length": 1000}),
     ],
-    ids=["tools", "schema", "image", "audio", "file", "context"],
+    ids=["tools", "schema", "image", "audio", "file"],
 )
-def test_a_model_that_lacks_it_comes_after_none(call: Json, facts: Json) -> None:
-    """It is left out while another may have it, and stays where nobody has it."""
+def test_what_a_call_needs_is_what_a_model_may_be_known_to_lack(call: Json, facts: Json) -> None:
+    """Both speak of it in the same words."""
     needs = needs_of(call, 6000)
-    assert lacks(facts, needs)
-    known = {A: facts, B: {}}
-    assert able_first((A, B), needs, known.__getitem__) == (B,)
-    assert able_first((A,), needs, known.__getitem__) == (A,)
+    assert known_lacks(facts) & (needs.parameters | needs.modalities)
 
 
 def test_what_is_not_known_counts_as_there() -> None:
     """Facts are incomplete."""
-    needs = needs_of(chat(IMAGE, tools=[TOOL]), 10**7)
-    assert not lacks({}, needs)
-    assert not lacks({"supported_parameters": [], "input_modalities": []}, needs)
+    assert known_lacks({}) == frozenset()
+    assert known_lacks({"supported_parameters": [], "input_modalities": []}) == frozenset()
+    assert known_lacks({"supported_parameters": ["tools", "structured_outputs"]}) == frozenset()
+    assert known_lacks({"input_modalities": ["text", "image", "audio", "file"]}) == frozenset()
 
 
 def test_an_inlined_image_is_no_text() -> None:

@@ -24,8 +24,8 @@ NONCE = "n0nce"
 
 OPTIONS = {
     "U4:no-read": "?seconds=0.01",
-    "U8:headers": "?interval=0.0001",
-    "U8:body": "?interval=0.0001",
+    "U8:headers": "?interval=0",
+    "U8:body": "?interval=0",
     "H6:many": "?count=50",
     "H7:bomb": "?bytes=3145728",
     "H7:double-bomb": "?bytes=3145728",

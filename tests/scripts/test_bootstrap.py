@@ -298,12 +298,18 @@ def test_up_becomes_the_cluster_with_its_arguments_where_it_was_called(checkout:
     assert ran.stdout.strip() == f"{os.path.realpath(checkout.parent)} ['up', '--port', '8010']"
 
 
-def test_test_runs_pytest_in_the_checkout_and_passes_its_exit_code(checkout: Path) -> None:
+@pytest.mark.parametrize(
+    ("asked", "passed_on"), [(["-k", "edge"], ["-k", "edge"]), ([], ["-n", "2", "--dist", "worksteal"])]
+)
+def test_test_runs_pytest_in_the_checkout_and_passes_its_exit_code(
+    checkout: Path, asked: list[str], passed_on: list[str]
+) -> None:
+    """Everything on both cores, and what is chosen as it was asked for."""
     (checkout / "pytest.py").write_text("import os, sys; print(os.getcwd(), sys.argv[1:]); sys.exit(5)", "utf-8")
-    command = [sys.executable, str(checkout / "scripts" / "test.py"), "-k", "edge"]
+    command = [sys.executable, str(checkout / "scripts" / "test.py"), *asked]
     ran = subprocess.run(command, cwd=checkout.parent, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert ran.returncode == 5
-    assert ran.stdout.strip() == f"{os.path.realpath(checkout)} ['-k', 'edge']"
+    assert ran.stdout.strip() == f"{os.path.realpath(checkout)} {passed_on}"
 
 
 def test_waiting_passes_the_exit_code_on() -> None:

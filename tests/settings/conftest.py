@@ -45,7 +45,7 @@ def refusal(loaded: Load) -> Callable[..., str]:
             loaded(*args, **named)
         message = refused.value.message
         assert "\n" not in message
-        assert message.endswith(".")
+        assert message.endswith((".", "?"))
         return message
 
     return sentence

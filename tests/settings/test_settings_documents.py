@@ -1,5 +1,6 @@
 """What is written about the settings is what they are."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,21 @@ def test_the_example_configuration_loads_and_is_acted_on():
     assert (found.not_yet, found.notices) == ((), ())
 
 
+EXAMPLES = sorted((ROOT / "docs" / "config-examples").glob("*.yaml"))
+GIVEN = {
+    name: f"value-of-{name}"
+    for path in EXAMPLES
+    for name in re.findall(r"\$\{(\w+)\}", path.read_text(encoding="utf-8"))
+}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_each_example_loads_is_acted_on_and_is_spoken_of(path):
+    found = load(GIVEN, dotenv_path=None, config_path=str(path))
+    assert (found.not_yet, found.notices) == ((), ())
+    assert f"(config-examples/{path.name})" in GUIDE
+
+
 def test_the_examples_in_the_guide_load(tmp_path):
     parts = [part.partition("```")[0] for part in GUIDE.split("```yaml\n")[1:]]
     assert len(parts) == 2
@@ -93,7 +109,11 @@ def test_the_examples_in_the_guide_load(tmp_path):
     path.write_text("".join(parts), encoding="utf-8")
     found = load({"GROQ_API_KEY": "k"}, dotenv_path=None, config_path=str(path))
     assert [provider.row.name for provider in found.providers] == ["groq", "our-gpu"]
-    assert set(found.aliases) == {"deepseek-r1", "fast", "careful"}
+    assert set(found.public_aliases()) == {
+        *("deepseek-r1", "openrouter/deepseek-r1", "deepseek/deepseek-r1", "fast", "careful", "cheap", "layered"),
+    }
+    assert [rule.id for rule in found.rules] == ["rule-1", "small"]
+    assert found.not_yet == ()
 
 
 def test_the_messages_in_the_guide_are_the_messages(tmp_path, refusal):

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from orcestator.providers.rows import ROWS
+from orcestator.providers.secret import Secret
+from orcestator.settings import child_environment
 
 KEYED = [row for row in ROWS if row.key_env and not row.only_named and not row.fills]
 LOCAL = [row for row in ROWS if row.is_local]
@@ -18,7 +20,7 @@ def names(settings):
 def test_a_key_switches_its_provider_on(loaded, row):
     found = loaded({row.key_env: "key-0123456789"})
     assert names(found) == [row.name]
-    assert found.providers[0].key.reveal() == "key-0123456789"
+    assert found.providers[0].keys == (Secret("key-0123456789"),)
     assert found.providers[0].base_url == row.base_url
     assert not found.sandbox_fallback
 
@@ -28,7 +30,7 @@ def test_an_address_switches_a_local_server_on(loaded, row):
     found = loaded({row.base_url_env: "http://gpu:9999"})
     assert names(found) == [row.name]
     assert found.providers[0].base_url == "http://gpu:9999/v1"
-    assert found.providers[0].key is None
+    assert found.providers[0].keys == ()
 
 
 def test_with_none_the_sandbox_answers(loaded):
@@ -127,7 +129,7 @@ providers:
     endpoints: [chat, embeddings]
 """
     provider = loaded({"OPENAI_API_KEY": "sk-environment"}, yaml=text).providers[0]
-    assert (provider.key.reveal(), provider.base_url) == ("sk-from-file", "https://proxy.example/openai")
+    assert (provider.keys, provider.base_url) == ((Secret("sk-from-file"),), "https://proxy.example/openai")
     assert (provider.row.default_model, provider.row.endpoints) == ("gpt-x", {"chat", "embeddings"})
     assert [(m.id, m.context_length, m.max_output_tokens) for m in provider.row.models] == [
         ("gpt-x", None, None),
@@ -140,7 +142,7 @@ def test_a_provider_of_ones_own(loaded):
         "providers:\n  our-gpu: {baseUrl: 'http://10.0.0.5:8000/v1/', dialect: openai, defaultModel: q, models: [q]}\n"
     )
     provider = loaded(yaml=text).providers[0]
-    assert (provider.row.name, provider.base_url, provider.key) == ("our-gpu", "http://10.0.0.5:8000/v1", None)
+    assert (provider.row.name, provider.base_url, provider.keys) == ("our-gpu", "http://10.0.0.5:8000/v1", ())
     assert provider.row.endpoints == {"chat", "completions", "embeddings"}
 
 
@@ -193,7 +195,7 @@ def test_we_do_not_become_our_own_provider(refusal, loaded, host):
         ("providers:\n  groq: on\n", "config.yaml, line 2: providers.groq must be a section with enabled, api_key, base_url …."),
         ("providers:\n  Bad Name: {base_url: 'https://x.example'}\n", "config.yaml, line 2: providers.Bad Name must be a name of"),
         ("providers:\n  groq: {enabled: maybe}\n", "config.yaml, line 2: providers.groq.enabled must be true or false, not 'maybe'."),
-        ("providers:\n  groq: {api_key: [a]}\n", "config.yaml, line 2: providers.groq.api_key must be one value, not a list."),
+        ("providers:\n  groq: {api_key: [a]}\n", "config.yaml, line 2: providers.groq.api_key must be one value, not a list; api_keys takes several."),
         ("providers:\n  groq: {dialect: anthropic}\n", "config.yaml, line 2: providers.groq.dialect must be one of openai, responses, not 'anthropic'"),
         ("providers:\n  own: {base_url: 'https://x.example', dialect: gemni}\n", "config.yaml, line 2: providers.own.dialect must be one of openai, anthropic, gemini, responses, yandex, cohere, ollama, not 'gemni'; the nearest is gemini."),
         ("providers:\n  groq: {query: 'a b'}\n", "config.yaml, line 2: providers.groq.query must be a query such as ?api-version=2024-10-21, not 'a b'."),
@@ -276,9 +278,9 @@ def test_azure_needs_its_address(loaded, refusal):
 def test_a_token_is_used_when_there_is_no_key(loaded):
     azure = {"AZURE_RESOURCE_NAME": "r", "AZURE_OPENAI_AD_TOKEN": "t"}
     found = loaded(azure).providers[0]
-    assert (found.key.reveal(), found.row.auth_of("openai")) == ("t", ("Authorization", "Bearer"))
+    assert (found.keys[0].reveal(), found.row.auth_of("openai")) == ("t", ("Authorization", "Bearer"))
     found = loaded({**azure, "AZURE_OPENAI_API_KEY": "k"}).providers[0]
-    assert (found.key.reveal(), found.row.auth_of("openai")) == ("k", ("api-key", ""))
+    assert (found.keys[0].reveal(), found.row.auth_of("openai")) == ("k", ("api-key", ""))
 
 
 @pytest.mark.parametrize(("variable", "scheme"), [("YANDEX_API_KEY", "Api-Key"), ("YANDEX_IAM_TOKEN", "Bearer")])
@@ -328,3 +330,50 @@ def test_the_dialect_that_is_asked_for_is_the_only_one(loaded):
     assert [provider.row.dialects for provider in loaded(yaml=yaml).providers] == [("openai",)]
     without = loaded(yaml="providers:\n  deepseek: {api_key: k}\n").providers
     assert "anthropic" in without[0].row.dialects
+
+
+def keys_of(found):
+    return [[key.reveal() for key in provider.keys] for provider in found.providers]
+
+
+def test_a_provider_may_have_several_keys_in_the_environment(loaded, refusal):
+    keys = {"OPENAI_API_KEY": "a", "OPENAI_API_KEY_2": "b", "OPENAI_API_KEY_4": "c", "OPENAI_API_KEY_3": "a"}
+    assert keys_of(loaded(keys)) == [["a", "b", "c"]]
+    assert keys_of(loaded({"OPENAI_API_KEY_2": "b"})) == [["b"]]
+    assert keys_of(loaded({"OR_API_KEY": "a", "OR_API_KEY_2": "b", "OPENROUTER_API_KEY_2": "b"})) == [["a", "b"]]
+    assert "OR_API_KEY_2 are the same key" in refusal({"OR_API_KEY_2": "x", "OPENROUTER_API_KEY_2": "y"})
+    assert "OR_API_KEY_99 is not a setting" in refusal({"OR_API_KEY_99": "x"})
+
+
+def test_a_provider_may_have_several_keys_in_the_file(loaded, refusal):
+    text = "providers: {openai: {apiKey: '${ONE}', apiKeys: ['${TWO}', three, '${ONE}']}}\n"
+    found = loaded({"ONE": "one", "TWO": "two", "OPENAI_API_KEY": "not this"}, yaml=text)
+    assert keys_of(found) == [["one", "two", "three"]]
+    assert set(found.secrets()) == {"one", "two", "three"}
+    found = loaded({"TWO": "two"}, yaml=text)
+    assert (keys_of(found), found.notices) == ([["two", "three"]], ("openai has fewer keys: ONE is not set.",))
+    found = loaded(yaml="providers: {openai: {apiKeys: ['${ONE}', '${TWO}']}}\n")
+    assert (names(found), found.notices) == (["sandbox"], ("openai is off: ONE, TWO are not set.",))
+    assert refusal(yaml="providers: {openai: {apiKeys: [[a]]}}\n") == (
+        "config.yaml, line 1: providers.openai.apiKeys[0] must be a single value."
+    )
+    assert refusal(yaml="providers: {openai: {apiKeys: [a, 'b c']}}\n").startswith(
+        "config.yaml, line 1: providers.openai.apiKeys[1] must be printable ASCII without spaces"
+    )
+
+
+def test_a_child_has_no_key_of_another_provider(loaded, tmp_path, monkeypatch):
+    keys = {"OPENAI_API_KEY": "a1", "OPENAI_API_KEY_2": "a2", "GROQ_API_KEY": "g1", "SPARE": "g2"}
+    text = "providers: {groq: {apiKeys: ['${GROQ_API_KEY}', '${SPARE}']}}\n"
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+    found = loaded(keys, yaml=text)
+    own = child_environment(found, {}, keys_of="groq", dotenv_path=None)
+    assert {name for name in keys if name in own} == {"GROQ_API_KEY", "SPARE"}
+    none = child_environment(found, {}, keys_of=None, dotenv_path=None)
+    assert not {name for name in keys if name in none}
+
+
+def test_limits_of_a_provider(loaded):
+    found = loaded({"GROQ_API_KEY": "k"}, yaml="providers: {groq: {limits: {rpm: 30, tpd: 200000, usdPerDay: 0.5}}}\n")
+    assert found.providers[0].limits == {"rpm": 30.0, "tpd": 200000.0, "usd_per_day": 0.5}

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from orcestator.routing.catalog import Alias
+from orcestator.routing.traits import traits_of
+
 SEEDS = Path(__file__).parent / "seeds"
 
 
@@ -18,10 +21,14 @@ def test_the_router_with_its_three_files(loaded):
     found = loaded(dotenv=seed("router.env"), files=ROUTER)
     assert (found.host, found.port, found.log_level, found.api_base_path) == ("0.0.0.0", 8080, "warning", "api")
     assert [provider.row.name for provider in found.providers] == ["deepseek", "openrouter"]
-    assert [provider.key.reveal() for provider in found.providers] == ["your_deepseek_key", "your_openrouter_key"]
-    assert found.alias_targets() == {"deepseek-r1": ("openrouter/deepseek/deepseek-r1:free", "deepseek/deepseek-chat")}
-    assert found.default_targets() == ("openai/gpt-4o", "deepseek/deepseek-chat")
-    assert (found.attempts, found.attempts_per_provider, found.first_backoff_seconds) == (3, 3, 1.0)
+    keys = [[key.reveal() for key in provider.keys] for provider in found.providers]
+    assert keys == [["your_deepseek_key"], ["your_openrouter_key"]]
+    free = Alias((("openrouter/deepseek/deepseek-r1:free",),))
+    assert found.public_aliases() == {"deepseek-r1": free, "openrouter/deepseek-r1": free}
+    assert found.auto_alias() == Alias(free.tiers, "smart")
+    assert (found.default_targets(), found.paid_fallback()) == (("openai/gpt-4o",), "deepseek/deepseek-chat")
+    assert (found.attempts, found.rate_limit_retries, found.retry_delay_seconds) == (3, 2, 1.0)
+    assert (found.attempt_timeout_seconds, found.breaker_success_threshold) == (30.0, 2)
     assert (found.breaker_consecutive_failures, found.breaker_open_seconds) == (3, 60.0)
     assert found.breaker_window_seconds == 300.0
     entry = found.models[0]
@@ -31,18 +38,30 @@ def test_the_router_with_its_three_files(loaded):
     assert found.notices == ()
 
 
+def test_what_the_routers_list_says_of_a_model_reaches_the_routing(loaded):
+    found = loaded(dotenv=seed("router.env"), files=ROUTER)
+    row = next(provider.row for provider in found.providers if provider.row.name == "openrouter")
+    told = next(facts for facts in row.models if facts.id == "deepseek/deepseek-r1:free")
+    traits = traits_of(told.id, told.to_wire())
+    assert (traits.name, traits.type, traits.speed_tier) == ("deepseek-r1", "reasoning", "slow")
+    assert (traits.weight, traits.max_concurrent, traits.context_length) == (5, 3, 64000)
+    assert (traits.is_json, traits.is_available, traits.is_free) == (True, True, True)
+    assert traits.tags == {"reasoning", "code", "math"}
+
+
 def test_what_the_router_had_and_we_do_not_act_on_yet_is_listed(loaded):
     found = loaded(dotenv=seed("router.env"), files=ROUTER)
     assert set(found.not_yet) == {
-        *("API_BASE_PATH", "routing.timeoutSecs", "circuitBreaker.successThreshold"),
-        *("rateLimiting.enabled", "rateLimiting.global.requestsPerMinute", "rateLimiting.perClient.enabled"),
+        *(
+            "API_BASE_PATH",
+            "rateLimiting.enabled",
+            "rateLimiting.global.requestsPerMinute",
+            "rateLimiting.perClient.enabled",
+        ),
         *("rateLimiting.perClient.requestsPerMinute", "rateLimiting.perClient.burstSize"),
         *("rateLimiting.perModel.enabled", "rateLimiting.perModel.requestsPerMinute"),
-        *("models[].type", "models[].speedTier", "models[].tags", "models[].jsonResponse"),
-        *("models[].weight", "models[].maxConcurrent"),
     }
     assert (found.rate_limit_requests, found.client_limit_burst, found.model_limit_per_minute) == (100, 5, 30)
-    assert (found.attempt_timeout_seconds, found.breaker_success_threshold) == (30.0, 2)
 
 
 def test_the_router_without_any_key_runs_on_the_sandbox(loaded):
@@ -58,6 +77,7 @@ def test_the_router_without_any_key_runs_on_the_sandbox(loaded):
 def test_the_proxy_services_environment(loaded):
     found = loaded(dotenv=seed("proxy-service.env"))
     assert (found.host, found.port, found.attempts, found.first_backoff_seconds) == ("0.0.0.0", 3003, 4, 1.0)
+    assert found.backoff_multiplier == 2.0
     assert [(provider.row.name, provider.base_url) for provider in found.providers] == [
         ("openai", "https://api.openai.com/v1"),
         ("anthropic", "https://api.anthropic.com/v1"),
@@ -65,7 +85,7 @@ def test_the_proxy_services_environment(loaded):
         ("openrouter", "https://openrouter.ai/api/v1"),
     ]
     assert set(found.not_yet) == {
-        *("REDIS_URL", "RABBITMQ_URL", "ANALYTICS_SERVICE_URL", "BILLING_SERVICE_URL", "RETRY_BACKOFF_MULTIPLIER"),
+        *("REDIS_URL", "RABBITMQ_URL", "ANALYTICS_SERVICE_URL", "BILLING_SERVICE_URL"),
         *("RATE_LIMIT_WINDOW_MS", "RATE_LIMIT_MAX_REQUESTS", "CACHE_TTL_SECONDS", "CACHE_MAX_SIZE"),
     }
     assert (found.rate_limit_window_seconds, found.cache_ttl_seconds, found.cache_max_size) == (60.0, 3600.0, 1000)
@@ -114,15 +134,36 @@ def test_each_part_of_the_efficiency_orchestrator(loaded, name):
 def test_the_efficiency_orchestrator_as_one_file(loaded):
     found = loaded({"OPENAI_API_KEY": "k"}, yaml="\n".join(map(seed, EFFICIENCY)))
     assert (found.host, found.port, found.api_workers, found.attempts) == ("localhost", 8000, 4, 4)
-    assert found.alias_targets() == {"gpt-4": ("openai/gpt-4",), "claude-2": ("anthropic/claude-2",)}
+    names = {"gpt-4": Alias((("openai/gpt-4",),)), "claude-2": Alias((("anthropic/claude-2",),))}
+    assert found.public_aliases() == names
+    assert found.auto_alias() == Alias((("openai/gpt-4", "anthropic/claude-2"),), "smart")
+    (openai,) = found.providers
+    told = next(facts for facts in openai.row.models if facts.id == "gpt-4").to_wire()
+    assert (told["pricing"], told["public_name"]) == ({"input": 30.0, "output": 30.0}, "gpt-4")
+    assert told["capabilities"] == ["text-generation", "code-completion"]
     assert found.notices == ("The models claude-2 have no provider: anthropic is off.",)
     assert (found.models[0].context_length, found.models[0].cost_per_token) == (8192, 0.00003)
     assert found.models[1].capabilities == ("text-generation", "analysis")
-    assert (found.balance_strategy, found.breaker_consecutive_failures) == ("round-robin", 3)
+    assert (found.strategy, found.breaker_consecutive_failures) == ("round_robin", 3)
+    assert (found.health_check_interval_seconds, found.health_check_timeout_seconds) == (30.0, 5.0)
+    assert found.attempt_timeout_seconds == 30.0
     assert (found.cache_enabled, found.cache_strategy, found.rate_limit_burst) == (True, "lru", 10)
     assert set(found.not_yet) == {
-        *("orchestrator.timeout", "load_balancer.strategy", "load_balancer.health_check_interval"),
-        *("load_balancer.timeout", "cache.enabled", "cache.ttl", "cache.max_size", "cache.strategy"),
+        *("cache.enabled", "cache.ttl", "cache.max_size", "cache.strategy"),
         *("rate_limit.enabled", "rate_limit.requests_per_minute", "rate_limit.burst_size"),
-        *("models[].capabilities", "models[].cost_per_token"),
     }
+
+
+def test_the_orchestrators_rules_and_conditions_of_fallback(loaded):
+    """Those of ``provider-orchestrator.md``, which gives them as TypeScript."""
+    found = loaded(yaml=seed("provider-orchestrator.yaml"))
+    assert [(rule.condition, rule.provider, rule.priority) for rule in found.rules] == [
+        ({"urgency": "high", "quality": "premium"}, "openai", 1),
+        ({"budget": {"max": 0.01}}, "openrouter", 2),
+        ({"model": "gpt-4"}, "openai", 1),
+    ]
+    assert [rule.id for rule in found.rules] == ["rule-1", "rule-2", "rule-3"]
+    assert all(rule.is_active for rule in found.rules)
+    conditions = (found.fallback_max_response_seconds, found.fallback_min_success_rate, found.fallback_max_error_rate)
+    assert conditions == (5.0, 0.9, 0.1)
+    assert found.not_yet == ()

@@ -1,14 +1,19 @@
 """Where values come from, which source wins, and what happens to what cannot be understood."""
 
 import os
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from orcestator.errors import StartupProblem
+from orcestator.routing.strategies import STRATEGIES
+from orcestator.routing.strategies.strategy import TIER_SECONDS
 from orcestator.settings import Settings, load
+from orcestator.settings.choices import STRATEGY_SYNONYMS, StrategyName
 from orcestator.settings.given import BY_NAME, BY_VARIABLE, NOT_IN_TABLE, TABLE
+from orcestator.settings.model_choice import SPEED_TIERS
 from orcestator.settings.table import GROUPS
 
 CANARY = "sk-canary-0123456789"
@@ -141,12 +146,8 @@ def test_what_is_not_acted_on_yet_is_listed_under_the_name_it_was_given(loaded):
         {"REDIS_URL": "redis://r:6379", "OR_PORT": "1"},
         yaml="cache: {enabled: true}\nloadBalancer: {strategy: round-robin}\n",
     )
-    assert found.not_yet == ("cache.enabled", "loadBalancer.strategy", "REDIS_URL")
-    assert (found.cache_enabled, found.balance_strategy, found.redis_url.reveal()) == (
-        True,
-        "round-robin",
-        "redis://r:6379",
-    )
+    assert found.not_yet == ("cache.enabled", "REDIS_URL")
+    assert (found.cache_enabled, found.strategy, found.redis_url.reveal()) == (True, "round_robin", "redis://r:6379")
 
 
 NAMES = st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ_", min_size=1, max_size=30)
@@ -182,3 +183,46 @@ def test_the_table_is_complete():
 def test_settings_cannot_be_changed(loaded):
     with pytest.raises(AttributeError):
         loaded().port = 1
+
+
+def test_the_strategies_that_can_be_named_are_those_that_there_are():
+    assert set(get_args(StrategyName)) == set(STRATEGIES)
+    assert {name for _, name in STRATEGY_SYNONYMS} <= set(STRATEGIES)
+    assert set(SPEED_TIERS) == {*TIER_SECONDS} - {""}
+
+
+@pytest.mark.parametrize(
+    ("path", "written", "name", "value"),
+    [
+        ("strategy", "Least-Busy", "strategy", "shortest_queue"),
+        ("loadBalancer.strategy", "weighted", "strategy", "smart"),
+        ("routing.strategy", "sticky", "strategy", "sticky"),
+        ("autoStrategy", "adaptive", "auto_strategy", "adaptive"),
+        ("freeFirst", "yes", "free_first", True),
+        ("routing.timeoutSecs", "30", "attempt_timeout_seconds", 30.0),
+        ("routing.rateLimitRetries", "0", "rate_limit_retries", 0),
+        ("routing.retryDelay", "1500", "retry_delay_seconds", 1.5),
+        ("routing.fallback.conditions.maxResponseTime", "2000", "fallback_max_response_seconds", 2.0),
+        ("fallback.conditions.minSuccessRate", "0.95", "fallback_min_success_rate", 0.95),
+        ("routing.fallback.conditions.maxErrorRate", "0.05", "fallback_max_error_rate", 0.05),
+        ("circuitBreaker.successThreshold", "2", "breaker_success_threshold", 2),
+        ("notifyMinLevel", "warn", "notify_min_level", "warning"),
+        ("lineLength", "0", "line_length", 0),
+    ],
+)
+def test_what_the_routing_is_told(loaded, path, written, name, value):
+    yaml = written
+    for part in reversed(path.split(".")):
+        yaml = f"{{{part}: {yaml}}}"
+    found = loaded(yaml=yaml)
+    assert getattr(found, name) == value
+    assert found.not_yet == ()
+
+
+def test_secrets_of_the_management_are_secrets(loaded):
+    given = {"ADMIN_TOKEN": "t-1", "OR_WEBHOOK_URL": "https://x.example/h-1", "OR_WEBHOOK_SECRET": "s-1"}
+    found = loaded({**given, "OR_NOTIFY": "tgram://b-1/c,slack://a-1"})
+    assert found.admin_token.reveal() == "t-1"
+    assert set(found.secrets()) == {*given.values(), "tgram://b-1/c", "slack://a-1"}
+    for text in found.secrets():
+        assert text not in repr(found)

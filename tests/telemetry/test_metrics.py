@@ -7,10 +7,10 @@ import pytest
 from prometheus_client.samples import Sample
 
 from orcestator import __version__
-from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded
+from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded, Waited
 from orcestator.telemetry.background import BackgroundWriter
 from orcestator.telemetry.metrics import Metrics
-from orcestator.telemetry.series import LARGEST_SERIES, Counter, Gauge, Histogram
+from orcestator.telemetry.series import LARGEST_SERIES, Counter, Distribution, Gauge, Histogram
 
 BuildRequest = Callable[..., RequestEnded]
 BuildAttempt = Callable[..., AttemptEnded]
@@ -85,11 +85,91 @@ def test_attempts_are_counted_with_what_followed(metrics: Metrics, attempt_ended
     assert value(metrics, "upstream_latency_seconds_count", provider="openai") == 4
 
 
+def test_an_attempt_that_was_outrun_is_neither_good_nor_an_error(metrics: Metrics, attempt_ended: BuildAttempt) -> None:
+    metrics(attempt_ended(verdict="hedge_lost", maybe_billed=True, upstream_status=0))
+    assert value(metrics, "attempts_total", provider="openai", outcome="hedge_lost") == 1
+    assert value(metrics, "attempts_total", provider="openai", outcome="ok") is None
+    assert value(metrics, "maybe_billed_attempts_total", provider="openai") == 1
+    assert value(metrics, "upstream_latency_seconds_count", provider="openai") is None, "nobody knows how long it takes"
+
+
+def test_quota_refusals_are_counted(metrics: Metrics, attempt_ended: BuildAttempt) -> None:
+    metrics(attempt_ended(error="UpstreamRateLimited", cause="quota", verdict="fall_back"))
+    metrics(attempt_ended(error="UpstreamRateLimited", cause="http_429", verdict="fall_back"))
+    assert value(metrics, "quota_refusals_total", provider="openai") == 1
+
+
 def test_a_deployment_is_in_one_state(metrics: Metrics) -> None:
     for state in ("open", "half_open"):
         metrics(HealthChanged("openai", "gpt-4o", state, 5.0, "why"))
-    assert value(metrics, "deployment_state", **GPT, state="open") == 0
-    assert value(metrics, "deployment_state", **GPT, state="half_open") == 1
+    assert value(metrics, "deployment_state", **GPT, credential="", state="open") == 0
+    assert value(metrics, "deployment_state", **GPT, credential="", state="half_open") == 1
+
+
+def test_a_refused_key_is_about_all_models(metrics: Metrics) -> None:
+    metrics(HealthChanged("openai", "", "key_refused", 5.0, "why", "2"))
+    labels = {"provider": "openai", "model": "", "credential": "2"}
+    assert value(metrics, "deployment_state", **labels, state="key_refused") == 1
+
+
+def test_the_deployments_are_bounded() -> None:
+    metrics = Metrics(lambda name: True)
+    for number in range(LARGEST_SERIES + 5):
+        metrics(HealthChanged("openai", f"m{number}", "open", 5.0, "why"))
+    assert len({sample.labels["model"] for sample in samples(metrics, "orcestator_deployment_state")}) == LARGEST_SERIES
+
+
+def test_background_looks_are_counted_and_their_last_result_shown(metrics: Metrics) -> None:
+    metrics.checked("openai", is_up=True, response_ms=120.0)
+    metrics.checked("openai", is_up=False, response_ms=-1.0)
+    assert value(metrics, "health_checks_total", provider="openai", outcome="up") == 1
+    assert value(metrics, "health_checks_total", provider="openai", outcome="down") == 1
+    assert value(metrics, "provider_up", provider="openai") == 0
+    assert value(metrics, "provider_check_seconds", provider="openai") == 0.12
+
+
+def test_notices_and_waits_are_counted(metrics: Metrics) -> None:
+    metrics.count_notice("fallback_used", "told")
+    metrics(Waited(0.2, was_served=True))
+    metrics.waiting = 3
+    assert value(metrics, "notices_total", kind="fallback_used", outcome="told") == 1
+    assert value(metrics, "permit_wait_seconds_count", outcome="served") == 1
+    assert value(metrics, "waiting_requests") == 3
+
+
+def test_totals_before_the_first_request(metrics: Metrics) -> None:
+    totals = metrics.summary()
+    assert totals["requests"] == {"total": 0, "success": 0, "failed": 0, "cancelled": 0}
+    assert totals["performance"] == {"avg_response_time": 0.0, "p95_response_time": 0.0}
+
+
+def test_totals_add_everything_up(request_ended: BuildRequest, attempt_ended: BuildAttempt) -> None:
+    clock = iter([100.0, 160.5])
+    metrics = Metrics({"gpt-4o"}.__contains__, lambda: next(clock))
+    for streamed in (False, True):
+        for _ in range(10):
+            metrics(request_ended(latency_s=2.0, streamed=streamed))
+    for outcome in ("upstream_error", "client_error", "shed", "cancelled"):
+        metrics(request_ended(outcome=outcome, latency_s=2.0))
+    for provider in ("openai", "gemini"):
+        metrics(attempt_ended(error="UpstreamTimeout", cause="x", verdict="fall_back", provider=provider))
+    totals = metrics.summary()
+    assert totals["uptime"] == 60.5
+    assert totals["requests"] == {"total": 24, "success": 20, "failed": 3, "cancelled": 1}
+    assert totals["fallbacks"] == 2
+    assert totals["performance"]["avg_response_time"] == 2.0
+    assert 1.0 < totals["performance"]["p95_response_time"] <= 2.5, "the bucket that two seconds fall into"
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "expected"),
+    [([], 0.95, 0.0), ([0.5], 1.0, 1.0), ([0.5, 1.5], 0.5, 1.0), ([0.5, 1.5], 0.75, 1.5), ([9.0], 0.95, 2.0)],
+)
+def test_a_quantile_is_taken_within_its_bucket(values: list[float], share: float, expected: float) -> None:
+    distribution = Distribution((1.0, 2.0))
+    for each in values:
+        distribution.observe(each)
+    assert distribution.quantile(share) == expected
 
 
 def test_active_requests_go_up_and_down(metrics: Metrics) -> None:

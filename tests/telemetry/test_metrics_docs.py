@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded
+from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded, Waited
 from orcestator.telemetry.metrics import Metrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -42,7 +42,12 @@ def test_the_page_and_the_metrics_agree(
     metrics(request_ended(error="X"))
     for verdict in ("retry", "fall_back"):
         metrics(attempt_ended(error="X", cause="y", verdict=verdict, maybe_billed=True))
+    metrics(attempt_ended(error="X", cause="quota"))
+    metrics(attempt_ended(verdict="hedge_lost"))
     metrics(HealthChanged("p", "m", "open", 1.0, ""))
+    metrics.checked("p", is_up=True, response_ms=1.0)
+    metrics.count_notice("fallback_used", "told")
+    metrics(Waited(0.1, was_served=True))
     ours = {name: facts for name, facts in exposed(metrics).items() if name.startswith("orcestator_")}
     pages = documented()
     assert ours == {name: facts for name, facts in pages.items() if name.startswith("orcestator_")}

@@ -111,3 +111,9 @@ def test_a_word_given_as_a_key_does_not_garble_every_line() -> None:
 def test_no_text_takes_more_than_linear_time(unit: str) -> None:
     """Quadratic time would take hours for this length: the time-out of every test is the judge."""
     assert Redactor([])(f"sk- eyJ bearer authorization key ://{unit * (2_000_000 // len(unit))}")
+
+
+def test_a_secret_is_learned_later_and_the_old_ones_stay_secret() -> None:
+    redact = Redactor(["an-old-password"])
+    redact.learn(["a-new-password"])
+    assert redact("a-new-password and an-old-password") == "[redacted] and [redacted]"

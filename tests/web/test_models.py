@@ -3,7 +3,7 @@
 import pytest
 
 from orcestator.errors import ModelNotFound
-from orcestator.routing.catalog import Catalog
+from orcestator.routing.catalog import Alias, Catalog
 from orcestator.routing.offer import Offer
 from orcestator.web.models import CREATED, model_card, model_list
 
@@ -15,7 +15,7 @@ FACTS = {
 }
 CATALOG = Catalog(
     [Offer("alpha", 1, frozenset({"chat"}), {"big": FACTS, "bare": {}}, default_model="big")],
-    {"mine": ["alpha/bare"], "lost": ["nowhere/model"]},
+    {"mine": Alias.in_turn(["alpha/bare"]), "lost": Alias.in_turn(["nowhere/model"])},
 )
 
 

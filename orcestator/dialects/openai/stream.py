@@ -224,7 +224,9 @@ class ChatStream:
         elif content:
             self._keep(content)
             self.committed = True
-            self._frames.append(self._written_text(content))
+            frame = self._written_text(content)
+            if frame:
+                self._frames.append(frame)
 
     def _written_text(self, content: str) -> bytes:
         if self.writer is not None:

@@ -8,9 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orcestator.dialects.failures import LONGEST_MESSAGE, error_from_reply, error_in_answer
+from orcestator.dialects.failures import (
+    LONGEST_MESSAGE,
+    error_from_reply,
+    error_in_answer,
+    failure_from_wire,
+    failure_to_wire,
+)
 from orcestator.errors import (
+    NO_SUCH_PATH,
+    QUOTA_SIZE,
+    SPENT,
+    CannotExpress,
     UpstreamBroken,
+    UpstreamContentRefused,
+    UpstreamContextExceeded,
     UpstreamError,
     UpstreamKeyRefused,
     UpstreamModelMissing,
@@ -52,7 +64,9 @@ def test_the_status_decides_the_class_whatever_the_body(status: int, kind: type,
     error = refusal(status, body)
 
     assert type(error) is kind
-    assert (error.cause, error.upstream_status) == (f"http_{status}", status)
+    causes = {f"http_{status}"} | ({NO_SUCH_PATH} if status == 404 else set())
+    assert error.cause in causes
+    assert error.upstream_status == status
     assert len(error.message) < LONGEST_MESSAGE + 100
     assert error.message.isprintable()
 
@@ -94,8 +108,8 @@ def test_a_flagged_input_is_the_callers_and_not_the_keys() -> None:
 
     detail = {"code": 403, "message": "flagged", "metadata": metadata}
 
-    assert type(refusal(403, {"error": detail})) is UpstreamRejected
-    assert type(error_in_answer("prov", detail)) is UpstreamRejected
+    assert type(refusal(403, {"error": detail})) is UpstreamContentRefused
+    assert type(error_in_answer("prov", detail)) is UpstreamContentRefused
 
 
 def test_a_redirect_is_named_and_its_address_is_not() -> None:
@@ -148,7 +162,7 @@ _json = st.recursive(
 @given(_json, st.integers(100, 999).filter(lambda status: status != 200))
 def test_any_json_has_a_class_and_a_message(detail: Any, status: int) -> None:
     for error in (refusal(status, json.dumps(detail).encode()), error_in_answer("prov", detail)):
-        assert type(error) in CLASSES
+        assert type(error) in {*CLASSES, UpstreamContextExceeded, UpstreamContentRefused, CannotExpress}
         assert error.message.isprintable()
 
 
@@ -164,3 +178,126 @@ def test_a_wait_inside_the_error_counts_where_no_header_names_one() -> None:
     """Gemini puts it into the body."""
     error = error_from_reply("gemini", 429, lambda _name: None, b"{}", 0.0, lambda _parsed: {"retry_after": 52.0})
     assert error.retry_after == 52.0
+
+
+def _said(message: str, **more: Any) -> dict[str, Any]:
+    return {"error": {"message": message, **more}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        _said("This model's maximum context length is 8192 tokens. However, …", code="context_length_exceeded"),
+        _said("Your input exceeds the context window of this model.", type="invalid_request_error"),
+        _said("prompt is too long: 208310 tokens > 200000 maximum", type="invalid_request_error"),
+        _said(
+            "input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000", type="invalid_request_error"
+        ),
+        _said("The input token count (1196265) exceeds the maximum number of tokens allowed (1048575).", code=400),
+        {
+            "object": "error",
+            "message": "Prompt contains 40000 tokens, too large for model with 32768 maximum context length",
+        },
+        _said("Please reduce the length of the messages or completion.", code="context_length_exceeded"),
+        _said("This endpoint's maximum context length is 131072 tokens. However, you requested …", code=400),
+        _said("This model's maximum prompt length is 131072 but the request contains 537812 tokens."),
+        _said("the request exceeds the available context size", type="exceed_context_size_error", code=400),
+        {
+            "object": "error",
+            "message": "This model's maximum context length is 4096 tokens.",
+            "type": "BadRequestError",
+        },
+        {"message": "too many tokens: total number of tokens in the prompt cannot exceed 4081"},
+        _said("Invalid request: Your request exceeded model token limit: 8192 (requested: 9000)"),
+        _said("The input (300 tokens) is longer than the model's context length (200 tokens)."),
+    ],
+)
+def test_a_prompt_that_does_not_fit_is_told_apart_and_named_as_clients_know_it(body: dict[str, Any]) -> None:
+    error = refusal(400, body)
+
+    assert type(error) is UpstreamContextExceeded
+    assert error.body()["error"]["code"] == "context_length_exceeded"
+    assert error.http_status == 400
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (
+            400,
+            _said(
+                "The response was filtered", code="content_filter", innererror={"code": "ResponsibleAIPolicyViolation"}
+            ),
+        ),
+        (400, _said("filtered", innererror={"code": "ResponsibleAIPolicyViolation"})),
+        (400, _said("Your request was rejected", code="content_policy_violation", type="image_generation_user_error")),
+        (400, _said("Content Exists Risk", type="invalid_request_error")),
+        (400, _said("Output blocked by content filtering policy", type="invalid_request_error")),
+        (400, _said("Input data may contain inappropriate content.", code="data_inspection_failed")),
+        (403, _said("Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO")),
+        (
+            400,
+            _said(
+                "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
+                code="invalid_prompt",
+            ),
+        ),
+    ],
+)
+def test_a_text_that_a_filter_refused_is_neither_the_requests_form_nor_the_key(
+    status: int, body: dict[str, Any]
+) -> None:
+    error = refusal(status, body)
+
+    assert type(error) is UpstreamContentRefused
+    assert error.http_status == 400
+    assert error.body()["error"]["code"] in {
+        "content_policy_violation", "content_filter", "data_inspection_failed",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "cause"),
+    [
+        (402, _said("Insufficient Balance", code="invalid_request_error"), UpstreamKeyRefused, "http_402"),
+        (402, _said("Insufficient credits", code=402), UpstreamKeyRefused, "http_402"),
+        (429, _said("You exceeded your current quota", code="credit_balance_exhausted"), UpstreamKeyRefused, SPENT),
+        (429, _said("no", type="exceeded_current_quota_error"), UpstreamKeyRefused, SPENT),
+        (403, _said("no", code="insufficient_quota"), UpstreamKeyRefused, SPENT),
+        (429, _said("Rate limit reached", code="rate_limit_exceeded"), UpstreamRateLimited, "http_429"),
+        (
+            413,
+            _said("Request too large: Limit 6000, Requested 9000", code="rate_limit_exceeded"),
+            UpstreamRateLimited,
+            QUOTA_SIZE,
+        ),
+        (503, _said("busy", code="server_is_overloaded"), UpstreamUnavailable, "http_503"),
+        (529, _said("Overloaded", type="overloaded_error"), UpstreamUnavailable, "http_529"),
+        (404, _said("The model `x` does not exist", code="model_not_found"), UpstreamModelMissing, "http_404"),
+        (404, _said("model 'x' not found"), UpstreamModelMissing, "http_404"),
+        (404, {"detail": "Not Found"}, UpstreamModelMissing, NO_SUCH_PATH),
+        (404, _said("No endpoints found that support tool use.", code=404), CannotExpress, "http_404"),
+        (404, _said("This is not a chat model", type="invalid_request_error"), CannotExpress, "http_404"),
+    ],
+)
+def test_statuses_that_mean_several_things(status: int, body: Any, kind: type[UpstreamError], cause: str) -> None:
+    error = refusal(status, body)
+
+    assert (type(error), error.cause) == (kind, cause)
+
+
+def test_an_error_inside_a_stream_is_told_apart_too() -> None:
+    assert type(error_in_answer("p", {"code": 400, "message": "prompt is too long: 3 > 2"})) is UpstreamContextExceeded
+    assert type(error_in_answer("p", {"code": "context_length_exceeded"})) is UpstreamContextExceeded
+    assert type(error_in_answer("p", {"code": "content_filter"})) is UpstreamContentRefused
+    assert type(error_in_answer("p", {"code": "server_is_overloaded"})) is UpstreamUnavailable
+    assert error_in_answer("p", {"code": "insufficient_quota"}).retry_after == 3600.0
+
+
+@pytest.mark.parametrize("kind", [UpstreamContextExceeded, UpstreamContentRefused, UpstreamRateLimited])
+def test_a_failure_keeps_its_class_and_words_across_a_border(kind: type[UpstreamError]) -> None:
+    error = kind("m", cause="c", upstream_status=400, upstream_words=("a", "b"), retry_after=2.0)
+
+    read = failure_from_wire(json.loads(json.dumps(failure_to_wire(error))))
+
+    assert (type(read), read.cause, read.upstream_words, read.retry_after) == (kind, "c", ("a", "b"), 2.0)

@@ -1,0 +1,61 @@
+"""The command ``orcestator reload``: tells the running server to read its configuration again, and shows what came of it."""
+
+import argparse
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from orcestator.check.command import own_address
+from orcestator.check.showing import changes_table
+from orcestator.errors import StartupProblem
+from orcestator.explain.asking import ask
+from orcestator.settings import Settings, load
+from orcestator.settings.changes import Change
+from orcestator.settings.environment import read_variables
+
+RELOAD_PATH = "/admin/reload"
+WAS_REFUSED = 1
+
+
+def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
+    """Reload, print, and give the exit status: 0, or 1 when the server kept its old configuration.
+
+    Raises StartupProblem when the server cannot be asked.
+    """
+    settings = _settings(arguments)
+    url = arguments.url or own_address(settings)
+    outcome = asyncio.run(ask(url, arguments.token or settings.admin_token.reveal(), RELOAD_PATH, {}))
+    problems = [str(problem) for problem in outcome.get("problems") or ()]
+    if problems:
+        say(f"{url} keeps its old configuration:\n\n" + "".join(f"  {problem}\n" for problem in problems))
+        return WAS_REFUSED
+    try:
+        changes = [*_changes(outcome, "applied", live=True), *_changes(outcome, "needs_restart", live=False)]
+    except (KeyError, TypeError) as fault:
+        raise StartupProblem(f"What answers at {url} is not orcestator. Name its address with --url.") from fault
+    say(
+        f"{url} runs with its new configuration:\n\n{changes_table(changes)}"
+        if changes
+        else f"Nothing has changed at {url}.\n"
+    )
+    return 0
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """Only for the address and the token. What is wrong with the configuration is the server's to say: it reads its own."""
+    try:
+        return load(config_path=arguments.config, dotenv_path=arguments.env_file, with_providers=False)
+    except StartupProblem:
+        return load(dotenv_path=None, environ=_spoken(arguments.env_file), with_providers=False)
+
+
+def _spoken(dotenv_path: str | None) -> Mapping[str, str]:
+    """The variables for the address and the token, which may be right although other things are wrong."""
+    variables = read_variables(None, dotenv_path)
+    names = ("OR_HOST", "OR_PORT", "OR_ADMIN_TOKEN", "ADMIN_TOKEN")
+    return {name: found.text for name in names if (found := variables.get(name))}
+
+
+def _changes(outcome: Mapping[str, Any], name: str, *, live: bool) -> Iterator[Change]:
+    for wire in outcome[name]:
+        yield Change.from_wire(wire, live=live)

@@ -1,0 +1,147 @@
+"""What serves callers, assembled once: its candidates may be in this process or behind a controller."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from orcestator.bridge.carrier import Carrier
+from orcestator.bridge.directory import LocalDirectory, RemoteDirectory
+from orcestator.bridge.stock_api import StockApi
+from orcestator.cluster import parts
+from orcestator.cluster.brain import Brain
+from orcestator.cluster.lifetime import Lifetime
+from orcestator.cluster.live import Live
+from orcestator.cluster.recording import Recording
+from orcestator.cluster.told import Told
+from orcestator.routing.quota import QuotaBook
+from orcestator.settings import Settings
+from orcestator.settings.changes import document_of
+from orcestator.telemetry.exposition import CONTENT_TYPE
+from orcestator.telemetry.json_log import LogWriter
+from orcestator.telemetry.metrics_server import MetricsServer
+from orcestator.telemetry.notices import reloaded
+from orcestator.telemetry.redaction import Redactor
+from orcestator.upstream.health_checks import Check
+from orcestator.web.admin_routes import AdminRoutes, Figures
+from orcestator.web.app import ApiApp
+from orcestator.web.drain import Drain
+from orcestator.web.health import Component, Health
+from orcestator.web.management import management_routes
+from orcestator.web.management_access import ManagementAccess
+from orcestator.web.orchestrator_routes import AddProvider, OrchestratorRoutes
+from orcestator.web.overview import Overview
+from orcestator.web.rules_book import RULES_FILE, RulesBook
+from orcestator.web.serving import Server
+from orcestator.web.status_routes import StatusRoutes
+
+Json = dict[str, Any]
+LOOK_SECONDS = 1.0
+
+
+class Front:
+    """An API server with its records, its brain and its metrics.
+
+    ``is_shared``: other processes keep responses beside it. ``quota`` is that of the links in this process. ``load_again`` reads
+    the configuration for a reload.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        lifetime: Lifetime,
+        log: tuple[LogWriter, Redactor],
+        directory: LocalDirectory | RemoteDirectory,
+        carrier: Callable[[Settings], Carrier],
+        quota: QuotaBook,
+        load_again: Callable[[], Settings],
+        *,
+        is_shared: bool,
+    ) -> None:
+        self._settings = settings
+        self._lifetime = lifetime
+        self._directory = directory
+        self._carrier = carrier
+        self._is_shared = is_shared
+        self.redact = log[1]
+        self.recording = Recording(settings, *log, lambda name: directory.catalog().knows(name))
+        lifetime.on_close(lambda: asyncio.to_thread(self.recording.close))
+        self.drain = Drain()
+        self.recording.active = lambda: len(self.drain.active)
+        self.brain = Brain.of(settings, directory.catalog, self.recording.emit, quota)
+        self.recording.waiting = lambda: len(self.brain.attempts.line)
+        shelf = parts.shelf(settings, self.recording, is_shared=is_shared)
+        self.gateway = parts.gateway(settings, self.brain, carrier(settings), self.recording.emit, self.drain, shelf)
+        self.rules = RulesBook(Path(settings.state_dir) / RULES_FILE, settings.rules, self.brain.use_rules)
+        self.live = Live(
+            settings, load_again, self.take, lambda problem: self.recording.notices.tell(reloaded(problem))
+        )
+        self.reload: Callable[[], Coroutine[Any, Any, Json]] = self.live.reload
+
+    async def take(self, settings: Settings) -> None:
+        """Serve by these settings from now on; what runs goes on by the old ones."""
+        self.redact.learn(settings.secrets())
+        self.gateway.policy = parts.exchange_policy(settings)
+        self.gateway.carry = self._carrier(settings).attempt
+        self.brain.retune(settings)
+        self.rules.configure(settings.rules)
+        self._directory.rename(parts.names(settings))
+
+    async def start(
+        self,
+        listener: socket.socket,
+        controller: str,
+        components: dict[str, Component],
+        *,
+        check: Callable[[str], Check] | None = None,
+        add_provider: AddProvider | None = None,
+    ) -> Server:
+        """Serve on ``listener``. ``controller`` is its address, for the stock routes; ``components`` are shown in ``/health``;
+        ``check`` gives what the background checks of this process know of a provider; without it workers tell."""
+        settings = self._settings
+        told = Told(self.brain.attempts.health, self.brain.planner.catalog, settings.breaker_longest_open_seconds)
+        overview = Overview(self.brain.planner, time.monotonic, time.time, check or told.status)
+        app = ApiApp(
+            self.gateway,
+            Health(self.drain, {**components, "records": self._writers}),
+            StockApi(controller, settings.caller_keys).app,
+            StatusRoutes(overview),
+            management_routes(
+                ManagementAccess(settings.admin_token or None),
+                OrchestratorRoutes(
+                    overview, self.rules, self.brain.decisions, parts.call_limits(settings), add_provider
+                ),
+                AdminRoutes(overview, self._figures(), self._document, self.reload),
+            ),
+        )
+        server = Server(app, listener, parts.edge_limits(settings), self.recording.rejected)
+        if settings.metrics_port:
+            metrics = MetricsServer(settings.metrics_host, settings.metrics_port, self.recording.exposition)
+            await metrics.start()
+            self._lifetime.on_close(metrics.close)
+        await self.recording.start()
+        await server.start()
+        self._lifetime.on_close(server.close)
+        self._lifetime.run_beside(self._look_around(told))
+        self._lifetime.run_beside(self.recording.notices.run(self._lifetime.stopping.event))
+        return server
+
+    def _document(self) -> Json:
+        # An API server in front of workers knows of no provider: their settings are the workers'.
+        return document_of(self.live.settings, with_providers=not self._is_shared)
+
+    def _figures(self) -> Figures:
+        return Figures(self.recording.metrics.summary, self.recording.exposition, CONTENT_TYPE)
+
+    async def _look_around(self, told: Told) -> None:
+        """Take over what another API server was told, and what workers tell."""
+        while True:
+            self.rules.poll()
+            told.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _writers(self) -> tuple[bool, dict[str, object]]:
+        dropped = {writer.name: writer.dropped for writer in self.recording.writers}
+        return not any(dropped.values()), {"dropped": dropped}

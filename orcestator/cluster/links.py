@@ -1,0 +1,44 @@
+"""The provider links of a process, and how a new configuration changes them without touching what runs."""
+
+from collections.abc import Callable, Sequence
+
+from orcestator.settings.choices import ProviderSetting
+from orcestator.upstream.provider_link import ProviderLink
+
+Make = Callable[[ProviderSetting], ProviderLink]
+
+
+class Links:
+    """``current`` is one list for as long as the process lives: whoever holds it sees the changes."""
+
+    def __init__(self, make: Make, providers: Sequence[ProviderSetting]) -> None:
+        self._make = make
+        self._settings: dict[str, ProviderSetting] = {}
+        self._by_name: dict[str, ProviderLink] = {}
+        self.current: list[ProviderLink] = []
+        self.take(providers)
+
+    def take(self, providers: Sequence[ProviderSetting], make: Make | None = None) -> list[ProviderLink]:
+        """These providers from now on; those that are new or changed. ``make`` is given when all links have to be made anew.
+
+        A link that is replaced is finished by whoever still uses it.
+        """
+        kept = {} if make else self._by_name
+        self._make = make or self._make
+        fresh = []
+        links = {}
+        for provider in providers:
+            name = provider.row.name
+            link = kept.get(name) if self._settings.get(name) == provider else None
+            if link is None:
+                link = self._make(provider)
+                fresh.append(link)
+            links[name] = link
+        self._settings = {provider.row.name: provider for provider in providers}
+        self._by_name = links
+        self.current[:] = links.values()
+        return fresh
+
+    def named(self, provider: str) -> ProviderLink | None:
+        """The link of one provider."""
+        return self._by_name.get(provider)

@@ -1,0 +1,70 @@
+"""The configuration of a running program: read again, checked, compared, and put in place whole or not at all."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import fields, replace
+from typing import Any
+
+from orcestator.errors import StartupProblem
+from orcestator.settings import Settings
+from orcestator.settings.changes import Change, difference
+
+Json = dict[str, Any]
+logger = logging.getLogger(__name__)
+
+
+class Live:
+    """``load_again`` reads the configuration, ``prepare`` completes it, and ``put_in_place`` makes it the running one."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        load_again: Callable[[], Settings],
+        put_in_place: Callable[[Settings], Awaitable[None]],
+        tell: Callable[[str], None],
+    ) -> None:
+        """``tell`` is told of every reload: what is wrong, "" when nothing is."""
+        self.settings = settings
+        self._load_again = load_again
+        self.put_in_place = put_in_place
+        self._tell = tell
+        self.prepare: Callable[[Settings], Awaitable[Settings]] = _as_they_are
+        self._reloading = asyncio.Lock()
+
+    async def reload(self) -> Json:
+        """What was applied, what waits for a restart, and what is wrong: then nothing was applied."""
+        async with self._reloading:
+            try:
+                # It reads files, and maybe an address.
+                wanted = await self.prepare(await asyncio.to_thread(self._load_again))
+            except StartupProblem as problem:
+                logger.error("the configuration was not reloaded: %s", problem.message)
+                outcome: Json = {"applied": [], "needs_restart": [], "problems": [problem.message]}
+            else:
+                changes = difference(self.settings, wanted)
+                taken = _without(wanted, self.settings, [change for change in changes if not change.live])
+                await self.put_in_place(taken)
+                self.settings = taken
+                outcome = {
+                    "applied": [_told(change) for change in changes if change.live],
+                    "needs_restart": [_told(change) for change in changes if not change.live],
+                    "problems": [],
+                }
+                logger.info("the configuration was reloaded: %d changes", len(outcome["applied"]))
+            self._tell(next(iter(outcome["problems"]), ""))
+            return outcome
+
+
+async def _as_they_are(settings: Settings) -> Settings:
+    return settings
+
+
+def _without(wanted: Settings, running: Settings, waiting: list[Change]) -> Settings:
+    """The wanted settings, but for those that cannot change while the program runs: they stay told as different."""
+    names = {found.name for found in fields(Settings)}
+    return replace(wanted, **{change.name: getattr(running, change.name) for change in waiting if change.name in names})
+
+
+def _told(change: Change) -> Json:
+    return {"name": change.name, "old": change.old, "new": change.new}

@@ -1,0 +1,50 @@
+"""What the offers of a new catalog tell this process's health board: which models are listed, and what workers' checks found."""
+
+import time
+from collections.abc import Callable
+
+from orcestator.cluster.health_watch import CHECKS_FAILED
+from orcestator.routing.catalog import Catalog
+from orcestator.routing.health import HealthBoard
+from orcestator.upstream.health_checks import UNKNOWN, Check
+
+DOWN = "down"
+_Place = tuple[str, str]
+
+
+class Told:
+    """Looked at now and then; a catalog that is the same as before has no news. ``out_seconds`` is how long checks that failed keep
+    a provider out, unless something goes well."""
+
+    def __init__(self, health: HealthBoard, catalog: Callable[[], Catalog], out_seconds: float) -> None:
+        self._health = health
+        self._catalog = catalog
+        self._out_seconds = out_seconds
+        self._seen: Catalog | None = None
+        self._models: dict[_Place, frozenset[str]] = {}
+        self._down: set[_Place] = set()
+        """What is set aside until its worker says otherwise, which may leave and come back in between."""
+
+    def status(self, provider: str) -> Check:
+        """The last check of a provider that a worker told of."""
+        checks = (offer.check for offer in self._catalog().offers if offer.provider == provider and offer.check)
+        return next((Check.from_wire(check) for check in checks), UNKNOWN)
+
+    def look(self) -> None:
+        """Take over what is new."""
+        catalog = self._catalog()
+        if catalog is self._seen:
+            return
+        self._seen, now = catalog, time.monotonic()
+        models: dict[_Place, frozenset[str]] = {}
+        for offer in catalog.offers:
+            place = offer.provider, offer.worker
+            models[place] = frozenset(offer.models)
+            self._health.readmit(*place, models[place] - self._models.get(place, frozenset()))
+            if offer.check.get("status") == DOWN:
+                self._down.add(place)
+                self._health.set_aside(*place, offer.credentials, self._out_seconds, CHECKS_FAILED, now)
+            elif place in self._down:
+                self._down.discard(place)
+                self._health.probe_now(offer.provider, now)
+        self._models = models

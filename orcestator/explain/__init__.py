@@ -1,0 +1,1 @@
+"""``orcestator explain``: asks a running server why a request went where it went, or where one would go."""

@@ -1,0 +1,162 @@
+"""A plan as an aligned table, and what was tried as a timeline. Pure: JSON in, text out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Json = Mapping[str, Any]
+BAR_WIDTH = 32
+FACTORS = ("cost", "speed", "quality", "availability", "reliability")
+_NOTHING = "-"
+
+
+def plan_shown(analysis: Json) -> str:
+    """Where a request would go."""
+    needs = analysis["needs"]
+    wanted = [*needs["parameters"], *needs["modalities"]]
+    scores = {(row["provider"], row["model"]): row for row in analysis["scores"]}
+    facts = [
+        f"model {_named(analysis['model'])}",
+        f"about {needs['promptTokens']} tokens of prompt, {analysis['estimatedTokens']} in all",
+        *([f"needs {', '.join(wanted)}"] if wanted else []),
+    ]
+    return _text([_joined(facts), *_plan(analysis["decision"], scores)])
+
+
+def record_shown(record: Json) -> str:
+    """Where a request went, what was tried on the way, and how long each part took."""
+    served = record["served"]
+    outcome = f"served by {served['provider']}/{served['model']}" if served else record["error"] or record["outcome"]
+    facts = [record["request_id"], record["at"], f"asked for {record['requested']}", f"{record['status']} {outcome}"]
+    decision = record["decision"]
+    plan = ["No plan was made: the request was refused before."] if decision is None else _plan(decision, {})
+    left_out = record["options_left_out"]
+    more = [f"  … and {left_out} more that the record does not keep"] if left_out else []
+    return _text([_joined(facts), *plan, *more, "", *_timeline(record["attempts"]), "", _timings(record["timings"])])
+
+
+def _plan(decision: Json, scores: Mapping[tuple[str, str], Json]) -> list[str]:
+    rule = f", rule {decision['rule']} before it" if decision.get("rule") else ""
+    rows = [_candidate(place, row, scores) for place, row in enumerate(decision["candidates"], 1)]
+    rows += [_aside("reserve", row, "unwell: tried when nothing else is left") for row in decision["reserve"]]
+    rows += [_aside("out", row, _why(row)) for row in decision["excluded"]]
+    unseen = decision.get("not_considered")
+    more = [f"  … and {unseen} more that nobody looked at"] if unseen else []
+    head = ("", "candidate", "tier", "score", *FACTORS, "est. cost", "why not")
+    return ["", f"strategy {decision['strategy']}{rule}", "", *_table([head, *rows]), *more]
+
+
+def _candidate(place: int, row: Json, scores: Mapping[tuple[str, str], Json]) -> tuple[str, ...]:
+    factors = row.get("factors") or scores.get((row["provider"], row["model"]), {}).get("factors") or {}
+    return (
+        str(place),
+        f"{row['provider']}/{row['model']}",
+        str(row["tier"]),
+        _number(row.get("score"), 2),
+        *(_number(factors.get(name), 0) for name in FACTORS),
+        _dollars(row.get("estimated_cost")),
+        "",
+    )
+
+
+def _aside(place: str, row: Json, why: str) -> tuple[str, ...]:
+    blanks = (_NOTHING,) * (len(FACTORS) + 1)
+    return (
+        place,
+        f"{row['provider']}/{row['model']}",
+        str(row["tier"]),
+        *blanks,
+        _dollars(row.get("estimated_cost")),
+        why,
+    )
+
+
+def _why(row: Json) -> str:
+    seconds = row.get("seconds_left")
+    until = f" (back in {seconds:.0f} s)" if seconds else ""
+    return f"{row['reason']}: {row['detail']}{until}"
+
+
+def _timeline(attempts: Sequence[Json]) -> list[str]:
+    """One bar an attempt, all on one scale."""
+    if not attempts:
+        return ["Nobody was called."]
+    end = max(attempt["started_ms"] + attempt["took_ms"] for attempt in attempts) or 1.0
+    rows = [
+        (
+            str(attempt["number"]),
+            f"{attempt['provider']}/{attempt['model']}",
+            _milliseconds(attempt["started_ms"]),
+            _bar(attempt["started_ms"] / end, attempt["took_ms"] / end),
+            _milliseconds(attempt["took_ms"]),
+            _came_of(attempt),
+        )
+        for attempt in attempts
+    ]
+    return _table([("", "attempt", "start", "", "took", "what came of it"), *rows], right=(2, 4))
+
+
+def _bar(start: float, length: float) -> str:
+    before = min(BAR_WIDTH - 1, round(start * BAR_WIDTH))
+    filled = max(1, min(BAR_WIDTH - before, round(length * BAR_WIDTH)))
+    return " " * before + "█" * filled + " " * (BAR_WIDTH - before - filled)
+
+
+def _came_of(attempt: Json) -> str:
+    marks = [name for name in ("hedge", "probe") if attempt[f"is_{name}"]]
+    kind = f" ({', '.join(marks)})" if marks else ""
+    if not attempt["error"]:
+        return (attempt["verdict"].replace("_", " ") or "served") + kind
+    status = f" {attempt['upstream_status']}" if attempt["upstream_status"] else ""
+    cause = f" {attempt['cause']}" if attempt["cause"] else ""
+    then = f" → {attempt['verdict'].replace('_', ' ')}" if attempt["verdict"] else ""
+    return f"{attempt['error']}{status}{cause}{then}{kind}"
+
+
+def _timings(timings: Json) -> str:
+    first = timings["first_content_ms"]
+    parts = [
+        f"parse {_milliseconds(timings['parse_ms'])}",
+        f"plan {_milliseconds(timings['plan_ms'])}",
+        f"first content {_milliseconds(first) if first is not None else 'none'}",
+        f"total {_milliseconds(timings['total_ms'])}",
+    ]
+    return " · ".join(parts)
+
+
+def _table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+    """Columns as wide as their widest cell; a column without content is left out; numbers are flush right."""
+    columns = [column for column in range(len(rows[0])) if any(row[column] not in ("", _NOTHING) for row in rows[1:])]
+    wide = {column: max(len(row[column]) for row in rows) for column in columns}
+    flush = {*right, *(column for column in columns if column and _is_numeric(rows, column))}
+    lines = ["  ".join(row[c].rjust(wide[c]) if c in flush else row[c].ljust(wide[c]) for c in columns) for row in rows]
+    return [f"  {line}".rstrip() for line in lines]
+
+
+def _is_numeric(rows: Sequence[Sequence[str]], column: int) -> bool:
+    return all(row[column] in ("", _NOTHING) or row[column].lstrip("-$")[:1].isdigit() for row in rows[1:])
+
+
+def _milliseconds(value: float) -> str:
+    if value >= 10_000:
+        return f"{value / 1000:.1f} s"
+    return f"{value:.0f} ms" if value >= 10 else f"{value:.2f} ms"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return _NOTHING if value is None else f"{value:.{digits}f}"
+
+
+def _dollars(value: float | None) -> str:
+    return _NOTHING if value is None else f"${value:.6f}"
+
+
+def _named(model: Any) -> str:
+    return ", ".join(map(str, model)) if isinstance(model, list) else str(model)
+
+
+def _joined(facts: Sequence[str]) -> str:
+    return " · ".join(facts)
+
+
+def _text(lines: Sequence[str]) -> str:
+    return "\n".join(["", *lines, "", ""])

@@ -1,0 +1,31 @@
+"""One request as routing sees it: no message text in it, so that it may be kept for an explanation."""
+
+from typing import NamedTuple
+
+from orcestator.routing.needs import Needs
+from orcestator.routing.wishes import NO_WISHES, Wishes
+
+NO_NEEDS = Needs(frozenset(), frozenset(), 0)
+USUAL_OUTPUT_TOKENS = 500
+"""What an answer is taken to be when its caller set no limit: only used to compare prices."""
+
+
+class Ask(NamedTuple):
+    """``names`` are tried in their order. ``output_tokens`` is the caller's limit or expectation, 0 for none.
+
+    ``conversation`` tells conversations apart, "" where nothing is sticky. ``priority`` is higher for who may go first.
+    """
+
+    names: tuple[str, ...]
+    endpoint: str
+    wishes: Wishes = NO_WISHES
+    needs: Needs = NO_NEEDS
+    output_tokens: int = 0
+    streamed: bool = False
+    caller: str = ""
+    conversation: str = ""
+    priority: int = 0
+
+    def expected_output(self) -> int:
+        """Tokens of the answer, for comparing prices."""
+        return self.output_tokens or USUAL_OUTPUT_TOKENS

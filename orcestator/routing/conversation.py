@@ -1,0 +1,59 @@
+"""Which conversation a request belongs to: what sticky routing keeps together.
+
+The rule is OpenRouter's (https://openrouter.ai/docs/guides/best-practices/prompt-caching, checked 2026-11): an id that the caller
+gives, or else its first system and first user message, which every later turn repeats.
+"""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+Json = dict[str, Any]
+HEADERS = (b"x-orcestator-conversation", b"x-session-id")
+FIELDS = ("session_id", "prompt_cache_key")
+READ_CHARACTERS = 4096
+"""Of each message: the beginning is what a prompt cache matches."""
+
+
+def conversation_key(call: Json, headers: Mapping[bytes, bytes]) -> str:
+    """A text that is the same for every turn of a conversation and tells nothing of it; "" where there is nothing to go by.
+
+    It is a digest, and after a point the digest of the system prompt alone where there is one.
+    """
+    system, user = _opening(call.get("messages"))
+    given = next((headers[name] for name in HEADERS if headers.get(name)), b"")
+    if not given:
+        given = next((_encoded(text) for name in FIELDS if isinstance(text := call.get(name), str) and text), b"")
+    own = given or (_encoded(f"{system}\0{user}") if system or user else b"")
+    if not own:
+        return ""
+    return f"{_digest(own)}.{_digest(_encoded(system))}" if system else _digest(own)
+
+
+def cache_keys(conversation: str) -> tuple[str, ...]:
+    """Where a conversation's prompt may be cached: under itself, then under its system prompt."""
+    if not conversation:
+        return ()
+    own, _, system = conversation.partition(".")
+    return (own, system) if system else (own,)
+
+
+def _opening(messages: Any) -> tuple[str, str]:
+    """The beginnings of the first system and the first user message."""
+    system = user = ""
+    for message in messages if isinstance(messages, list) else ():
+        role = message.get("role") if isinstance(message, dict) else None
+        if role in ("system", "developer") and not system:
+            system = str(message.get("content"))[:READ_CHARACTERS]
+        elif role == "user":
+            user = str(message.get("content"))[:READ_CHARACTERS]
+            break
+    return system, user
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+def _digest(text: bytes) -> str:
+    return blake2b(text, digest_size=12).hexdigest()

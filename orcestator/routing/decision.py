@@ -1,0 +1,195 @@
+"""What was decided about the last requests, and what came of it: the answer to "why did this go there".
+
+Noting costs a request one tuple; everything else is worked out when somebody asks. A record holds no text of a message and
+no exception (those hold the frames they were raised in, and with them the request).
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from orcestator.routing.attempt_notes import AttemptNote
+from orcestator.routing.catalog import Option
+from orcestator.routing.events import Outcome
+from orcestator.routing.explanation import explanation
+from orcestator.routing.loop import Tally
+from orcestator.routing.measures import Measures
+from orcestator.routing.plan import Plan
+
+Json = dict[str, Any]
+REMEMBERED_REQUESTS = 2000
+MOST_OPTIONS = 64
+"""Options of each kind that a record keeps: a plan over ten thousand deployments would keep ten thousand exclusions."""
+
+
+class Decision(NamedTuple):
+    """One request. Durations are seconds; ``arrived_at`` is wall-clock epoch seconds, ``planned_at`` monotonic ones.
+
+    ``plan`` is None when the request was refused before there was one. ``first_content_s`` is -1.0 when there was none.
+    ``left_out`` counts the options that the plan had and the record has not.
+    """
+
+    request_id: str
+    plan: Plan | None
+    notes: Sequence[AttemptNote]
+    served: Option | None
+    retries: int
+    fallbacks: int
+    hedges: int
+    outcome: Outcome
+    status: int
+    error: str
+    requested: str
+    caller: str
+    route: str
+    streamed: bool
+    arrived_at: float
+    planned_at: float
+    parse_s: float
+    plan_s: float
+    first_content_s: float
+    total_s: float
+    left_out: int
+
+
+class DecisionBook:
+    """The records of the last requests of this process, the oldest forgotten first."""
+
+    def __init__(self, measures: Measures, size: int = REMEMBERED_REQUESTS) -> None:
+        self.size = size
+        self._measures = measures
+        self._records: deque[tuple[Any, ...]] = deque(maxlen=size)
+
+    def note(
+        self,
+        request_id: str,
+        plan: Plan | None,
+        tally: Tally,
+        outcome: Outcome,
+        status: int,
+        error: str,
+        requested: str,
+        caller: str,
+        route: str,
+        streamed: bool,
+        arrived_at: float,
+        planned_at: float,
+        parse_s: float,
+        plan_s: float,
+        first_content_s: float,
+        total_s: float,
+    ) -> None:
+        """A request has its outcome; the arguments are those of ``Decision``, ``error`` the class name of one or "".
+
+        It takes references to the plan and to the tally's notes, which nobody changes any more.
+        """
+        left_out = 0
+        if plan is not None and len(plan.scored) + len(plan.reserve) + len(plan.excluded) > MOST_OPTIONS:
+            plan, left_out = _shortened(plan)
+        # A plain tuple in the order of Decision, which takes five times as long to build.
+        self._records.append((
+            request_id, plan, tally.notes, tally.served, tally.retries, tally.fallbacks, tally.hedges,
+            outcome, status, error, requested, caller, route, streamed, arrived_at, planned_at,
+            parse_s, plan_s, first_content_s, total_s, left_out,
+        ))  # fmt: skip
+
+    def render(self, request_id: str) -> Json | None:
+        """Everything about one request, the latest with this id; None when it is not (or no longer) known."""
+        for record in reversed(self._records):
+            if record[0] == request_id:
+                return _whole(Decision._make(record), self._measures)
+        return None
+
+    def latest(self, limit: int) -> list[Json]:
+        """The last requests in a line each, newest first."""
+        newest = reversed(self._records)
+        return [_line(Decision._make(record)) for record, _ in zip(newest, range(limit), strict=False)]
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+
+def _shortened(plan: Plan) -> tuple[Plan, int]:
+    """The plan with the first options of each kind, and how many are missing."""
+    short = replace(
+        plan,
+        scored=plan.scored[:MOST_OPTIONS],
+        reserve=plan.reserve[:MOST_OPTIONS],
+        excluded=plan.excluded[:MOST_OPTIONS],
+    )
+    return short, _size(plan) - _size(short)
+
+
+def _size(plan: Plan) -> int:
+    return len(plan.scored) + len(plan.reserve) + len(plan.excluded)
+
+
+def _line(record: Decision) -> Json:
+    return {
+        "request_id": record.request_id,
+        "at": _moment(record.arrived_at),
+        "route": record.route,
+        "streamed": record.streamed,
+        "caller": record.caller,
+        "requested": record.requested,
+        "served": _served(record.served),
+        "outcome": record.outcome,
+        "status": record.status,
+        "error": record.error,
+        "attempt_count": len(record.notes),
+        "retries": record.retries,
+        "fallbacks": record.fallbacks,
+        "hedges": record.hedges,
+        "total_ms": _milliseconds(record.total_s),
+    }
+
+
+def _whole(record: Decision, measures: Measures) -> Json:
+    plan = record.plan
+    return {
+        **_line(record),
+        "attempts": [_attempt(note) for note in record.notes],
+        "timings": {
+            "parse_ms": _milliseconds(record.parse_s),
+            "plan_ms": _milliseconds(record.plan_s),
+            "first_content_ms": None if record.first_content_s < 0.0 else _milliseconds(record.first_content_s),
+            "total_ms": _milliseconds(record.total_s),
+        },
+        "decision": None if plan is None else explanation(plan, record.planned_at, measures),
+        "options_left_out": record.left_out,
+    }
+
+
+def _attempt(note: AttemptNote) -> Json:
+    candidate = note.option.candidate
+    return {
+        "number": note.number,
+        "provider": candidate.provider,
+        "model": candidate.model,
+        "worker": candidate.worker,
+        "credential": candidate.credential,
+        "started_ms": _milliseconds(note.started_s),
+        "took_ms": _milliseconds(note.seconds),
+        "error": note.error,
+        "cause": note.cause,
+        "upstream_status": note.upstream_status,
+        "verdict": note.verdict,
+        "is_hedge": note.is_hedge,
+        "is_probe": note.is_probe,
+    }
+
+
+def _served(option: Option | None) -> Json | None:
+    if option is None:
+        return None
+    return {"name": option.name, "provider": option.candidate.provider, "model": option.candidate.model}
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000.0, 3)
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,80 @@
+"""A plan in words and figures: for ``explain``, for dry runs and for the record of a decision."""
+
+from math import inf
+from typing import Any
+
+from orcestator.routing.catalog import Option
+from orcestator.routing.measures import Measures
+from orcestator.routing.plan import Plan
+from orcestator.routing.strategies.score import factors_of
+from orcestator.routing.strategies.strategy import Scored, Situation
+
+Json = dict[str, Any]
+
+
+def explanation(plan: Plan, now: float, measures: Measures) -> Json:
+    """Why a request goes where it goes. Costs are US dollars, latencies and remaining times seconds; None is not known.
+
+    The factors of candidates whose strategy does not work with them are those that ``score`` would see.
+    """
+    situation = Situation(plan.ask, now, _no_draw, measures)
+    return {
+        "strategy": plan.strategy,
+        "rule": plan.rule or None,
+        "candidates": [_candidate(scored, place, situation) for place, scored in enumerate(plan.scored, 1)],
+        "reserve": [_described(option, situation) for option in plan.reserve],
+        "excluded": [
+            {
+                **_named(one.option),
+                "reason": one.reason,
+                "detail": one.detail,
+                "seconds_left": round(max(0.0, one.until - now), 3) if 0.0 < one.until < inf else None,
+            }
+            for one in plan.excluded
+        ],
+        "not_considered": plan.unconsidered,
+    }
+
+
+def _candidate(scored: Scored, place: int, situation: Situation) -> Json:
+    option = scored.option
+    factors = scored.factors or factors_of(option, situation.measures.of(option.candidate), situation)
+    return {
+        "place": place,
+        **_described(option, situation),
+        "score": round(scored.score, 4) if abs(scored.score) < inf else None,
+        "factors": {name: round(value, 1) for name, value in factors._asdict().items()},
+    }
+
+
+def _described(option: Option, situation: Situation) -> Json:
+    ask = situation.ask
+    record = situation.measures.of(option.candidate)
+    latency = record.mean_seconds(ask.streamed) if record else 0.0
+    return {
+        **_named(option),
+        "is_free": option.traits.is_free,
+        "estimated_cost": option.traits.cost(ask.needs.tokens, ask.expected_output()),
+        "success_rate": round(record.success_rate(), 4) if record and record.total_calls else None,
+        "latency": round(latency, 4) if latency else None,
+        "in_flight": record.in_flight if record else 0,
+        "calls": record.total_calls if record else 0,
+    }
+
+
+def _named(option: Option) -> Json:
+    candidate = option.candidate
+    return {
+        "name": option.name,
+        "provider": candidate.provider,
+        "model": candidate.model,
+        "worker": candidate.worker,
+        "credential": candidate.credential,
+        "tier": option.tier,
+        "is_paid_fallback": option.is_paid_fallback,
+    }
+
+
+def _no_draw() -> float:
+    """Factors draw no lots."""
+    return 0.5

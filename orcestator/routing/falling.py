@@ -1,0 +1,238 @@
+"""Which option of a plan is tried first, and which next after a failure.
+
+Another provider beats the same one again; what is well and has room beats what has to be waited for; the paid fallback comes when
+the others are spent; and a request is never refused for want of trying: with everyone out, the one that is back first is tried.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from orcestator.errors import QUOTA, UpstreamError, UpstreamRateLimited
+from orcestator.routing.catalog import Option
+from orcestator.routing.health import HealthBoard
+from orcestator.routing.permits import Permits
+from orcestator.routing.retry_budget import RetryBudget
+from orcestator.routing.verdict import Verdict
+
+Place = tuple[str, str, str]
+"""(provider, model, worker) of a deployment."""
+LOST_CONNECTIONS = frozenset({"reset", "closed", "aborted", "unreachable"})
+"""Causes of a failure of the network that may be over in a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopPolicy:
+    """Limits of one request's loop; seconds.
+
+    ``attempts`` bounds the attempts at all options but the paid fallback, which has one of its own. ``rate_limit_retries`` are the
+    retries at the same option after a rate limit or a lost connection, ``retry_delay_seconds`` the wait before one after a rate
+    limit whose upstream named none. ``attempt_seconds`` bounds one attempt up to its first content, 0.0 for no such bound.
+    """
+
+    attempts: int = 3
+    attempts_per_provider: int = 2
+    rate_limit_retries: int = 2
+    retry_delay_seconds: float = 1.0
+    longest_wait_seconds: float = 2.0
+    first_backoff_seconds: float = 0.05
+    longest_backoff_seconds: float = 1.0
+    backoff_multiplier: float = 2.0
+    attempt_seconds: float = 0.0
+
+
+class Step(NamedTuple):
+    """What follows a failure: the next option, after a wait in seconds. ``is_retry``: for want of another one."""
+
+    option: Option
+    wait: float = 0.0
+    is_retry: bool = False
+
+
+class Progress:
+    """How far one request has come with its options."""
+
+    __slots__ = ("dead", "forgiven", "least_context", "lost", "options", "retries", "spent", "tried")
+
+    def __init__(self, options: Sequence[Option]) -> None:
+        self.options = tuple(options)
+        self.tried: list[Option] = []
+        self.forgiven: list[Option] = []
+        """Those that failed for their credential alone: another one of the same provider may do."""
+        self.lost: list[Option] = []
+        """Those whose worker, a part of our own, was lost: it comes back."""
+        self.dead: set[Place] = set()
+        """Deployments that failed in their health: another credential changes nothing."""
+        self.spent = 0
+        """Attempts at all but the paid fallback."""
+        self.retries = 0
+        self.least_context = 0
+        """Tokens that the context of what is tried next has to exceed, 0 for any."""
+
+    def started(self, option: Option) -> None:
+        """One more attempt."""
+        self.tried.append(option)
+        self.spent += not option.is_paid_fallback
+
+    def times_at(self, option: Option) -> int:
+        """Attempts at this option's provider, at the same worker: a replica on another host may do better."""
+        place = option.candidate.provider, option.candidate.worker
+        tried = sum((one.candidate.provider, one.candidate.worker) == place for one in self.tried)
+        return tried - sum((one.candidate.provider, one.candidate.worker) == place for one in self.forgiven)
+
+    def failed(self, option: Option, error: UpstreamError, verdict: Verdict) -> None:
+        """What an attempt's failure says of the others."""
+        if verdict.scope != "deployment":
+            self.forgiven.append(option)
+        elif verdict.counts:
+            self.dead.add(option.candidate[:3])
+        if verdict.is_ours:
+            self.lost.append(option)
+        if error.cause == QUOTA and not error.sent:
+            # Our own ledger knew: nobody was asked.
+            self.spent -= not option.is_paid_fallback
+
+    def fits(self, option: Option) -> bool:
+        """Whether its context is known to be large enough after one that was not."""
+        return not self.least_context or (option.traits.context_length or 0) > self.least_context
+
+
+@dataclass(slots=True)
+class Falling:
+    """The rules, over the state that requests share."""
+
+    policy: LoopPolicy
+    health: HealthBoard
+    permits: Permits
+    budget: RetryBudget
+
+    def first(self, options: Sequence[Option], now: float) -> Option:
+        """Where a request begins."""
+        return self._well(options, now) or self._soonest(options)
+
+    def hedge(self, progress: Progress, now: float) -> Option | None:
+        """Who may answer in place of one that is slow: well, with room, and no dearer than the plan's ordinary options."""
+        if progress.spent >= self.policy.attempts:
+            return None
+        return self._well((o for o in self._ordinary_left(progress) if self.has_room(o)), now)
+
+    def waiting_for(self, option: Option, progress: Progress, now: float) -> list[Option]:
+        """The options whose permits would do for a request that found ``option`` full."""
+        others = (o for o in self._ordinary_left(progress) if o is not option and o.traits.max_concurrent)
+        return [option, *(o for o in others if self.health.allows(o.candidate, now))]
+
+    def after(
+        self,
+        failed: Option,
+        error: UpstreamError,
+        verdict: Verdict,
+        progress: Progress,
+        time_left: float,
+        now: float,
+        chance: float,
+    ) -> Step | None:
+        """What to do after a failure, or None. ``chance`` is drawn from [0, 1) and spreads the waits."""
+        if not verdict.falls_back or time_left <= 0.0:
+            return None
+        progress.failed(failed, error, verdict)
+        if verdict.needs_larger_context:
+            progress.least_context = max(failed.traits.context_length or 0, progress.least_context, 1)
+        later = self.later(failed, progress, now, is_charged=error.sent and not verdict.is_ours)
+        if later is not None:
+            return Step(later)
+        if verdict.is_ours:
+            failed = self._lost_soonest(failed, progress)
+        wait = self._wait(error, progress.retries, chance)
+        if verdict.retries and wait < time_left and self._may_retry(failed, error, progress, wait):
+            progress.retries += 1
+            return Step(failed, wait, is_retry=True)
+        return self._paid(progress, now)
+
+    def later(self, failed: Option, progress: Progress, now: float, *, is_charged: bool) -> Option | None:
+        """The next option that was not tried yet.
+
+        With all others out one of them is still tried, where nobody stands behind them. Where the failed attempt may have cost
+        the upstream something (``is_charged``), the retry budget bounds that.
+        """
+        if failed.is_paid_fallback:
+            return None
+        if progress.spent < self.policy.attempts:
+            left = list(self._ordinary_left(progress))
+            if progress.spent == self.policy.attempts - 1:
+                # However many keys a deployment has, the last attempt is for another one where there is one.
+                left.sort(key=lambda o: o.candidate[:3] == failed.candidate[:3])
+            well = self._well(left, now)
+            if well is not None:
+                return well
+        has_spare = any(o.is_paid_fallback for o in progress.options)
+        out = [o for o in progress.options if o not in progress.tried and not progress.times_at(o) and progress.fits(o)]
+        if has_spare or not out or progress.spent >= self.policy.attempts or (is_charged and not self.budget.spend()):
+            return None
+        return self._soonest(out)
+
+    def has_room(self, option: Option) -> bool:
+        """Whether a permit of it is free."""
+        return not self.permits.is_full(option.candidate, option.traits.max_concurrent)
+
+    def _ordinary_left(self, progress: Progress) -> Iterable[Option]:
+        for option in progress.options:
+            if (
+                not option.is_paid_fallback
+                and option not in progress.tried
+                and option.candidate[:3] not in progress.dead
+                and progress.times_at(option) < self.policy.attempts_per_provider
+                and progress.fits(option)
+            ):
+                yield option
+
+    def _well(self, options: Iterable[Option], now: float) -> Option | None:
+        """The first that is well and has room, else the first that is well."""
+        full: Option | None = None
+        for option in options:
+            if self.health.allows(option.candidate, now):
+                if self.has_room(option):
+                    return option
+                full = full or option
+        return full
+
+    def _soonest(self, options: Sequence[Option]) -> Option:
+        candidate = self.health.soonest(tuple(option.candidate for option in options))
+        return next(option for option in options if option.candidate == candidate)
+
+    def _lost_soonest(self, failed: Option, progress: Progress) -> Option:
+        """One that was lost before may be back sooner than the one that was lost last."""
+        again = [o for o in progress.lost if not o.is_paid_fallback and self._may_try_again(o, progress)]
+        return self._soonest(again) if again else failed
+
+    def _may_try_again(self, option: Option, progress: Progress) -> bool:
+        return progress.times_at(option) < self.policy.attempts_per_provider
+
+    def _may_retry(self, failed: Option, error: UpstreamError, progress: Progress, wait: float) -> bool:
+        if failed.is_paid_fallback or progress.spent >= self.policy.attempts or wait > self.policy.longest_wait_seconds:
+            return False
+        if is_for_a_moment(error):
+            may = progress.tried.count(failed) <= self.policy.rate_limit_retries
+        else:
+            may = self._may_try_again(failed, progress)
+        return may and self.budget.spend()
+
+    def _paid(self, progress: Progress, now: float) -> Step | None:
+        """The paid fallback's one attempt."""
+        left = [o for o in progress.options if o.is_paid_fallback and progress.fits(o)]
+        if not left or any(o.is_paid_fallback for o in progress.tried):
+            return None
+        return Step(self._well(left, now) or self._soonest(left))
+
+    def _wait(self, error: UpstreamError, retries: int, chance: float) -> float:
+        policy = self.policy
+        if error.retry_after is not None:
+            return max(error.retry_after, 0.0)
+        if isinstance(error, UpstreamRateLimited):
+            return policy.retry_delay_seconds * (0.5 + chance)
+        longest = min(policy.longest_backoff_seconds, policy.first_backoff_seconds * policy.backoff_multiplier**retries)
+        return longest * chance
+
+
+def is_for_a_moment(error: UpstreamError) -> bool:
+    """A rate limit, or a connection that broke: what ``rate_limit_retries`` are for."""
+    return isinstance(error, UpstreamRateLimited) or error.cause in LOST_CONNECTIONS

@@ -1,0 +1,233 @@
+"""What each deployment did lately: how often it answered, how soon, how fast, and how much it has in hand.
+
+The loop tells it; strategies, hedging and the status pages read it. Synchronous state; ``now`` is monotonic seconds.
+"""
+
+from dataclasses import dataclass, field
+from math import exp, sqrt
+
+from orcestator.routing.offer import Candidate
+
+HALF_LIFE_SECONDS = 150.0
+"""Old calls count half after this long: about the five-minute window that people expect of such figures."""
+SAMPLES = 64
+"""Times to first content kept for a percentile."""
+SORT_EVERY = 8
+"""New samples after which the percentiles are worked out anew."""
+MOST_RECORDS = 16_384
+"""Deployments remembered; callers name models, so the table would grow with their inventions."""
+USUAL_SUCCESS = 0.98
+"""The share of calls that go well before anything is known."""
+DOUBTED_CALLS = 1.0
+"""Calls that it is worth against those that were seen."""
+FAILURE_SECONDS = 2.0
+"""What a failed attempt loses beyond the time it took: the way to the next one."""
+_SPREAD = 0.35 * sqrt(12.0)
+"""Times to first content of one deployment stray by about a third of their mean; √12 makes a flat draw stray as much."""
+_WEIGHT = 0.2
+MOST_SURPRISE = 2.5
+"""So many times the mean a call counts at most in it: a rare very slow one is what hedging is for, not a reason to leave."""
+TRUST_HALF_LIFE_SECONDS = 90.0
+"""What is known of a deployment that nobody calls is half as sure after this long."""
+MOST_TRUST = 16.0
+"""Calls that surety counts at most: what was well known has to become doubtful soon, too."""
+DOUBT = 0.5
+"""Calls that a guess from before the first call is worth."""
+
+
+@dataclass(slots=True)
+class Latency:
+    """Seconds until the first content (of a stream) or the whole reply. ``mean`` is 0.0 before the first."""
+
+    mean: float = 0.0
+    count: int = 0
+    samples: list[float] = field(default_factory=list)
+    ordered: list[float] = field(default_factory=list)
+
+    def add(self, seconds: float, weight: float) -> None:
+        """One more call; ``weight`` is its share in the mean."""
+        if self.count < SAMPLES:
+            self.samples.append(seconds)
+        else:
+            self.samples[self.count % SAMPLES] = seconds
+        self.count += 1
+        if self.mean <= 0.0:
+            self.mean = seconds
+        else:
+            self.mean += weight * (min(seconds, MOST_SURPRISE * self.mean) - self.mean)
+        if self.count % SORT_EVERY == 0:
+            self.ordered = sorted(self.samples)
+
+    def percentile(self, share: float) -> float | None:
+        """The value that this share (0 to 1) of recent calls stayed under; None before there are enough."""
+        ordered = self.ordered
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+
+
+@dataclass(slots=True)
+class Measure:
+    """One deployment's figures. ``calls`` and ``successes`` fade; the totals do not. ``rate`` is tokens a second.
+
+    ``trials`` and ``wins`` are calls and successes without those of an outage, which are ``HealthBoard``'s to judge.
+    """
+
+    in_flight: int = 0
+    calls: float = 0.0
+    successes: float = 0.0
+    counted_at: float = 0.0
+    streamed: Latency = field(default_factory=Latency)
+    whole: Latency = field(default_factory=Latency)
+    rate: float = 0.0
+    trials: float = 0.0
+    wins: float = 0.0
+    total_calls: int = 0
+    total_failures: int = 0
+    last_error: str = ""
+    last_call_at: float = 0.0
+
+    def success_rate(self) -> float:
+        """The share of recent calls that went well; 1.0 when there were none."""
+        return self.successes / self.calls if self.calls > 0.0 else 1.0
+
+    def likely_success(self, trust: float) -> float:
+        """The success rate, drawn towards ``USUAL_SUCCESS`` the less what is known is to be trusted; above 0.0."""
+        if self.trials <= 0.0:
+            return USUAL_SUCCESS
+        trust = min(trust, self.trials)
+        return (trust * self.wins / self.trials + DOUBTED_CALLS * USUAL_SUCCESS) / (trust + DOUBTED_CALLS)
+
+    def latency(self, *, streamed: bool) -> Latency:
+        """The record of streams, or of whole replies."""
+        return self.streamed if streamed else self.whole
+
+    def mean_seconds(self, streamed: bool) -> float:
+        """Seconds to the first content of a stream or to a whole reply, of the other kind before the first of it; 0.0 for unknown."""
+        if streamed:
+            return self.streamed.mean or self.whole.mean
+        return self.whole.mean or self.streamed.mean
+
+    def trust(self, now: float) -> float:
+        """How many calls what is known now is worth: at most ``MOST_TRUST``, fading while there are none."""
+        calls = self.calls
+        fading: float = 0.5 ** ((now - self.last_call_at) / TRUST_HALF_LIFE_SECONDS)
+        return (calls if calls < MOST_TRUST else MOST_TRUST) * fading
+
+    def recent_calls(self, now: float) -> float:
+        """Calls, faded until now."""
+        fading: float = 0.5 ** ((now - self.counted_at) / HALF_LIFE_SECONDS)
+        return self.calls * fading
+
+    def likely_seconds(self, trust: float, guess: float, streamed: bool) -> float:
+        """``mean_seconds``, drawn towards a guess the less it is to be trusted: who was slow once gets another chance."""
+        mean = self.mean_seconds(streamed)
+        if mean <= 0.0:
+            return guess
+        drawn: float = guess * (mean / guess) ** (trust / (trust + DOUBT))
+        return drawn
+
+    def drawn_seconds(self, now: float, mean: float, guess: float, luck: float) -> float:
+        """One draw from what is believed of the seconds until there is content, failures and what they lose counted in.
+
+        ``luck`` is even in [-0.5, 0.5); ``mean`` is ``mean_seconds``, or the guess where that is unknown. A flat distribution:
+        what is surely worse is never drawn better, until doubt has grown.
+        """
+        trust = self.trust(now)
+        sureness = trust + DOUBT
+        seconds: float = guess * (mean / guess) ** (trust / sureness) * exp(luck * _SPREAD / sqrt(sureness))
+        if self.wins < self.trials:
+            seconds += (1.0 / self.likely_success(trust) - 1.0) * (seconds + FAILURE_SECONDS)
+        return seconds
+
+    def count(self, now: float, *, went_well: bool) -> None:
+        """One more call came to its head, or failed."""
+        elapsed = now - self.counted_at
+        if elapsed > 0.0:
+            fading = 0.5 ** (elapsed / HALF_LIFE_SECONDS)
+            self.calls *= fading
+            self.successes *= fading
+            self.trials *= fading
+            self.wins *= fading
+            self.counted_at = now
+        self.calls += 1.0
+        self.successes += went_well
+        self.trials += 1.0
+        self.wins += went_well
+        self.total_calls += 1
+        self.total_failures += not went_well
+        self.last_call_at = now
+
+
+@dataclass(slots=True)
+class Measures:
+    """The figures of every deployment that was ever called."""
+
+    records: dict[Candidate, Measure] = field(default_factory=dict)
+
+    def of(self, candidate: Candidate) -> Measure | None:
+        """The figures of one deployment, None before its first call."""
+        return self.records.get(candidate)
+
+    def started(self, candidate: Candidate) -> None:
+        """An attempt starts."""
+        self._record(candidate).in_flight += 1
+
+    def answered(self, candidate: Candidate, seconds: float, now: float, *, streamed: bool) -> None:
+        """An attempt reached its first content or its whole reply after this long. It is in hand until ``finished``."""
+        record = self._record(candidate)
+        record.count(now, went_well=True)
+        record.latency(streamed=streamed).add(seconds, max(_WEIGHT, 1.0 / record.calls))
+
+    def outlasted(self, candidate: Candidate, seconds: float, now: float, *, streamed: bool) -> None:
+        """An attempt was given up after this long, because another was quicker: it would have taken longer still."""
+        record = self._record(candidate)
+        record.in_flight -= 1
+        record.count(now, went_well=True)
+        if seconds > record.mean_seconds(streamed):
+            record.latency(streamed=streamed).add(seconds, _WEIGHT)
+
+    def failed(self, candidate: Candidate, error: str, now: float) -> None:
+        """An attempt failed before its first content."""
+        record = self._record(candidate)
+        record.in_flight -= 1
+        record.last_error = error
+        record.count(now, went_well=False)
+
+    def broke(self, candidate: Candidate, error: str) -> None:
+        """An answer that had begun broke: the success that it was counted as is none."""
+        record = self._record(candidate)
+        record.in_flight -= 1
+        record.last_error = error
+        record.successes = max(0.0, record.successes - 1.0)
+        record.wins = max(0.0, record.wins - 1.0)
+        record.total_failures += 1
+
+    def excused(self, candidate: Candidate) -> None:
+        """It was taken out of routing: once it is back, its failures must not keep it from its first calls."""
+        record = self._record(candidate)
+        record.trials = record.wins = 0.0
+
+    def abandoned(self, candidate: Candidate) -> None:
+        """An attempt ended without telling anything of the deployment: its caller left, or another was quicker."""
+        self._record(candidate).in_flight -= 1
+
+    def finished(self, candidate: Candidate, tokens: int, seconds: float) -> None:
+        """An answer came to its end; ``seconds`` since its first content, 0.0 for a whole reply."""
+        record = self._record(candidate)
+        record.in_flight -= 1
+        if seconds > 0.0 and tokens > 1:
+            rate = tokens / seconds
+            record.rate = rate if record.rate == 0.0 else record.rate + _WEIGHT * (rate - record.rate)
+
+    def forget(self, candidate: Candidate) -> None:
+        """A person reset this deployment: what is in hand stays counted."""
+        record = self.records.pop(candidate, None)
+        if record is not None and record.in_flight:
+            self.records[candidate] = Measure(in_flight=record.in_flight)
+
+    def _record(self, candidate: Candidate) -> Measure:
+        record = self.records.get(candidate)
+        if record is None:
+            if len(self.records) >= MOST_RECORDS:
+                del self.records[next(iter(self.records))]
+            record = self.records[candidate] = Measure()
+        return record

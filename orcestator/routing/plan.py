@@ -1,0 +1,382 @@
+"""The plan of a request: its candidates in the order in which they are tried, and why others are not among them.
+
+One code for requests, for ``explain`` and for the simulator. It calls nobody.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from typing import NamedTuple
+
+from orcestator.routing.ask import Ask
+from orcestator.routing.catalog import Catalog, Option, Tier
+from orcestator.routing.exclusions import DESCRIBED, Excluded, against_needs, against_wishes, refusal, unmet
+from orcestator.routing.health import HealthBoard
+from orcestator.routing.measures import Measures
+from orcestator.routing.ordering import as_wished, fallen_behind, full, ruled, with_last
+from orcestator.routing.quota import QuotaBook
+from orcestator.routing.rules import Rule, rule_for
+from orcestator.routing.strategies import STRATEGIES
+from orcestator.routing.strategies.strategy import Scored, Situation, Strategy
+from orcestator.routing.turns import Turns
+from orcestator.routing.wishes import NO_WISHES
+
+DEFAULT_STRATEGY = "adaptive"
+FASTEST = "fastest"
+STICKY = "sticky"
+MANY = 24
+"""A tier with more options than this is looked at in part."""
+SAMPLE = 6
+"""About how many of them are looked at, drawn anew for each request."""
+FAVOURITES = 3
+"""How many of those that came first last time are looked at besides: so the best are found, a few at a time."""
+MOST_WRITTEN = 4096
+"""Names whose plan is known beforehand; a caller cannot grow the table beyond it."""
+MOST_TIERS = 8
+"""Large tiers whose favourites are remembered."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """``scored`` in the order of trying. ``reserve`` are unwell: they are tried when nothing else is left, soonest back first.
+
+    ``unconsidered`` counts the options of very large tiers that nobody looked at; every other one is in one of the three.
+    """
+
+    ask: Ask
+    scored: tuple[Scored, ...]
+    reserve: tuple[Option, ...] = ()
+    excluded: tuple[Excluded, ...] = ()
+    strategy: str = ""
+    rule: str = ""
+    unconsidered: int = 0
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """What is tried, in its order, without the reserve."""
+        return tuple([scored.option for scored in self.scored])
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPolicy:
+    """``strategy`` is used where an alias names none. Conditions of falling back are 0.0 where they are not set: an option that
+    is slower (seconds to first content), or fails more, than they allow goes behind the others."""
+
+    strategy: str = DEFAULT_STRATEGY
+    rules: tuple[Rule, ...] = ()
+    free_first: bool = False
+    max_response_seconds: float = 0.0
+    min_success_rate: float = 0.0
+    max_error_rate: float = 0.0
+
+    @property
+    def has_conditions(self) -> bool:
+        """Whether there is any condition of falling back."""
+        return bool(self.max_response_seconds or self.min_success_rate or self.max_error_rate)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A plan in the making. ``recovering`` have been unwell lately: their share of what they would get."""
+
+    situation: Situation
+    heeds_needs: bool = True
+    scored: list[Scored] = field(default_factory=list)
+    reserve: list[tuple[float, Option]] = field(default_factory=list)
+    excluded: list[Excluded] = field(default_factory=list)
+    recovering: dict[Option, float] = field(default_factory=dict)
+    unconsidered: int = 0
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing to try."""
+        return not self.scored and not self.reserve
+
+
+class _Written(NamedTuple):
+    """The plan of tiers of one option each, in which there is nothing to choose: it is the same as long as all is well.
+
+    ``lacks`` and ``least_context`` are those of all tiers together.
+    """
+
+    tiers: Sequence[Tier]
+    scored: tuple[Scored, ...] | None
+    lacks: frozenset[str]
+    least_context: float
+
+
+@dataclass(slots=True)
+class Planner:
+    """Makes plans over the current catalog. ``now`` is monotonic seconds; ``rng`` draws from [0, 1)."""
+
+    catalog: Callable[[], Catalog]
+    health: HealthBoard
+    measures: Measures
+    quota: QuotaBook
+    rng: Callable[[], float]
+    policy: PlanPolicy = field(default_factory=PlanPolicy)
+    strategies: Mapping[str, Strategy] = field(
+        default_factory=lambda: {name: make() for name, make in STRATEGIES.items()}
+    )
+    _turns: Turns = field(default_factory=Turns)
+    _favourites: dict[int, tuple[Tier, list[Option]]] = field(default_factory=dict)
+    _written: dict[int, _Written] = field(default_factory=dict)
+
+    @property
+    def keeps_conversations(self) -> bool:
+        """Whether any strategy wants to know which conversation a request belongs to."""
+        return self.policy.strategy == STICKY or self.catalog().uses(STICKY)
+
+    def plan(self, ask: Ask, now: float) -> Plan:
+        """The plan. Raises ModelNotFound and InvalidRequest for what nobody offers, NothingLeft for what nobody can take now."""
+        tiers = self.catalog().tiers(ask.names, ask.endpoint)
+        written = self._written_plan(tiers)
+        if written.scored is not None and self._is_all_well(written, ask):
+            return Plan(ask, written.scored, strategy=tiers[0].strategy or self.policy.strategy)
+        draft = self._drafted(tiers, ask, now)
+        if draft.is_empty() or (draft.excluded and ask.wishes is not NO_WISHES):
+            self._refuse(draft, tiers)
+        rules = self.policy.rules
+        rule = rule_for(rules, ask) if rules else None
+        scored = draft.scored
+        if ask.wishes.order or ask.wishes.sort:
+            scored = as_wished(scored, draft.situation)
+        if rule is not None:
+            scored = ruled(scored, rule)
+        if len(scored) > 1:
+            scored = self._with_laggards_last(draft, tiers, scored)
+        reserve = draft.reserve
+        if len(reserve) > 1:
+            reserve.sort(key=_back_at)
+        plan = Plan(
+            ask,
+            tuple(scored),
+            tuple([option for _, option in reserve]),
+            tuple(draft.excluded),
+            tiers[0].strategy or self.policy.strategy,
+            rule.id if rule else "",
+            draft.unconsidered,
+        )
+        return plan if ask.wishes.allow_fallbacks else _alone(plan)
+
+    def needs_matter(self, names: tuple[str, ...], endpoint: str) -> bool:
+        """Whether it makes a difference what a request needs: with one option, and no ledger to ask, it does not."""
+        tiers = self.catalog().tiers(names, endpoint)
+        return len(tiers) > 1 or len(tiers[0].options) > 1 or not self.quota.is_empty
+
+    def _written_plan(self, tiers: Sequence[Tier]) -> _Written:
+        """What is known beforehand of the plans over these tiers, which are the same object for every request for a name."""
+        known = self._written.get(id(tiers))
+        if known is None or known.tiers is not tiers:
+            if len(self._written) >= MOST_WRITTEN:
+                self._written.clear()
+            known = self._written[id(tiers)] = _written_over(tiers)
+        return known
+
+    def _is_all_well(self, written: _Written, ask: Ask) -> bool:
+        needs, policy = ask.needs, self.policy
+        return (
+            self.health.is_quiet
+            and self.quota.is_empty
+            and ask.wishes is NO_WISHES
+            and not policy.rules
+            and not policy.has_conditions
+            and needs.tokens + ask.output_tokens <= written.least_context
+            and written.lacks.isdisjoint(needs.parameters)
+            and written.lacks.isdisjoint(needs.modalities)
+        )
+
+    def served(self, plan: Plan, option: Option, now: float) -> None:
+        """An option of a plan answered: what keeps conversations together remembers where. To be told where ``keeps_conversations``."""
+        for strategy in self.strategies.values():
+            strategy.served(plan.ask, option, now)
+
+    def _with_laggards_last(self, draft: _Draft, tiers: Sequence[Tier], scored: list[Scored]) -> list[Scored]:
+        """Behind all others but the paid fallback: who has fallen behind or is still recovering, and after them who is full."""
+        policy = self.policy
+        if policy.has_conditions:
+            conditions = (policy.max_response_seconds, policy.min_success_rate, policy.max_error_rate)
+            scored = with_last(scored, fallen_behind(draft.situation, *conditions))
+        if draft.recovering:
+            unlucky = {option for option, share in draft.recovering.items() if self.rng() >= share}
+            scored = with_last(scored, unlucky.__contains__)
+        if any([tier.has_limits for tier in tiers]):
+            scored = with_last(scored, full(self.measures))
+        return scored
+
+    def _drafted(self, tiers: Sequence[Tier], ask: Ask, now: float) -> _Draft:
+        """Every tier in order. Where each option is known to lack what the request needs, none is left out for that: facts
+        are incomplete, and an upstream's own refusal is the better answer."""
+        situation = Situation(ask, now, self.rng, self.measures)
+        draft = _Draft(situation)
+        for tier in tiers:
+            self._add(draft, tier)
+        if draft.is_empty() and _all_lack(draft):
+            draft = _Draft(situation, heeds_needs=False)
+            for tier in tiers:
+                self._add(draft, tier)
+        return draft
+
+    def _add(self, draft: _Draft, tier: Tier) -> None:
+        """The options of one tier that can be tried, in their order."""
+        name = tier.strategy or self.policy.strategy
+        if draft.situation.ask.wishes.prefer_fast:
+            name = FASTEST
+        strategy = self.strategies[name]
+        if len(tier.options) > MANY:
+            options = self._found_among_many(draft, tier, strategy)
+        else:
+            options = self._well(draft, tier, tier.options)
+        if options:
+            if tier.has_twins:
+                options = self._turns.twins_in_turn(options, self.measures)
+            scored = strategy.order(options, draft.situation)
+            if self.policy.free_first and tier.is_partly_free:
+                scored.sort(key=_is_paid)
+            draft.scored += scored
+            if len(tier.options) > MANY:
+                self._remember(tier, scored)
+
+    def _well(self, draft: _Draft, tier: Tier, options: Sequence[Option]) -> Sequence[Option]:
+        """Those that can be tried and are well. For most requests a look at the tier tells that this is all of them."""
+        ask = draft.situation.ask
+        needs = ask.needs
+        if not (
+            tier.all_available
+            and self.quota.is_empty
+            and ask.wishes is NO_WISHES
+            and needs.tokens + ask.output_tokens <= tier.least_context
+            and tier.lacks.isdisjoint(needs.parameters)
+            and tier.lacks.isdisjoint(needs.modalities)
+        ):
+            options = [option for option in options if self._may_be_tried(draft, option)]
+        if self.health.is_quiet:
+            return options
+        return [option for option in options if self._is_well(draft, option)]
+
+    def _is_well(self, draft: _Draft, option: Option) -> bool:
+        now = draft.situation.now
+        standing = self.health.standing(option.candidate, now)
+        if standing is None:
+            return True
+        if standing.until <= now:
+            if standing.share < 1.0:
+                draft.recovering[option] = standing.share
+            return True
+        if standing.is_final:
+            is_gone = standing.state == "permanently_unavailable"
+            reason = standing.state if is_gone else "disabled"
+            draft.excluded.append(Excluded(option, reason, standing.reason, 0.0 if is_gone else standing.until))
+        elif standing.is_told:
+            draft.excluded.append(Excluded(option, "cooldown", standing.reason, standing.until))
+        else:
+            draft.reserve.append((standing.until, option))
+        return False
+
+    def _may_be_tried(self, draft: _Draft, option: Option) -> bool:
+        excluded = self._excluded(draft, option)
+        if excluded is not None:
+            draft.excluded.append(excluded)
+        return excluded is None
+
+    def _excluded(self, draft: _Draft, option: Option) -> Excluded | None:
+        """Why an option cannot be tried, however well it is."""
+        ask, now = draft.situation.ask, draft.situation.now
+        if not option.traits.is_available:
+            return Excluded(option, "unavailable", "It is switched off in the configuration.")
+        if ask.wishes is not NO_WISHES:
+            found = against_wishes(option, ask, self.measures.of(option.candidate), now)
+            if found is not None:
+                return found
+        if draft.heeds_needs:
+            found = against_needs(option, ask)
+            if found is not None:
+                return found
+        if not self.quota.is_empty:
+            until = self.quota.back_at(option.candidate, ask.needs.tokens + ask.output_tokens, now)
+            if until > now:
+                return Excluded(option, "quota", "What it may do for now is used up.", until)
+        return None
+
+    def _found_among_many(self, draft: _Draft, tier: Tier, strategy: Strategy) -> Sequence[Option]:
+        """Some of a large tier: its favourites and a random sample, or as many portions as it takes to find one that is well."""
+        favourites = () if strategy.keeps_order else self._favourites_of(tier)
+        found = list(self._well(draft, tier, favourites))
+        looked_at = len(favourites)
+        for portion in self._portions(tier, strategy):
+            fresh = _without(portion, favourites)
+            found += self._well(draft, tier, fresh)
+            looked_at += len(fresh)
+            if found:
+                break
+        draft.unconsidered += len(tier.options) - looked_at
+        return found
+
+    def _portions(self, tier: Tier, strategy: Strategy) -> Iterator[Sequence[Option]]:
+        """The options in portions: as they stand where their order counts, else every so many of them from a random start."""
+        options = tier.options
+        portions = ceil(len(options) / SAMPLE)
+        if strategy.keeps_order:
+            yield from (options[start : start + SAMPLE] for start in range(0, len(options), SAMPLE))
+        else:
+            first = int(self.rng() * portions)
+            yield from (options[(first + more) % portions :: portions] for more in range(portions))
+
+    def _favourites_of(self, tier: Tier) -> Sequence[Option]:
+        remembered = self._favourites.get(id(tier))
+        return remembered[1] if remembered is not None and remembered[0] is tier else ()
+
+    def _remember(self, tier: Tier, scored: Sequence[Scored]) -> None:
+        if len(self._favourites) >= MOST_TIERS and id(tier) not in self._favourites:
+            self._favourites.clear()
+        self._favourites[id(tier)] = tier, [one.option for one in scored[:FAVOURITES]]
+
+    def _refuse(self, draft: _Draft, tiers: Sequence[Tier]) -> None:
+        """Raise where nothing is left, or only the paid fallback because nothing else is what the caller described."""
+        ask, now = draft.situation.ask, draft.situation.now
+        if draft.is_empty():
+            raise refusal(ask, draft.excluded, now)
+        ordinary = [one for one in draft.excluded if not one.option.is_paid_fallback]
+        left = [one.option for one in draft.scored] + [option for _, option in draft.reserve]
+        if (
+            all(option.is_paid_fallback for option in left)
+            and all(one.reason in DESCRIBED for one in ordinary)
+            and not tiers[0].options[0].is_paid_fallback
+        ):
+            raise unmet(ask, ordinary)
+
+
+def _written_over(tiers: Sequence[Tier]) -> _Written:
+    has_no_choice = all(len(tier.options) == 1 and tier.all_available and not tier.has_limits for tier in tiers)
+    scored = tuple(Scored(tier.options[0], 100.0) for tier in tiers) if has_no_choice else None
+    lacks = frozenset[str]().union(*(tier.lacks for tier in tiers))
+    return _Written(tiers, scored, lacks, min(tier.least_context for tier in tiers))
+
+
+def _is_paid(scored: Scored) -> bool:
+    return not scored.option.traits.is_free
+
+
+def _back_at(entry: tuple[float, Option]) -> float:
+    return entry[0]
+
+
+def _without(options: Sequence[Option], others: Sequence[Option]) -> Sequence[Option]:
+    if not others:
+        return options
+    known = {id(option) for option in others}
+    return [option for option in options if id(option) not in known]
+
+
+def _all_lack(draft: _Draft) -> bool:
+    """Whether all that is what the caller asked for was left out for what the request needs."""
+    reasons = {one.reason for one in draft.excluded}.difference(DESCRIBED, ("unavailable",))
+    return bool(reasons) and reasons <= {"needs", "context"}
+
+
+def _alone(plan: Plan) -> Plan:
+    """The plan with its first option only."""
+    first, *others = [*plan.options, *plan.reserve]
+    detail = "The caller allows no fallbacks."
+    plan.excluded += tuple([Excluded(option, "no_fallbacks", detail) for option in others])
+    plan.scored, plan.reserve = plan.scored[:1], () if plan.scored else (first,)
+    return plan

@@ -1,0 +1,62 @@
+"""The part of a provider's link that keeps the quota ledger: it asks before a call, and is told what came of it."""
+
+import asyncio
+from typing import NamedTuple
+
+from orcestator.errors import QUOTA, UpstreamRateLimited
+from orcestator.routing.offer import Candidate
+from orcestator.routing.quota import QuotaBook
+from orcestator.simulator.meter import MINUTE
+from orcestator.simulator.scenario import Request
+from orcestator.simulator.upstreams import Answer, Trace, Upstreams
+
+
+class Reading(NamedTuple):
+    """What an answer says of a limit; see ``orcestator.routing.quota.Reading``."""
+
+    unit: str
+    seconds: float
+    limit: float | None
+    remaining: float | None
+    reset_seconds: float | None
+    is_shared: bool = False
+
+
+class Ledgered:
+    """The upstreams behind the ledger."""
+
+    def __init__(self, upstreams: Upstreams, quota: QuotaBook) -> None:
+        self._upstreams = upstreams
+        self._quota = quota
+
+    async def call(self, place: int, candidate: Candidate, request: Request, trace: Trace) -> Answer:
+        """One call, unless the ledger knows that it would be refused. Raises UpstreamError."""
+        provider, credential, model = candidate.provider, candidate.credential, candidate.model
+        now = asyncio.get_running_loop().time
+        taken_at = now()
+        back_at = self._quota.take(provider, credential, model, request.prompt_tokens, taken_at)
+        if back_at > taken_at:
+            raise UpstreamRateLimited(
+                f"{provider} would refuse this now.", cause=QUOTA, retry_after=back_at - taken_at, sent=False
+            )
+        try:
+            answer = await self._upstreams.call(place, request, trace)
+        except BaseException as error:
+            if isinstance(error, UpstreamRateLimited):
+                self._quota.refused(
+                    provider, credential, model, taken_at=taken_at, wait=error.retry_after, readings=(), now=now()
+                )
+            self._quota.settle(provider, credential, model, 0, 0.0, now())
+            raise
+        limits = self._upstreams.condition(place, taken_at).limits
+        if limits.is_told and limits.requests_per_minute:
+            left, seconds = self._upstreams.meters[place].told(limits, now())
+            reading = Reading("requests", MINUTE, limits.requests_per_minute, left, seconds)
+            self._quota.learn(provider, credential, model, (reading,), now())
+        return answer
+
+    def ended(self, answer: Answer, candidate: Candidate, request: Request) -> None:
+        """An answer came to its end: the ledger had counted its prompt only."""
+        provider, credential, model = candidate.provider, candidate.credential, candidate.model
+        now = asyncio.get_running_loop().time()
+        self._quota.settle(provider, credential, model, request.output_tokens, answer.dollars, now)

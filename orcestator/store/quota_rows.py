@@ -1,0 +1,105 @@
+"""What the quota ledger learned, kept over a restart in a small SQLite file of its own. The target of a background writer.
+
+Of several changes to one account in a batch only the last is written. Must never fail a start or a request: what cannot be
+read was never learned.
+"""
+
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from orcestator.routing.quota import QuotaRow
+
+FILE_NAME = "quota.sqlite"
+BUSY_SECONDS = 5.0
+MOST_ROWS = 10_000
+"""Accounts that are read back; callers may name models, and with them accounts."""
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS quota_account"
+    " (provider TEXT, credential TEXT, model TEXT, account TEXT, PRIMARY KEY (provider, credential, model))"
+)
+_PUT = "INSERT OR REPLACE INTO quota_account VALUES (?, ?, ?, ?)"
+_ALL = "SELECT provider, credential, model, account FROM quota_account ORDER BY rowid DESC LIMIT ?"
+
+logger = logging.getLogger("orcestator.store")
+
+
+class QuotaRows:
+    """The file at ``path``, which is made when it is first written. Credentials are in it by number, never themselves."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def read(self) -> list[QuotaRow]:
+        """Everything that was kept; nothing, with a line in the log, when the file cannot be read."""
+        if not self._path.exists():
+            return []
+        try:
+            with closing(_opened(self._path)) as connection:
+                found = connection.execute(_ALL, (MOST_ROWS,)).fetchall()
+                return [
+                    QuotaRow(provider, credential, model, json.loads(text))
+                    for provider, credential, model, text in found
+                ]
+        except (OSError, sqlite3.Error, ValueError) as problem:
+            logger.warning("%s cannot be read, what it knew of quotas is lost: %s", self._path, problem)
+            return []
+
+    def prepare(self) -> None:
+        """Open the file and make the table. Raises OSError."""
+        self._connected()
+
+    def write(self, items: Sequence[QuotaRow]) -> None:
+        """Commit the last state of each account. Raises OSError when nothing was written."""
+        last = {item[:3]: json.dumps(item.account) for item in items}
+        try:
+            with self._connected() as connection:
+                connection.executemany(_PUT, [(*key, text) for key, text in last.items()])
+        except sqlite3.Error as problem:
+            # Never assume anything of a connection that failed: the next try opens the file anew.
+            self.close()
+            raise OSError(f"{self._path}: {problem}") from problem
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._made()
+        return self._connection
+
+    def _made(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        try:
+            return _opened(self._path)
+        except sqlite3.OperationalError as problem:
+            raise OSError(f"{self._path}: {problem}") from problem
+        except sqlite3.DatabaseError as problem:
+            # No database, or a damaged one: what it knew can be learned again.
+            aside = self._path.with_suffix(".damaged")
+            self._path.replace(aside)
+            logger.warning("%s is damaged and was put aside as %s: %s", self._path, aside.name, problem)
+            return _opened(self._path)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        # A power cut may cost the last counts, which the first refusal teaches again; a killed program costs none.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(_TABLE)
+        connection.commit()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection

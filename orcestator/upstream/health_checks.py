@@ -1,0 +1,317 @@
+"""Asks providers in the background whether they are well, and keeps the last answer for whoever wants to know.
+
+It decides nothing: what follows for the routing is told to ``tell``. A check costs no tokens unless a chat is asked for.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from orcestator.dialects.json_text import dumps
+from orcestator.errors import OrcestatorError, UpstreamBroken, UpstreamError, UpstreamTimeout
+from orcestator.upstream.ids import new_id
+from orcestator.upstream.order import Order, WholeAnswer
+from orcestator.upstream.provider_link import ProviderLink
+
+Status = Literal["operational", "degraded", "down", "unknown"]
+Source = Literal["", "check", "requests"]
+Probe = Callable[[float], Awaitable[None]]
+"""Asks once, within so many seconds. Raises OrcestatorError when the provider is not well."""
+
+BUCKET_SECONDS = 3600.0
+MOST_BUCKETS = 24
+MOST_AT_ONCE = 8
+"""Checks that run at the same time."""
+JITTER = 0.1
+"""How much shorter or longer a pause may be: several processes must not ask in step."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPolicy:
+    """Seconds. ``interval`` 0.0: nobody is asked while all is well, and ``unwell_interval`` 0.0: nor while something is not.
+
+    ``most_failures`` checks that fail in a row are as good as a proof that nothing works there.
+    """
+
+    interval: float = 0.0
+    unwell_interval: float = 30.0
+    timeout: float = 5.0
+    most_failures: int = 5
+
+    @property
+    def turn_seconds(self) -> float:
+        """The time between two looks, 0.0 for none at all."""
+        return min((seconds for seconds in (self.interval, self.unwell_interval) if seconds > 0.0), default=0.0)
+
+
+class Check(NamedTuple):
+    """What is known of a provider. ``source`` is what it is known from: a check, or the requests of callers.
+
+    ``response_ms`` is how long the answer took, -1.0 when there was none; ``checked_at`` is wall-clock epoch seconds, 0.0
+    for never. ``uptime_percent`` is the share of the known time of the last 24 hours in which it worked, -1.0 when there
+    is none. ``failures`` failed in a row. ``is_recovery``: a provider that was out has just answered.
+    """
+
+    status: Status = "unknown"
+    response_ms: float = -1.0
+    checked_at: float = 0.0
+    message: str = "Nothing was asked of it yet."
+    uptime_percent: float = -1.0
+    failures: int = 0
+    source: Source = ""
+    is_recovery: bool = False
+
+    def to_wire(self) -> dict[str, object]:
+        """The JSON form that travels in a worker's offer."""
+        return self._asdict()
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, object]) -> "Check":
+        """Read the JSON form; what is of a foreign shape tells nothing."""
+        known = {name: value for name, value in wire.items() if type(value) is type(UNKNOWN._asdict().get(name))}
+        return UNKNOWN._replace(**known)  # type: ignore[arg-type]
+
+
+UNKNOWN = Check()
+
+
+class Calls(NamedTuple):
+    """What callers' requests at a provider came to, since the start; ``seconds`` is the mean time of recent ones."""
+
+    total: int
+    failed: int
+    seconds: float
+
+
+NO_CALLS = Calls(0, 0, 0.0)
+
+
+@dataclass(slots=True)
+class Uptime:
+    """The share of time in which something worked, in buckets of an hour; what is not known counts for nothing."""
+
+    since: float = 0.0
+    is_up: bool | None = None
+    buckets: deque[tuple[int, float, float]] = field(default_factory=lambda: deque(maxlen=MOST_BUCKETS))
+    """(hour, seconds it worked, seconds that are known), oldest first."""
+
+    def note(self, now: float, *, is_up: bool) -> None:
+        """From ``now`` on it works, or it does not."""
+        self._advance(now)
+        self.since, self.is_up = now, is_up
+
+    def percent(self, now: float) -> float:
+        """0 to 100; -1.0 when nothing is known."""
+        self._advance(now)
+        known = sum(seconds for _, _, seconds in self.buckets)
+        if known > 0.0:
+            return 100.0 * sum(up for _, up, _ in self.buckets) / known
+        return -1.0 if self.is_up is None else 100.0 * self.is_up
+
+    def _advance(self, now: float) -> None:
+        """Put the time since the last note into its buckets."""
+        if self.is_up is None:
+            return
+        start = max(self.since, now - MOST_BUCKETS * BUCKET_SECONDS)
+        while start < now:
+            hour = int(start // BUCKET_SECONDS)
+            end = min(now, (hour + 1) * BUCKET_SECONDS)
+            self._add(hour, end - start, is_up=self.is_up)
+            start = end
+        self.since = now
+
+    def _add(self, hour: int, seconds: float, *, is_up: bool) -> None:
+        up, known = (seconds if is_up else 0.0), seconds
+        if self.buckets and self.buckets[-1][0] == hour:
+            _, up_before, known_before = self.buckets.pop()
+            up, known = up + up_before, known + known_before
+        self.buckets.append((hour, up, known))
+
+
+@dataclass(slots=True)
+class _Record:
+    """One provider. ``was_let_in``: a good answer has put it back already, and nothing has failed here since."""
+
+    probe: Probe | None
+    check: Check = UNKNOWN
+    uptime: Uptime = field(default_factory=Uptime)
+    calls: Calls = NO_CALLS
+    due: float = 0.0
+    was_let_in: bool = False
+
+
+class HealthChecks:
+    """The checks of one process. ``run`` does them, ``status`` gives the last result.
+
+    ``is_unwell`` tells whether the routing keeps away from a provider or a part of it; ``calls`` what callers' requests came
+    to there, so that a provider in use is known without being asked. ``now`` is monotonic, ``wall`` epoch seconds.
+    """
+
+    def __init__(
+        self,
+        policy: CheckPolicy,
+        *,
+        is_unwell: Callable[[str], bool],
+        calls: Callable[[str], Calls],
+        tell: Callable[[str, Check], None],
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        rng: Callable[[], float],
+    ) -> None:
+        self._policy = policy
+        self._is_unwell = is_unwell
+        self._calls = calls
+        self._tell = tell
+        self._now = now
+        self._wall = wall
+        self._rng = rng
+        self._records: dict[str, _Record] = {}
+        self._room = asyncio.Semaphore(MOST_AT_ONCE)
+
+    def watch(self, provider: str, probe: Probe | None) -> None:
+        """Look after a provider from now on, in this way; None for one that cannot be asked, which its requests tell of."""
+        record = self._records.get(provider)
+        if record is None:
+            self._records[provider] = _Record(probe)
+        else:
+            record.probe = probe
+
+    def forget(self, provider: str) -> None:
+        """It was removed."""
+        self._records.pop(provider, None)
+
+    def status(self, provider: str) -> Check:
+        """What is known of it; calls nobody."""
+        record = self._records.get(provider)
+        if record is None:
+            return UNKNOWN
+        return record.check._replace(uptime_percent=record.uptime.percent(self._now()))
+
+    def all(self) -> Mapping[str, Check]:
+        """The status of every provider."""
+        return {provider: self.status(provider) for provider in self._records}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Check until ``stop`` is set; cancelling it cuts the checks that are under way."""
+        pause = self._policy.turn_seconds
+        while pause > 0.0 and not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause * (1.0 - JITTER + 2.0 * JITTER * self._rng()))
+            if not stop.is_set():
+                await self.turn()
+
+    async def turn(self) -> None:
+        """One look at every provider, with one check at a time at each."""
+        async with asyncio.TaskGroup() as group:
+            for provider, record in list(self._records.items()):
+                group.create_task(self._look(provider, record))
+
+    async def _look(self, provider: str, record: _Record) -> None:
+        before, record.calls = record.calls, self._calls(provider)
+        if record.probe is not None and self._is_due(provider, record):
+            async with self._room:
+                await self._ask(provider, record, record.probe)
+        elif record.calls.total > before.total:
+            self._read_calls(provider, record, before)
+
+    def _is_due(self, provider: str, record: _Record) -> bool:
+        policy, now = self._policy, self._now()
+        is_unwell = policy.unwell_interval > 0.0 and (record.check.failures > 0 or self._is_unwell(provider))
+        if not is_unwell and (policy.interval <= 0.0 or now < record.due):
+            return False
+        # A turn may come a little early: a provider must not miss every second one for that.
+        record.due = now + policy.interval * (1.0 - 2.0 * JITTER)
+        return True
+
+    async def _ask(self, provider: str, record: _Record, probe: Probe) -> None:
+        started = self._now()
+        try:
+            async with asyncio.timeout(self._policy.timeout):
+                await probe(self._policy.timeout)
+        except TimeoutError:
+            self._note_failure(provider, record, f"No answer within {self._policy.timeout:g} s.")
+        except OrcestatorError as error:
+            self._note_failure(provider, record, _reason(error))
+        else:
+            self._note_answer(provider, record, (self._now() - started) * 1000.0)
+
+    def _note_answer(self, provider: str, record: _Record, response_ms: float) -> None:
+        is_unwell = self._is_unwell(provider)
+        is_recovery = is_unwell and not record.was_let_in
+        record.was_let_in = is_unwell
+        message = "It answers, but some of it is kept out of use after failures." if is_unwell else "It answers."
+        status: Status = "degraded" if is_unwell else "operational"
+        self._keep(
+            provider, record, Check(status, response_ms, message=message, source="check", is_recovery=is_recovery)
+        )
+
+    def _note_failure(self, provider: str, record: _Record, reason: str) -> None:
+        record.was_let_in = False
+        failures = record.check.failures + 1
+        is_down = failures >= self._policy.most_failures or self._is_unwell(provider)
+        status: Status = "down" if is_down else "degraded"
+        self._keep(provider, record, Check(status, message=reason, failures=failures, source="check"))
+
+    def _read_calls(self, provider: str, record: _Record, before: Calls) -> None:
+        """What the requests since the last look say."""
+        calls = record.calls.total - before.total
+        failed = record.calls.failed - before.failed
+        message = f"{calls - failed} of the last {calls} attempts went well."
+        status: Status = "operational" if 2 * failed < calls else "degraded" if failed < calls else "down"
+        response_ms = record.calls.seconds * 1000.0 if failed < calls else -1.0
+        self._keep(provider, record, Check(status, response_ms, message=message, source="requests"))
+
+    def _keep(self, provider: str, record: _Record, check: Check) -> None:
+        now = self._now()
+        record.uptime.note(now, is_up=check.status != "down")
+        record.check = check._replace(checked_at=self._wall(), uptime_percent=record.uptime.percent(now))
+        self._tell(provider, record.check)
+
+
+def probe_of(link: ProviderLink, *, by_chat: bool) -> Probe | None:
+    """How this provider is asked: by a chat of one token, which is billed, or by reading its list of models.
+
+    None where it has no list, or no model to chat with.
+    """
+    if by_chat:
+        return (lambda seconds: _chat(link, seconds)) if "chat" in link.offer.endpoints else None
+    return (lambda _: _list_models(link)) if link.lists_models else None
+
+
+async def _list_models(link: ProviderLink) -> None:
+    if not await link.discover():
+        raise UpstreamBroken("Its list of models cannot be read.", cause="listing")
+
+
+async def _chat(link: ProviderLink, seconds: float) -> None:
+    call = {"model": link.offer.default_model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}
+    order = Order(
+        endpoint="chat",
+        path="/chat/completions",
+        body=dumps(call),
+        call=call,
+        content_type="application/json",
+        shown_model=link.offer.default_model,
+        streamed=False,
+        include_usage=False,
+        request_id=new_id("check-"),
+        deadline=asyncio.get_running_loop().time() + seconds,
+        text_cap=0,
+        created=0,
+        new_id=new_id,
+    )
+    answer = await link.attempt(link.offer.default_model, order)
+    if not isinstance(answer, WholeAnswer):
+        answer.close()
+
+
+def _reason(error: OrcestatorError) -> str:
+    """In our own words, but for the upstream's status: what it says may repeat a key or a prompt."""
+    if isinstance(error, UpstreamTimeout):
+        return "No answer in time."
+    if isinstance(error, UpstreamError):
+        return error.message if error.cause == "listing" else f"{type(error).__name__}: {error.cause}"
+    return error.message

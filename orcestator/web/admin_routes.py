@@ -1,0 +1,106 @@
+"""``/admin/…`` (also under ``/api/v1``, where the free LLM router has it) and ``/metrics``: the state of this process."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orcestator.errors import InvalidRequest
+from orcestator.web.overview import AVAILABLE, Overview
+from orcestator.web.route_table import Asked, Endpoint, Reply
+
+Json = dict[str, Any]
+BASES = ("", "/api/v1")
+EXPOSITION_TYPES = ("text/plain", "application/openmetrics-text")
+"""What Prometheus asks for (https://prometheus.io/docs/instrumenting/content_negotiation/, checked 2026-11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the process counted. ``totals`` since its start; ``exposition`` is Prometheus's text, of ``exposition_type``."""
+
+    totals: Callable[[], Json]
+    exposition: Callable[[], bytes | Awaitable[bytes]]
+    exposition_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdminRoutes:
+    """``configuration`` is the running one without its secrets; ``reload`` tells ``applied``, ``needs_restart`` and
+    ``problems``, with which it changed nothing."""
+
+    overview: Overview
+    figures: Figures
+    configuration: Callable[[], Json]
+    reload: Callable[[], Awaitable[Json]]
+
+    def endpoints(self) -> Sequence[Endpoint]:
+        """The rows of the table."""
+        rows = (
+            Endpoint("GET", "/admin/state", self._state),
+            Endpoint("POST", "/admin/state/{}/reset", self._reset),
+            Endpoint("GET", "/admin/metrics", self._totals),
+            Endpoint("GET", "/admin/rate-limits", self._rate_limits),
+            Endpoint("GET", "/admin/config", self._configuration),
+            Endpoint("POST", "/admin/reload", self._reload),
+            Endpoint("GET", "/metrics", self._metrics),
+        )
+        return [row._replace(path=base + row.path) for base in BASES for row in rows]
+
+    async def _state(self, _asked: Asked) -> Reply:
+        return Reply({"models": self.overview.states(), "timestamp": self.overview.timestamp()})
+
+    async def _reset(self, asked: Asked) -> Reply:
+        found = self.overview.reset(asked.name)
+        return Reply({"success": True, "message": f"State for model {asked.name} reset", "reset": found})
+
+    async def _totals(self, _asked: Asked) -> Reply:
+        totals = self.figures.totals()
+        circuits = [state["circuitState"] for state in self.overview.states()]
+        models = self.overview.models()
+        return Reply(
+            {
+                "uptime": totals["uptime"],
+                "totalRequests": totals["requests"]["total"],
+                "successfulRequests": totals["requests"]["success"],
+                "failedRequests": totals["requests"]["failed"],
+                "fallbacksUsed": totals["fallbacks"],
+                "avgLatency": round(1000.0 * totals["performance"]["avg_response_time"]),
+                "modelsAvailable": sum(model["status"] == AVAILABLE for model in models),
+                "modelsInOpenState": circuits.count("OPEN"),
+                "modelsPermanentlyUnavailable": circuits.count("PERMANENTLY_UNAVAILABLE"),
+                "activeConnections": sum(
+                    measure.in_flight for measure in self.overview.planner.measures.records.values()
+                ),
+            }
+        )
+
+    async def _rate_limits(self, _asked: Asked) -> Reply:
+        return Reply({"enabled": not self.overview.planner.quota.is_empty, "limits": self.overview.limits()})
+
+    async def _configuration(self, _asked: Asked) -> Reply:
+        return Reply(self.configuration())
+
+    async def _reload(self, _asked: Asked) -> Reply:
+        outcome = await self.reload()
+        problems = outcome.get("problems") or []
+        if not problems:
+            return Reply(outcome)
+        error = InvalidRequest(f"The configuration was not changed. {problems[0]}", code="bad_configuration")
+        return Reply({**outcome, **error.body()}, error.http_status)
+
+    async def _metrics(self, asked: Asked) -> Reply:
+        if not wants_exposition(asked.headers):
+            totals = self.figures.totals()
+            return Reply({"requests": totals["requests"], "performance": totals["performance"]})
+        # Rendering thousands of series takes milliseconds.
+        rendered = await asyncio.to_thread(self.figures.exposition)
+        body = await rendered if inspect.isawaitable(rendered) else rendered
+        return Reply(body, content_type=self.figures.exposition_type)
+
+
+def wants_exposition(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether Prometheus's text is asked for; whoever takes anything gets JSON."""
+    accept = headers.get(b"accept", b"").decode("latin-1").lower()
+    return "application/json" not in accept and any(kind in accept for kind in EXPOSITION_TYPES)

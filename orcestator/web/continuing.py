@@ -1,0 +1,58 @@
+"""A stream that goes on with another model after it broke, where its caller or the configuration asked for that."""
+
+from dataclasses import replace
+from typing import Any
+
+from orcestator.dialects.json_text import dumps
+from orcestator.dialects.openai.resumed import Broken, head_in
+from orcestator.routing.continuation import can_continue, continued_call
+from orcestator.routing.plan import Plan
+from orcestator.upstream.order import OPENAI, FlowingAnswer, Order
+
+Json = dict[str, Any]
+CONTINUE_HEADER = b"x-orcestator-continue"
+MOST_TEXT = 1 << 20
+"""Characters of an answer that are kept for it; a longer one is not continued."""
+
+
+class Continuing:
+    """What of one answer was sent so far: its head, and the text and tokens of those streams that broke."""
+
+    def __init__(self) -> None:
+        self.head: Json | None = None
+        self.text = ""
+        self._asked: Json | None = None
+        self._tokens = 0
+
+    def see(self, frames: bytes) -> None:
+        """The first frames of the answer."""
+        self.head = head_in(frames)
+
+    def counted(self, prompt: int, completion: int) -> tuple[int, int]:
+        """Tokens of the whole: what the last model was given of the answer is no prompt."""
+        return max(0, prompt - self._tokens), completion + self._tokens
+
+    def rest(self, plan: Plan, order: Order, answer: FlowingAnswer) -> tuple[Plan | None, Order]:
+        """The plan and the order for what is left of an answer that broke; no plan where nobody can go on with it."""
+        text = self.text + answer.text
+        call = self._asked or order.call
+        if call is None or self.head is None or len(text) >= MOST_TEXT:
+            return None, order
+        able = set(can_continue(call, text, (*plan.options, *plan.reserve)))
+        scored = tuple(one for one in plan.scored if one.option in able)
+        reserve = tuple(option for option in plan.reserve if option in able)
+        if not scored and not reserve:
+            return None, order
+        self.text, self._asked = text, call
+        self._tokens += answer.tokens[1]
+        going_on = continued_call(call, text)
+        rest = replace(
+            order,
+            call=going_on,
+            own=going_on,
+            body=dumps(going_on),
+            dialect=OPENAI,
+            broken=Broken(self.head, self._tokens),
+            _canonical_body=b"",
+        )
+        return replace(plan, scored=scored, reserve=reserve), rest

@@ -1,0 +1,220 @@
+"""``/orchestrator/…``: the endpoints of the provider orchestrator, in its shapes, and the records of decisions."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from orcestator.errors import Conflict, InvalidRequest, Overloaded, RouteNotFound
+from orcestator.routing.catalog import Option
+from orcestator.routing.decision import DecisionBook
+from orcestator.routing.explanation import explanation
+from orcestator.routing.plan import Plan
+from orcestator.routing.rules import Rule
+from orcestator.web.asking import Question, question
+from orcestator.web.call_rules import CallLimits
+from orcestator.web.management_bodies import ProviderSpec, provider_spec, rule_of
+from orcestator.web.overview import Overview
+from orcestator.web.route_table import Asked, Endpoint, Reply, number_in
+from orcestator.web.rules_book import RulesBook
+
+Json = dict[str, Any]
+DECISIONS_SHOWN = 50
+MOST_DECISIONS_SHOWN = 2000
+AddProvider = Callable[[ProviderSpec], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class OrchestratorRoutes:
+    """``add_provider`` builds a link and puts it in place; it raises InvalidRequest for what cannot be one. None where this
+    process holds no links."""
+
+    overview: Overview
+    rules: RulesBook
+    decisions: DecisionBook
+    limits: CallLimits
+    add_provider: AddProvider | None = None
+
+    def endpoints(self) -> Sequence[Endpoint]:
+        """The rows of the table."""
+        return (
+            Endpoint("GET", "/orchestrator/providers", self._providers),
+            Endpoint("POST", "/orchestrator/providers", self._new_provider),
+            Endpoint("GET", "/orchestrator/provider-status/{}", self._provider_status),
+            Endpoint("GET", "/orchestrator/health/{}", self._provider_health),
+            Endpoint("GET", "/orchestrator/models", self._models),
+            Endpoint("GET", "/orchestrator/models/{}", self._models),
+            Endpoint("POST", "/orchestrator/route-request", self._route),
+            Endpoint("POST", "/orchestrator/analyze-request", self._analyze),
+            Endpoint("GET", "/orchestrator/routing-rules", self._rules),
+            Endpoint("POST", "/orchestrator/routing-rules", self._new_rule),
+            Endpoint("GET", "/orchestrator/routing-rules/{}", self._rule),
+            Endpoint("PUT", "/orchestrator/routing-rules/{}", self._changed_rule),
+            Endpoint("DELETE", "/orchestrator/routing-rules/{}", self._deleted_rule),
+            Endpoint("GET", "/orchestrator/decisions", self._decisions),
+            Endpoint("GET", "/orchestrator/decisions/{}", self._decision),
+        )
+
+    async def _providers(self, _asked: Asked) -> Reply:
+        return Reply({"providers": self.overview.providers()})
+
+    async def _provider_status(self, asked: Asked) -> Reply:
+        return Reply(self.overview.provider_status(asked.name))
+
+    async def _provider_health(self, asked: Asked) -> Reply:
+        return Reply(self.overview.provider_health(asked.name))
+
+    async def _models(self, asked: Asked) -> Reply:
+        return Reply({"models": self.overview.models(asked.name)})
+
+    async def _new_provider(self, asked: Asked) -> Reply:
+        spec = provider_spec(await asked.body())
+        if self.add_provider is None:
+            raise Conflict(
+                "The keys of providers are held by the workers here: add the provider to the configuration and start a"
+                " worker for it.",
+                code="no_links_here",
+            )
+        if any(offer.provider == spec.name for offer in self.overview.planner.catalog().offers):
+            raise Conflict(f"There is a provider '{spec.name}' already.", param="name", code="provider_exists")
+        await self.add_provider(spec)
+        return Reply(
+            {
+                "success": True,
+                "message": "Provider added until the next restart; write it into the configuration to keep it.",
+                "provider": self.overview.provider_row(spec.name),
+            },
+            201,
+        )
+
+    async def _route(self, asked: Asked) -> Reply:
+        asking, plan, now = await self._planned(asked)
+        if not plan.scored:
+            raise self._all_out(plan, now)
+        told = self._explained(plan, now)
+        chosen = plan.scored[0].option.candidate
+        others = [option.candidate.provider for option in plan.options if option.candidate.provider != chosen.provider]
+        row = told["candidates"][0]
+        return Reply(
+            {
+                "success": True,
+                "message": "Request routed successfully",
+                "provider": chosen.provider,
+                "model": chosen.model,
+                "estimatedCost": row.get("estimated_cost"),
+                "estimatedTokens": asking.tokens,
+                "responseTime": self._expected_ms(plan.scored[0].option, asking),
+                "fallbackProvider": others[0] if others else None,
+                "decision": told,
+            }
+        )
+
+    async def _analyze(self, asked: Asked) -> Reply:
+        asking, plan, now = await self._planned(asked)
+        wishes, needs = asking.ask.wishes, asking.ask.needs
+        told = self._explained(plan, now)
+        return Reply(
+            {
+                "userId": asking.ask.caller,
+                "model": asking.given.get("model", asking.ask.names[0]),
+                "prompt": asking.given.get("prompt"),
+                "expectedTokens": asking.tokens,
+                "budget": wishes.budget,
+                "urgency": wishes.urgency or "medium",
+                "quality": wishes.quality or "standard",
+                "options": asking.given.get("options"),
+                "needs": {
+                    "parameters": sorted(needs.parameters),
+                    "modalities": sorted(needs.modalities),
+                    "promptTokens": needs.tokens,
+                },
+                "estimatedTokens": asking.tokens,
+                "rule": self._rule_shown(self.rules.get(plan.rule)) if plan.rule else None,
+                "scores": [_score(row) for row in told["candidates"]],
+                "decision": told,
+            }
+        )
+
+    async def _planned(self, asked: Asked) -> tuple[Question, Plan, float]:
+        planner = self.overview.planner
+        asking = question(await asked.body(), asked.headers, planner, self.limits)
+        now = self.overview.now()
+        return asking, planner.plan(asking.ask, now), now
+
+    def _explained(self, plan: Plan, now: float) -> Json:
+        return explanation(plan, now, self.overview.planner.measures)
+
+    def _all_out(self, plan: Plan, now: float) -> Overloaded:
+        """A real request would still try the one that is back first; who asks before it sends had better wait."""
+        standings = [self.overview.planner.health.standing(option.candidate, now) for option in plan.reserve]
+        wait = min((standing.until - now for standing in standings if standing is not None), default=0.0)
+        names = ", ".join(dict.fromkeys(option.candidate.provider for option in plan.reserve))
+        return Overloaded(
+            f"All providers for '{plan.ask.names[0]}' are unavailable now: {names}.",
+            code="all_unavailable",
+            headers={"retry-after": str(max(1, ceil(wait)))},
+        )
+
+    def _expected_ms(self, option: Option, asking: Question) -> int:
+        """Milliseconds to the first content of a stream or to the whole reply, as lately; 0 before the first call."""
+        measure = self.overview.planner.measures.of(option.candidate)
+        return round(1000.0 * measure.latency(streamed=asking.ask.streamed).mean) if measure else 0
+
+    async def _rules(self, _asked: Asked) -> Reply:
+        return Reply({"rules": [self._rule_shown(rule) for rule in self.rules.rules]})
+
+    async def _rule(self, asked: Asked) -> Reply:
+        return Reply(self._rule_shown(self.rules.get(asked.name)))
+
+    async def _new_rule(self, asked: Asked) -> Reply:
+        rule = self._read_rule(await asked.body())
+        if any(rule.id == other.id for other in self.rules.rules):
+            raise Conflict(f"There is a rule '{rule.id}' already: change it by PUT.", param="id", code="rule_exists")
+        return Reply(self._rule_shown(self.rules.put(rule)), 201)
+
+    async def _changed_rule(self, asked: Asked) -> Reply:
+        self.rules.get(asked.name)
+        rule = self._read_rule({**await asked.body(), "id": asked.name})
+        return Reply(self._rule_shown(self.rules.put(rule)))
+
+    async def _deleted_rule(self, asked: Asked) -> Reply:
+        self.rules.delete(asked.name)
+        return Reply({"success": True, "message": f"The rule '{asked.name}' is deleted.", "id": asked.name})
+
+    def _read_rule(self, body: Json) -> Rule:
+        rule = rule_of(body)
+        providers = {offer.provider for offer in self.overview.planner.catalog().offers}
+        if rule.provider not in providers:
+            raise InvalidRequest(
+                f"'provider' must be one that is on: {', '.join(sorted(providers))}.", param="provider"
+            )
+        return rule
+
+    def _rule_shown(self, rule: Rule) -> Json:
+        return {
+            "id": rule.id,
+            "condition": dict(rule.condition),
+            "provider": rule.provider,
+            "priority": rule.priority,
+            "isActive": rule.is_active,
+            "source": self.rules.source(rule.id),
+        }
+
+    async def _decisions(self, asked: Asked) -> Reply:
+        limit = number_in(asked.query, "limit", default=DECISIONS_SHOWN, most=MOST_DECISIONS_SHOWN)
+        return Reply({"decisions": self.decisions.latest(limit)})
+
+    async def _decision(self, asked: Asked) -> Reply:
+        found = self.decisions.render(asked.name)
+        if found is None:
+            raise RouteNotFound(
+                f"Nothing is known of a request '{asked.name[:128]}': each API server remembers its own last"
+                f" {self.decisions.size} requests.",
+                param="request_id",
+                code="decision_not_found",
+            )
+        return Reply(found)
+
+
+def _score(row: Json) -> Json:
+    return {name: row[name] for name in ("provider", "model", "score", "factors")}

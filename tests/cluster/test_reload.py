@@ -1,0 +1,143 @@
+"""A configuration that is changed while requests run: put in place whole or not at all, and no stream notices."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.cluster.harness import WIRINGS, Cluster, SandboxThread, chat, events_of, text_of, until
+
+Json = dict[str, Any]
+TOKEN = {"OR_ADMIN_TOKEN": "admin-token-of-the-test"}
+ADMIN = {"authorization": "Bearer admin-token-of-the-test"}
+
+
+def config(address: str, *, models: str, more: str = "") -> str:
+    return f"""
+providers:
+  alpha: {{base_url: "{address}", api_key: "alpha-key", default_model: echo}}
+{more}
+aliases:
+{models}
+routing: {{maxRetries: 2}}
+"""
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxThread]:
+    with SandboxThread() as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=WIRINGS)
+def cluster(
+    request: pytest.FixtureRequest, sandbox: SandboxThread, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    text = config(sandbox.base_url, models="  first: [alpha/echo]")
+    with Cluster(tmp_path_factory.mktemp("reload"), text, request.param, TOKEN) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(cluster: Cluster, sandbox: SandboxThread) -> Iterator[None]:
+    yield
+    write(cluster, config(sandbox.base_url, models="  first: [alpha/echo]"))
+    reloaded(cluster)
+    until(
+        lambda: names(cluster) >= {"first"} and not names(cluster) & {"second", "beta/echo"}, "the first state is back"
+    )
+
+
+def write(cluster: Cluster, text: str) -> None:
+    written = cluster.directory / "config.yaml.new"
+    written.write_text(text, "utf-8")
+    written.replace(cluster.directory / "config.yaml")
+
+
+def reloaded(cluster: Cluster) -> httpx.Response:
+    return cluster.post("/admin/reload", {}, headers=ADMIN)
+
+
+def names(cluster: Cluster) -> set[str]:
+    return {model["id"] for model in cluster.models()}
+
+
+def test_a_new_alias_and_setting(cluster: Cluster, sandbox: SandboxThread) -> None:
+    write(cluster, config(sandbox.base_url, models="  second: [alpha/echo]").replace("maxRetries: 2", "maxRetries: 1"))
+    answer = reloaded(cluster)
+    assert answer.status_code == 200, answer.text
+    changed = {change["name"] for change in answer.json()["applied"]}
+    assert {"attempts", "aliases.first", "aliases.second"} <= changed
+    assert "second" in names(cluster)
+    assert cluster.post("/v1/chat/completions", chat(model="second")).status_code == 200
+    assert cluster.post("/v1/chat/completions", chat(model="first")).status_code == 404
+    assert cluster.get("/admin/config", headers=ADMIN).json()["settings"]["attempts"] == 1
+
+
+def test_a_bad_one_changes_nothing(cluster: Cluster, sandbox: SandboxThread) -> None:
+    write(cluster, config(sandbox.base_url, models="  second: [alpha/echo]") + "\nroutign: {maxRetries: 5}\n")
+    answer = reloaded(cluster)
+    assert answer.status_code == 400
+    (problem,) = answer.json()["problems"]
+    assert "routign" in problem
+    assert "config.yaml" in problem
+    assert "first" in names(cluster)
+    assert cluster.post("/v1/chat/completions", chat(model="first")).status_code == 200
+
+
+def test_what_needs_a_restart_is_said(cluster: Cluster, sandbox: SandboxThread) -> None:
+    write(cluster, config(sandbox.base_url, models="  first: [alpha/echo]") + "\nlogTextChars: 77\n")
+    answer = reloaded(cluster).json()
+    assert [change["name"] for change in answer["needs_restart"]] == ["log_text_chars"]
+
+
+def test_a_provider_comes_and_goes_and_no_stream_notices(cluster: Cluster, sandbox: SandboxThread) -> None:
+    """A stream that was open before is whole after the provider that serves it is gone."""
+    with SandboxThread() as other:
+        more = f'  beta: {{base_url: "{other.base_url}", api_key: "beta-key", default_model: echo}}'
+        write(cluster, config(sandbox.base_url, models="  first: [alpha/echo]", more=more))
+        cluster.program.process.send_signal(signal.SIGHUP)  # type: ignore[union-attr]
+        until(lambda: "beta/echo" in names(cluster), "the new provider's models are listed", 20)
+        call = {**chat("one two three four five six seven eight", model="beta/echo?tps=20"), "stream": True}
+        with (
+            httpx.Client(timeout=30, trust_env=False) as client,
+            client.stream("POST", cluster.url + "/v1/chat/completions", json=call) as response,
+        ):
+            events = events_of(response)
+            received = [next(events)]
+            write(cluster, config(sandbox.base_url, models="  first: [alpha/echo]"))
+            assert reloaded(cluster).status_code == 200
+            received += list(events)
+        assert received[-1] == "[DONE]"
+        assert text_of(received).endswith("to reach a real model.")
+        until(lambda: "beta/echo" not in names(cluster), "its models are gone", 20)
+
+
+def test_many_reloads_under_load(cluster: Cluster, sandbox: SandboxThread) -> None:
+    """None of the requests that run meanwhile fails."""
+    statuses: list[int] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(timeout=30, trust_env=False) as client:
+            while not stop.is_set():
+                statuses.append(client.post(cluster.url + "/v1/chat/completions", json=chat(model="first")).status_code)
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    try:
+        for number in range(10):
+            text = config(sandbox.base_url, models=f"  first: [alpha/echo]\n  alias{number}: [alpha/echo]")
+            write(cluster, text)
+            assert reloaded(cluster).status_code == 200
+    finally:
+        stop.set()
+        asker.join()
+    assert set(statuses) == {200}
+
+
+def test_a_stranger_cannot_reload(cluster: Cluster) -> None:
+    assert cluster.post("/admin/reload", {}).status_code == 401

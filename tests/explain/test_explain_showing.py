@@ -1,0 +1,57 @@
+"""What the command prints: every line of it, so that a change of its looks is seen."""
+
+from orcestator.explain.showing import plan_shown, record_shown
+from tests.explain.explain_samples import ANALYSIS, RECORD
+
+PLAN = """\
+           candidate           tier  score  cost  speed  quality  availability  reliability  est. cost  why not
+  1        alpha/echo             0  71.25    60     40       50           100           98  $0.001800
+  2        beta/a-longer-name     1   9.50     5     40       50           100           98          -
+  reserve  gamma/echo             1      -     -      -        -             -            -  $0.100000  unwell: tried when nothing else is left
+  out      delta/echo             0      -     -      -        -             -            -          -  cooldown: It asked for a pause. (back in 12 s)
+  … and 3 more that nobody looked at
+"""
+TRIED = """\
+     attempt               start                                      took  what came of it
+  1  alpha/echo          0.25 ms  ████████                          100 ms  UpstreamUnavailable 503 http_503 → fall back (probe)
+  2  beta/a-longer-name   100 ms          ████████████████████████  300 ms  served
+
+parse 0.08 ms · plan 0.01 ms · first content 400 ms · total 12.3 s
+"""
+
+
+def test_a_plan() -> None:
+    """One row an option, the best first; what is known of those that are not tried."""
+    assert plan_shown(ANALYSIS) == (
+        "\nmodel gpt-4 · about 5 tokens of prompt, 35 in all · needs tools\n\nstrategy score, rule urgent before it\n\n"
+        f"{PLAN}\n"
+    )
+
+
+def test_a_record() -> None:
+    """The plan, a bar an attempt on one scale, and the times."""
+    assert record_shown(RECORD) == (
+        "\nreq-1 · 2026-11-21T14:13:20.250Z · asked for both · 200 served by beta/a-longer-name\n\nstrategy score\n\n"
+        f"{PLAN}\n{TRIED}\n"
+    )
+
+
+def test_a_request_that_never_had_a_plan() -> None:
+    """It says so, and that nobody was called."""
+    refused = {**RECORD, "decision": None, "attempts": [], "served": None, "error": "ModelNotFound", "status": 404}
+    shown = record_shown({**refused, "timings": {**RECORD["timings"], "first_content_ms": None}})
+    assert "404 ModelNotFound" in shown
+    assert "No plan was made" in shown
+    assert "Nobody was called." in shown
+    assert "first content none" in shown
+
+
+def test_marks_of_attempts() -> None:
+    """A hedge that lost, and a probe."""
+    first = {**RECORD["attempts"][0], "error": "", "verdict": "hedge_lost", "is_hedge": True}
+    assert "hedge lost (hedge, probe)" in record_shown({**RECORD, "attempts": [first]})
+
+
+def test_what_a_record_left_out_is_counted() -> None:
+    """A plan over thousands."""
+    assert "… and 9936 more that the record does not keep" in record_shown({**RECORD, "options_left_out": 9936})

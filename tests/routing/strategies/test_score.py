@@ -1,0 +1,49 @@
+"""The five factors, and what weighs more when."""
+
+import pytest
+
+from orcestator.routing.strategies.score import WEIGHTS, Score, factors_of
+from orcestator.routing.wishes import Wishes
+from tests.routing.strategies.situations import Scene, names, option
+
+CHEAP = option("c", input_price=0.1, output_price=0.4, quality=50.0, speed_tier="medium")
+GOOD = option("g", input_price=5.0, output_price=15.0, quality=95.0, speed_tier="medium")
+QUICK = option("q", input_price=2.0, output_price=6.0, quality=50.0, speed_tier="fast")
+
+
+@pytest.mark.parametrize(
+    ("wishes", "first"),
+    [
+        (Wishes(), "c"),
+        (Wishes(quality="premium"), "g"),
+        (Wishes(urgency="high"), "q"),
+        (Wishes(urgency="low"), "c"),
+        (Wishes(budget=0.002), "c"),
+    ],
+)
+def test_urgency_quality_and_budget_decide(wishes: Wishes, first: str) -> None:
+    assert names(Score().order([GOOD, QUICK, CHEAP], Scene().at(wishes=wishes)))[0] == first
+
+
+def test_the_weights_make_one_and_the_score_is_their_mean() -> None:
+    assert all(sum(weights) == pytest.approx(1.0) for weights in WEIGHTS.values())
+    (scored,) = Score().order([GOOD], Scene().at())
+    assert scored.factors is not None
+    mean = sum(weight * factor for weight, factor in zip(WEIGHTS[None, None, False], scored.factors, strict=True))
+    assert scored.score == pytest.approx(mean)
+
+
+def test_what_each_factor_says() -> None:
+    scene, one = Scene(), option("a", max_concurrent=4, input_price=2.0, output_price=16.0)
+    unknown = factors_of(option("u"), None, scene.at())
+    assert (unknown.cost, unknown.quality, unknown.availability, unknown.reliability) == (50.0, 50.0, 100.0, 100.0)
+    scene.call(one, seconds=2.0, times=40)
+    scene.fail(one, times=10)
+    scene.hold(one, 1)
+    found = factors_of(one, scene.measures.of(one.candidate), scene.at(tokens=1000, output_tokens=500))
+    assert found.cost == 50.0  # exactly the middling price
+    assert 50.0 < found.speed < 52.0
+    assert found.availability == 75.0
+    assert 79.0 < found.reliability < 83.0
+    budget = factors_of(one, None, scene.at(wishes=Wishes(budget=0.1), output_tokens=500))
+    assert budget.cost > 90.0

@@ -1,0 +1,137 @@
+"""The records of decisions: what they hold, how many, and that noting one costs next to nothing."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orcestator.errors import UpstreamUnavailable
+from orcestator.routing.attempt_notes import AttemptNote
+from orcestator.routing.decision import MOST_OPTIONS, DecisionBook
+from orcestator.routing.loop import Tally
+from orcestator.routing.measures import Measures
+from orcestator.routing.offer import Candidate
+from orcestator.routing.plan import Excluded, Plan
+from tests.routing.plans import option_of, plan_of
+
+ALPHA = option_of(Candidate("alpha", "one", "", "proxy", credential="2"))
+BETA = option_of(Candidate("beta", "two", "", "proxy"), 1)
+
+
+def note(book: DecisionBook, request_id: str, plan: Plan | None = None, tally: Tally | None = None) -> None:
+    """A request that went well after one fallback."""
+    book.note(
+        request_id, plan or plan_of([ALPHA, BETA]), tally or Tally(), "ok", 200, "", "m", "caller-1", "chat", True,
+        1_790_000_000.25, 500.0, 0.0001, 0.00002, 0.25, 1.5,
+    )  # fmt: skip
+
+
+def served_by_beta() -> Tally:
+    """What the loop leaves of an attempt that failed and one that served."""
+    failure = UpstreamUnavailable("said the secret word", cause="http_503", upstream_status=503)
+    notes = [
+        AttemptNote(1, ALPHA, 0.001, 0.1, "UpstreamUnavailable", "http_503", 503, "fall_back", False, True),
+        AttemptNote(2, BETA, 0.102, 0.148, "", "", 200, "", False, False),
+    ]
+    return Tally(2, 0, 1, served=BETA, failures=[failure], notes=notes)
+
+
+def test_everything_about_one_request() -> None:
+    """Candidates, attempts, what served, and how long each part took, in milliseconds."""
+    book = DecisionBook(Measures())
+    note(book, "req-1", tally=served_by_beta())
+    record = book.render("req-1")
+    assert record is not None
+    decision: Any = record.pop("decision")
+    assert [row["provider"] for row in decision["candidates"]] == ["alpha", "beta"]
+    assert record == {
+        "request_id": "req-1",
+        "at": "2026-09-21T14:13:20.250Z",
+        "route": "chat",
+        "streamed": True,
+        "caller": "caller-1",
+        "requested": "m",
+        "served": {"name": "two", "provider": "beta", "model": "two"},
+        "outcome": "ok",
+        "status": 200,
+        "error": "",
+        "attempt_count": 2,
+        "retries": 0,
+        "fallbacks": 1,
+        "hedges": 0,
+        "total_ms": 1500.0,
+        "attempts": [
+            {
+                **{"number": 1, "provider": "alpha", "model": "one", "worker": "", "credential": "2"},
+                **{"started_ms": 1.0, "took_ms": 100.0, "error": "UpstreamUnavailable", "cause": "http_503"},
+                **{"upstream_status": 503, "verdict": "fall_back", "is_hedge": False, "is_probe": True},
+            },
+            {
+                **{"number": 2, "provider": "beta", "model": "two", "worker": "", "credential": ""},
+                **{"started_ms": 102.0, "took_ms": 148.0, "error": "", "cause": ""},
+                **{"upstream_status": 200, "verdict": "", "is_hedge": False, "is_probe": False},
+            },
+        ],
+        "timings": {"parse_ms": 0.1, "plan_ms": 0.02, "first_content_ms": 250.0, "total_ms": 1500.0},
+        "options_left_out": 0,
+    }
+
+
+def test_a_record_holds_no_exception() -> None:
+    """Nor what one says: it may repeat a message."""
+    book = DecisionBook(Measures())
+    tally = served_by_beta()
+    note(book, "req-1", tally=tally)
+    assert tally.failures
+    assert "secret" not in repr(book._records)
+    assert "secret" not in str(book.render("req-1"))
+
+
+def test_a_request_that_was_refused_before_its_plan() -> None:
+    """It has a record without one, and no time to first content."""
+    book = DecisionBook(Measures())
+    book.note(
+        *("req-1", None, Tally(), "client_error", 404, "ModelNotFound", "gtp", "", "chat", False),
+        *(0.0, 0.0, 0.0, 0.0, -1.0, 0.0),
+    )
+    record = book.render("req-1")
+    assert record is not None
+    assert record["decision"] is None
+    assert record["timings"]["first_content_ms"] is None
+    assert (record["error"], record["requested"], record["served"]) == ("ModelNotFound", "gtp", None)
+
+
+def test_of_an_id_that_came_twice_the_later_is_told() -> None:
+    """Callers choose the ids."""
+    book = DecisionBook(Measures())
+    note(book, "same", plan_of([ALPHA]))
+    note(book, "same", plan_of([BETA]))
+    record = book.render("same")
+    assert record is not None
+    assert [row["provider"] for row in record["decision"]["candidates"]] == ["beta"]
+    assert book.render("other") is None
+
+
+@given(st.integers(1, 20), st.integers(0, 60), st.integers(1, 60))
+def test_only_the_last_are_kept(size: int, noted: int, limit: int) -> None:
+    """Newest first, never more than there is room for."""
+    book = DecisionBook(Measures(), size)
+    for number in range(noted):
+        note(book, f"req-{number}")
+    expected = [f"req-{number}" for number in reversed(range(noted))][: min(size, limit)]
+    assert [line["request_id"] for line in book.latest(limit)] == expected
+    assert len(book) == min(size, noted)
+    assert (book.render("req-0") is not None) == (0 < noted <= size)
+
+
+def test_a_plan_over_thousands_is_kept_short() -> None:
+    """The first of each kind, and how many are missing; the plan that the loop works with is left alone."""
+    plan = plan_of([ALPHA], [BETA])
+    plan.excluded = tuple(Excluded(BETA, "tags", "It has no tag code.") for _ in range(10_000))
+    book = DecisionBook(Measures())
+    note(book, "req-1", plan)
+    record = book.render("req-1")
+    assert record is not None
+    assert len(record["decision"]["excluded"]) == MOST_OPTIONS
+    assert record["options_left_out"] == 10_000 - MOST_OPTIONS
+    assert len(plan.excluded) == 10_000

@@ -1,0 +1,236 @@
+"""Hedging: a second candidate when the first is slower than it uses to be; one answer, one loser, and few of them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from orcestator.errors import AttemptsExhausted, Overloaded, UpstreamUnavailable
+from orcestator.routing.catalog import Option
+from orcestator.routing.hedging import LEAST_SAMPLES, HedgePolicy, Hedging, hedge_budget
+from orcestator.routing.loop import Tally
+from orcestator.routing.measures import Measure
+from orcestator.simulator.virtual_loop import run_virtually
+from tests.routing.failures import candidate, failure
+from tests.routing.plans import option_of, plan_of
+from tests.routing.virtual_world import Fate, VirtualWorld
+
+A, B, C = (option_of(candidate(provider), place) for place, provider in enumerate("abc"))
+USUAL = [0.5] * 40
+
+
+def play(
+    fates: dict[Option, Fate], scenario: Callable[[VirtualWorld], Awaitable[None]], hedging: Hedging | None = None
+) -> None:
+    """A scenario in virtual time, in which A was always quick; nothing is left behind."""
+
+    async def whole() -> None:
+        world = VirtualWorld(fates.__getitem__, hedging=hedging)
+        world.learn(A, USUAL)
+        await scenario(world)
+        await asyncio.sleep(0)
+        world.assert_nothing_leaks()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run_virtually(whole())
+
+
+def verdicts(world: VirtualWorld) -> list[tuple[int, str, str, str]]:
+    return [(end.number, end.provider, end.error, end.verdict) for end in world.attempts]
+
+
+def test_a_slow_first_loses_to_the_second() -> None:
+    async def scenario(world: VirtualWorld) -> None:
+        tally = Tally()
+        reply = await world.ask(plan_of([A, B]), tally)
+
+        assert reply.option is B
+        assert world.clock() == pytest.approx(0.7)
+        assert (tally.attempts, tally.hedges, tally.fallbacks, tally.retries) == (2, 1, 0, 0)
+        assert verdicts(world) == [(1, "a", "", "hedge_lost"), (2, "b", "", "hedge_won")]
+        assert [end.maybe_billed for end in world.attempts] == [True, False]
+        assert [(note.verdict, note.is_hedge) for note in tally.notes] == [("hedge_lost", False), ("hedge_won", True)]
+
+    play({A: Fate(30.0), B: Fate(0.2)}, scenario)
+
+
+def test_a_first_that_speaks_after_all_wins() -> None:
+    async def scenario(world: VirtualWorld) -> None:
+        tally = Tally()
+
+        assert (await world.ask(plan_of([A, B]), tally)).option is A
+        assert verdicts(world) == [(2, "b", "", "hedge_lost"), (1, "a", "", "")]
+
+    play({A: Fate(0.6), B: Fate(5.0)}, scenario)
+
+
+@pytest.mark.parametrize(("sooner", "winner", "answers"), [(0.0, A, 1), (1e-10, B, 2)], ids=["first", "second"])
+def test_two_answers_in_the_same_turn_are_one(sooner: float, winner: Option, answers: int) -> None:
+    """The second speaks a moment sooner, in the same turn of the event loop: the first has its answer before it can be cut."""
+
+    async def scenario(world: VirtualWorld) -> None:
+        tally = Tally()
+
+        assert (await world.ask(plan_of([A, B]), tally)).option is winner
+        assert tally.served is winner
+        assert len(world.replies) == answers
+        won = "" if winner is A else "hedge_won"
+        assert {end.verdict for end in world.attempts} == {won, "hedge_lost"}
+
+    play({A: Fate(0.7), B: Fate(0.2 - sooner)}, scenario)
+
+
+def test_a_slow_loser_is_remembered_as_slow_and_a_quick_one_is_not_taken_for_quicker() -> None:
+    async def scenario(world: VirtualWorld) -> None:
+        world.learn(B, [3.0] * 40)
+        await world.ask(plan_of([A, B]))
+        measure_a, measure_b = world.loop.measures.of(A.candidate), world.loop.measures.of(B.candidate)
+
+        assert measure_a is not None
+        assert measure_b is not None
+        assert measure_a.streamed.count == 41
+        assert measure_a.streamed.mean > 0.5
+
+        world.fate = {A: Fate(0.6), B: Fate(5.0)}.__getitem__
+        before = measure_b.streamed.mean
+        await world.ask(plan_of([A, B]))
+        assert measure_b.streamed.mean == before
+
+    play({A: Fate(30.0), B: Fate(1.0)}, scenario)
+
+
+def test_in_its_usual_time_nobody_is_hedged() -> None:
+    async def scenario(world: VirtualWorld) -> None:
+        for _ in range(50):
+            await world.ask(plan_of([A, B]))
+        assert {end.provider for end in world.attempts} == {"a"}
+
+    play({A: Fate(0.4)}, scenario)
+
+
+@pytest.mark.parametrize("slow_one_fails", [True, False])
+def test_when_one_of_two_fails_the_other_goes_on(slow_one_fails: bool) -> None:
+    async def scenario(world: VirtualWorld) -> None:
+        tally = Tally()
+        reply = await world.ask(plan_of([A, B]), tally)
+
+        assert reply.option is (B if slow_one_fails else A)
+        assert len(tally.failures) == 1
+        assert [end.verdict for end in world.attempts] == ["fall_back", "hedge_won" if slow_one_fails else ""]
+        assert (tally.attempts, tally.hedges) == (2, 1)
+
+    failed, good = Fate(1.0, failure()), Fate(3.0)
+    play({A: failed, B: good} if slow_one_fails else {A: good, B: failed}, scenario)
+
+
+def test_when_both_fail_the_loop_goes_on_with_the_third() -> None:
+    async def scenario(world: VirtualWorld) -> None:
+        tally = Tally()
+
+        assert (await world.ask(plan_of([A, B, C]), tally)).option is C
+        assert verdicts(world) == [
+            (2, "b", "UpstreamUnavailable", "fall_back"),
+            (1, "a", "UpstreamUnavailable", "fall_back"),
+            (3, "c", "", ""),
+        ]
+        assert (tally.attempts, tally.hedges, tally.fallbacks) == (3, 1, 1)
+
+    play({A: Fate(2.0, failure()), B: Fate(0.1, failure()), C: Fate(0.1)}, scenario)
+
+
+def test_when_both_fail_and_nobody_is_left_both_failures_are_told() -> None:
+    async def scenario(world: VirtualWorld) -> None:
+        with pytest.raises(AttemptsExhausted) as caught:
+            await world.ask(plan_of([A, B]))
+        assert len(caught.value.failures) >= 2
+
+    play(
+        {A: Fate(1.0, UpstreamUnavailable("one", cause="x")), B: Fate(0.1, UpstreamUnavailable("two", cause="x"))},
+        scenario,
+    )
+
+
+def test_a_hedge_without_a_free_connection_is_no_failure() -> None:
+    async def scenario(world: VirtualWorld) -> None:
+        tally = Tally()
+
+        assert (await world.ask(plan_of([A, B]), tally)).option is A
+        assert tally.failures == []
+
+    play({A: Fate(2.0), B: Fate(0.0, Overloaded("full", code="pool_full"))}, scenario)
+
+
+@pytest.mark.parametrize("leaves_after", [0.1, 0.5, 0.6, 0.65, 0.7])
+def test_a_caller_who_leaves_ends_both(leaves_after: float) -> None:
+    async def scenario(world: VirtualWorld) -> None:
+        asking = asyncio.create_task(world.ask(plan_of([A, B])))
+        await asyncio.sleep(leaves_after)
+        asking.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await asyncio.sleep(0)
+        assert world.open_attempts == []
+
+    play({A: Fate(30.0), B: Fate(0.2)}, scenario)
+
+
+def test_who_may_be_the_second() -> None:
+    """Not the paid one, not one that is out, not one that is full; and never somewhere else than at chat."""
+    paid, full = option_of(candidate("p"), is_paid_fallback=True), option_of(candidate("f"), max_concurrent=1)
+
+    async def scenario(world: VirtualWorld) -> None:
+        world.loop.line.permits.take(full)
+        world.health.failed(C.candidate, failure(), world.loop.verdicts.judge(failure()), world.clock())
+        for _ in range(4):
+            world.health.failed(C.candidate, failure(), world.loop.verdicts.judge(failure()), world.clock())
+        for plan in (plan_of([A, full, C, paid]), plan_of([A])):
+            assert (await world.ask(plan)).option is A
+        embedding = plan_of([A, B])
+        embedding.ask = embedding.ask._replace(endpoint="embeddings")
+        assert (await world.ask(embedding)).option is A
+        assert {end.provider for end in world.attempts} == {"a"}
+        world.loop.line.permits.give_back(full)
+
+    play({A: Fate(3.0)}, scenario)
+
+
+def test_it_can_be_switched_off() -> None:
+    async def scenario(world: VirtualWorld) -> None:
+        assert (await world.ask(plan_of([A, B]))).option is A
+
+    play({A: Fate(30.0)}, scenario, hedging=Hedging(HedgePolicy(is_on=False)))
+
+
+def test_hedges_are_few_however_slow_all_have_become() -> None:
+    async def scenario(world: VirtualWorld) -> None:
+        tallies = [Tally() for _ in range(1000)]
+        for tally in tallies:
+            world.learn(A, USUAL)
+            await world.ask(plan_of([A, B]), tally)
+        assert 0 < sum(tally.hedges for tally in tallies) <= 0.05 * len(tallies)
+
+    play({A: Fate(0.7), B: Fate(0.7)}, scenario, hedging=Hedging(HedgePolicy(slack=1.0)))
+
+
+def test_the_time_that_is_slow_is_learned_of_the_deployment_itself() -> None:
+    measure, hedging = Measure(), Hedging(HedgePolicy(least_seconds=0.2))
+    assert hedging.delay(None, streamed=True) is None
+    for number in range(LEAST_SAMPLES):
+        assert hedging.delay(measure, streamed=True) is None
+        measure.streamed.add(float(number), 0.2)
+
+    assert hedging.delay(measure, streamed=True) == pytest.approx(1.2 * 15.0)
+    assert hedging.delay(measure, streamed=False) is None
+    for _ in range(64):
+        measure.streamed.add(0.01, 0.2)
+    assert hedging.delay(measure, streamed=True) == 0.2
+
+
+def test_the_cap_holds_from_the_first_request_on() -> None:
+    budget = hedge_budget(5.0)
+    for _ in range(19):
+        budget.request(0.0)
+    assert not budget.spend()
+    budget.request(0.0)
+    assert [budget.spend() for _ in range(2)] == [True, False]

@@ -1,0 +1,192 @@
+"""The figures of deployments: what is counted, what fades, and what is believed."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orcestator.routing.measures import (
+    HALF_LIFE_SECONDS,
+    MOST_RECORDS,
+    MOST_TRUST,
+    SAMPLES,
+    TRUST_HALF_LIFE_SECONDS,
+    USUAL_SUCCESS,
+    Measure,
+    Measures,
+)
+from tests.routing.failures import candidate
+
+A = candidate("a")
+NOW = 1000.0
+
+
+def called(*seconds: float, now: float = NOW, streamed: bool = False) -> Measures:
+    """The measures after these calls."""
+    measures = Measures()
+    for one in seconds:
+        measures.started(A)
+        measures.answered(A, one, now, streamed=streamed)
+        measures.finished(A, 0, 0.0)
+    return measures
+
+
+def record_of(measures: Measures) -> Measure:
+    """The record of the one deployment."""
+    record = measures.of(A)
+    assert record is not None
+    return record
+
+
+def test_nothing_is_known_before_the_first_call() -> None:
+    assert Measures().of(A) is None
+    fresh = Measure()
+    assert (fresh.success_rate(), fresh.mean_seconds(True), fresh.trust(NOW), fresh.likely_success(0.0)) == (
+        1.0,
+        0.0,
+        0.0,
+        USUAL_SUCCESS,
+    )
+    assert fresh.likely_seconds(0.0, 2.0, True) == 2.0
+
+
+def test_what_is_in_hand_is_counted_to_the_end() -> None:
+    measures = Measures()
+    for _ in range(5):
+        measures.started(A)
+    measures.answered(A, 1.0, NOW, streamed=True)
+    assert record_of(measures).in_flight == 5
+    measures.finished(A, 50, 0.5)
+    measures.failed(A, "UpstreamTimeout", NOW)
+    measures.abandoned(A)
+    measures.outlasted(A, 3.0, NOW, streamed=True)
+    record = record_of(measures)
+    assert (record.in_flight, record.total_calls, record.total_failures, record.last_error) == (
+        1,
+        3,
+        1,
+        "UpstreamTimeout",
+    )
+    assert record.rate == 100.0
+
+
+def test_calls_fade_and_the_rate_stays() -> None:
+    measures = called(1.0, 1.0, 1.0)
+    measures.started(A)
+    measures.failed(A, "x", NOW)
+    record = record_of(measures)
+    assert record.success_rate() == 0.75
+    assert record.recent_calls(NOW + HALF_LIFE_SECONDS) == pytest.approx(2.0)
+    measures.started(A)
+    measures.failed(A, "x", NOW + HALF_LIFE_SECONDS)
+    assert record.success_rate() == pytest.approx(0.5)
+
+
+def test_trust_grows_to_a_bound_and_fades_while_nobody_calls() -> None:
+    record = record_of(called(*[1.0] * 100))
+    assert record.trust(NOW) == MOST_TRUST
+    assert record.trust(NOW + TRUST_HALF_LIFE_SECONDS) == pytest.approx(MOST_TRUST / 2)
+    assert 0.9 < record.likely_seconds(record.trust(NOW), 0.1, False) < 1.0
+    assert record.likely_seconds(record.trust(NOW + 3600), 0.1, False) == pytest.approx(0.1, rel=0.01)
+
+
+def test_after_a_long_silence_one_call_says_how_it_is_now() -> None:
+    measures = called(*[10.0] * 50)
+    measures.started(A)
+    measures.answered(A, 1.0, NOW + 3600, streamed=False)
+    assert record_of(measures).mean_seconds(False) == pytest.approx(1.0, rel=0.01)
+
+
+def test_streams_and_whole_replies_are_apart_and_stand_in_for_each_other() -> None:
+    record = record_of(called(0.5, streamed=True))
+    assert (record.mean_seconds(True), record.mean_seconds(False)) == (0.5, 0.5)
+    measures = called(4.0)
+    measures.started(A)
+    measures.answered(A, 0.5, NOW, streamed=True)
+    record = record_of(measures)
+    assert (record.mean_seconds(True), record.mean_seconds(False)) == (0.5, 4.0)
+
+
+def test_who_was_given_up_was_at_least_that_slow() -> None:
+    measures = called(*[1.0] * 20)
+    measures.started(A)
+    measures.outlasted(A, 0.5, NOW, streamed=False)
+    assert record_of(measures).mean_seconds(False) == 1.0
+    measures.started(A)
+    measures.outlasted(A, 6.0, NOW, streamed=False)
+    assert record_of(measures).mean_seconds(False) == pytest.approx(1.3)  # six times the mean counts as two and a half
+
+
+def test_percentiles_are_of_the_last_calls() -> None:
+    assert called(1.0).of(A).whole.percentile(0.5) is None  # type: ignore[union-attr]
+    record = record_of(called(*[9.0] * SAMPLES, *[float(n) for n in range(SAMPLES)]))
+    assert record.whole.percentile(0.5) == SAMPLES / 2
+    assert record.whole.percentile(1.0) == SAMPLES - 1
+    assert record.whole.percentile(0.0) == 0.0
+
+
+def test_forgetting_keeps_what_is_in_hand() -> None:
+    measures = called(1.0)
+    measures.forget(A)
+    assert measures.of(A) is None
+    measures.forget(A)
+    measures.started(A)
+    measures.forget(A)
+    assert record_of(measures).in_flight == 1
+
+
+def test_the_table_is_bounded() -> None:
+    measures = Measures()
+    for number in range(MOST_RECORDS + 5):
+        measures.started(candidate(str(number)))
+    assert len(measures.records) == MOST_RECORDS
+
+
+_steps = st.lists(st.tuples(st.booleans(), st.floats(0.001, 100), st.floats(0, 1000)), min_size=1, max_size=30)
+
+
+@given(_steps, st.floats(0, 1e5), st.floats(0.01, 50), st.floats(-0.5, 0.499))
+def test_what_is_believed_lies_between_what_was_seen_and_the_guess(
+    steps: list[tuple[bool, float, float]], silence: float, guess: float, luck: float
+) -> None:
+    measures, now = Measures(), NOW
+    for went_well, seconds, passed in steps:
+        now += passed
+        measures.started(A)
+        if went_well:
+            measures.answered(A, seconds, now, streamed=False)
+            measures.finished(A, 5, 1.0)
+        else:
+            measures.failed(A, "x", now)
+    record, now = record_of(measures), now + silence
+    trust = record.trust(now)
+    mean = record.mean_seconds(False)
+    seen = [seconds for went_well, seconds, _ in steps if went_well]
+    assert record.in_flight == 0
+    assert 0.0 <= trust <= MOST_TRUST
+    assert 0.0 < record.likely_success(trust) <= 1.0
+    assert (min(seen) * 0.999 <= mean <= max(seen) * 1.001) if seen else mean == 0.0
+    between = record.likely_seconds(trust, guess, False)
+    assert min(mean or guess, guess) * 0.999 <= between <= max(mean, guess) * 1.001
+    assert record.drawn_seconds(now, mean or guess, guess, luck) > 0.0
+
+
+def test_failures_of_an_outage_are_forgotten_once_health_has_it_out() -> None:
+    measures = called(*[1.0] * 5)
+    for _ in range(20):
+        measures.started(A)
+        measures.failed(A, "UpstreamUnavailable", NOW)
+    assert record_of(measures).likely_success(16.0) < 0.3
+    measures.excused(A)
+    assert record_of(measures).likely_success(16.0) == USUAL_SUCCESS
+    assert record_of(measures).success_rate() < 0.3
+
+
+def test_an_answer_that_breaks_is_no_success_and_no_second_call() -> None:
+    measures, at = Measures(), candidate("a")
+    measures.started(at)
+    measures.answered(at, 0.5, 10.0, streamed=True)
+    measures.broke(at, "UpstreamBroken")
+    record = measures.of(at)
+    assert record is not None
+    assert (record.in_flight, record.calls, record.successes, record.wins) == (0, 1.0, 0.0, 0.0)
+    assert (record.total_calls, record.total_failures, record.last_error) == (1, 1, "UpstreamBroken")

@@ -1,0 +1,59 @@
+"""The file of the quota ledger: what is written is read back, whatever became of the file."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orcestator.routing.quota import QuotaRow
+from orcestator.store.quota_rows import QuotaRows
+
+ROW = QuotaRow("p", "2", "m", {"windows": [], "closed_until": 5.0, "pause": 0.0})
+
+
+def test_the_last_state_of_each_account_is_read_back(tmp_path: Path) -> None:
+    rows = QuotaRows(tmp_path / "deeper" / "quota.sqlite")
+    assert rows.read() == []
+    rows.prepare()
+    rows.write([ROW._replace(account={"a": 1}), ROW, ROW._replace(model="other")])
+    rows.write([ROW._replace(model="other", account={"b": 2})])
+
+    assert sorted(rows.read()) == [ROW, ROW._replace(model="other", account={"b": 2})]
+    rows.close()
+    assert len(QuotaRows(tmp_path / "deeper" / "quota.sqlite").read()) == 2
+    assert os.stat(tmp_path / "deeper" / "quota.sqlite").st_mode & 0o077 == 0
+
+
+def test_a_file_that_is_no_database_is_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "quota.sqlite"
+    path.write_bytes(b"this is no database, and long enough to be looked at" * 20)
+    rows = QuotaRows(path)
+
+    assert rows.read() == []
+    rows.write([ROW])
+    assert rows.read() == [ROW]
+    assert (tmp_path / "quota.damaged").exists()
+    assert "put aside" in caplog.text
+    rows.close()
+
+
+def test_a_place_that_cannot_be_written_is_an_oserror_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    rows = QuotaRows(tmp_path / "file" / "quota.sqlite")
+
+    with pytest.raises(OSError, match="file"):
+        rows.write([ROW])
+    assert QuotaRows(tmp_path).read() == []
+
+
+def test_a_file_that_goes_away_under_us_is_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "quota.sqlite"
+    rows = QuotaRows(path)
+    rows.write([ROW])
+    rows.close()
+    path.unlink()
+
+    rows.write([ROW])
+
+    assert rows.read() == [ROW]
+    rows.close()

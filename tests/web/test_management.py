@@ -1,0 +1,611 @@
+"""The management endpoints in the shapes of the routers that they replace, over providers that nobody calls."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orcestator.errors import UpstreamModelMissing, UpstreamRateLimited, UpstreamUnavailable
+from orcestator.routing.ask import Ask
+from orcestator.routing.catalog import Catalog
+from orcestator.routing.decision import DecisionBook
+from orcestator.routing.loop import Tally
+from orcestator.routing.offer import Candidate, Offer
+from orcestator.routing.rules import Rule
+from orcestator.routing.verdict import judge
+from orcestator.upstream.health_checks import Check
+from orcestator.web.admin_routes import AdminRoutes, Figures
+from orcestator.web.call_rules import CallLimits
+from orcestator.web.management import management_routes
+from orcestator.web.management_access import ManagementAccess
+from orcestator.web.management_bodies import ProviderSpec
+from orcestator.web.orchestrator_routes import AddProvider, OrchestratorRoutes
+from orcestator.web.overview import Overview
+from orcestator.web.route_table import RouteTable
+from orcestator.web.rules_book import RULES_FILE, RulesBook
+from orcestator.web.status_routes import StatusRoutes
+from tests.web.management_parts import GPT_AT_OPENAI, LLAMA, NOW, OFFERS, WALL, Answer, ask, overview
+
+Json = dict[str, Any]
+TOTALS: Json = {
+    "uptime": 3600,
+    "requests": {"total": 1000, "success": 950, "failed": 50},
+    "performance": {"avg_response_time": 0.5, "p95_response_time": 1.2},
+    "fallbacks": 5,
+}
+SEED_REQUEST = {
+    "userId": "b6793877-246a-4e3a-807f-50e494aa5188",
+    "model": "gpt-4",
+    "prompt": "Hello, how are you?",
+    "urgency": "medium",
+    "quality": "standard",
+    "expectedTokens": 30,
+    "budget": 0.05,
+}
+
+
+class Managed:
+    """One process's management, and what was asked of it that is not its own."""
+
+    def __init__(self, directory: Path, *, holds_links: bool = True) -> None:
+        self.seen = overview()
+        self.added: list[ProviderSpec] = []
+        self.reloaded: Json = {"applied": [{"name": "strategy"}], "needs_restart": [], "problems": []}
+        self.decisions = DecisionBook(self.seen.planner.measures)
+        self.rules = RulesBook(directory / RULES_FILE, (Rule("seed-1", {"model": "x"}, "openai"),), self._use)
+        add: AddProvider | None = self._add if holds_links else None
+        self.orchestrator = OrchestratorRoutes(self.seen, self.rules, self.decisions, CallLimits(), add)
+        figures = Figures(lambda: TOTALS, lambda: b"up 1\n", "text/plain; version=0.0.4")
+        admin = AdminRoutes(self.seen, figures, lambda: {"strategy": "score"}, self._reload)
+        self.group = management_routes(ManagementAccess(None), self.orchestrator, admin)
+
+    def _use(self, rules: tuple[Rule, ...]) -> None:
+        planner = self.seen.planner
+        planner.policy = type(planner.policy)(rules=rules)
+
+    async def _add(self, spec: ProviderSpec) -> None:
+        self.added.append(spec)
+        offer = Offer(spec.name, spec.priority, frozenset({"chat"}), {name: {} for name in spec.models})
+        grown = Catalog([*OFFERS, offer])
+        self.seen.planner.catalog = lambda: grown
+
+    async def _reload(self) -> Json:
+        return self.reloaded
+
+    def ask(self, method: str, path: str, body: Any = None, **more: Any) -> Answer:
+        """One request."""
+        return ask(self.group, method, path, body, **more)
+
+    def called(self, candidate: Candidate, *seconds: float, failures: int = 0) -> None:
+        """Calls of the deployment that came back after this long, and some that did not."""
+        measures = self.seen.planner.measures
+        for each in seconds:
+            measures.started(candidate)
+            measures.answered(candidate, each, NOW - 10.0, streamed=False)
+            measures.finished(candidate, 10, 0.0)
+        for _ in range(failures):
+            measures.started(candidate)
+            measures.failed(candidate, "UpstreamUnavailable", NOW - 10.0)
+
+    def failed(self, candidate: Candidate, error: Any, times: int = 1) -> None:
+        """The deployment failed like this."""
+        for _ in range(times):
+            self.called(candidate, failures=1)
+            self.seen.planner.health.failed(candidate, error, judge(error), NOW - 1.0)
+
+
+@pytest.fixture
+def managed(tmp_path: Path) -> Managed:
+    """A process that holds its links."""
+    return Managed(tmp_path)
+
+
+DOWN = UpstreamUnavailable("no", cause="refused")
+
+
+# Providers
+
+
+def test_the_list_of_providers(managed: Managed) -> None:
+    """The seed's fields and units: milliseconds, a share, dollars a token."""
+    managed.called(GPT_AT_OPENAI, 2.0, 2.0, 2.0, failures=1)
+    answer = managed.ask("GET", "/orchestrator/providers")
+    first, second = answer.json["providers"]
+    assert (
+        first | {"id": "openai", "name": "OpenAI", "status": "operational", "responseTime": 2000, "successRate": 0.75}
+        == first
+    )
+    assert first["models"] == ["gpt-4", "small"]
+    assert first["costPerToken"] == 0.00003
+    assert (second["id"], second["responseTime"], second["successRate"]) == ("openrouter", 0, 1.0)
+    assert second["costPerToken"] is None
+
+
+def test_the_status_of_a_provider(managed: Managed) -> None:
+    """In per cent here, as the seed has it."""
+    managed.called(GPT_AT_OPENAI, *[0.1] * 199, failures=1)
+    answer = managed.ask("GET", "/orchestrator/provider-status/openai")
+    assert answer.json == {
+        "provider": "openai",
+        "status": "operational",
+        "responseTime": 100,
+        "successRate": 99.5,
+        "errorRate": 0.5,
+        "lastCheck": "2026-09-21T14:13:10Z",
+        "message": "Provider is operational",
+    }
+
+
+def test_the_health_of_a_provider(managed: Managed) -> None:
+    """Uptime is a text."""
+    managed.called(LLAMA, *[0.15] * 999, failures=1)
+    answer = managed.ask("GET", "/orchestrator/health/openrouter")
+    assert answer.json == {
+        "provider": "openrouter",
+        "status": "healthy",
+        "responseTime": 150,
+        "lastCheck": "2026-09-21T14:13:10Z",
+        "uptime": "99.9%",
+    }
+
+
+def test_a_check_is_newer_than_requests(tmp_path: Path) -> None:
+    """What a background check found is told."""
+    check = Check("down", 150.0, WALL - 2.0, "It answers 500.", 98.76, 3, "check")
+    seen = overview()
+    checked = Overview(seen.planner, seen.now, seen.wall, lambda _provider: check)
+    assert checked.provider_status("openai")["message"] == "It answers 500."
+    assert checked.provider_health("openai") == {
+        "provider": "openai",
+        "status": "unhealthy",
+        "responseTime": 150,
+        "lastCheck": "2026-09-21T14:13:18Z",
+        "uptime": "98.8%",
+    }
+
+
+def test_a_provider_is_degraded_before_it_is_down(managed: Managed) -> None:
+    """One model out of two that were called, then both."""
+    small = GPT_AT_OPENAI._replace(model="small")
+    managed.called(small, 0.1)
+    managed.failed(GPT_AT_OPENAI, DOWN, times=5)
+    assert managed.ask("GET", "/orchestrator/provider-status/openai").json["status"] == "degraded"
+    managed.failed(small, DOWN, times=5)
+    assert managed.ask("GET", "/orchestrator/provider-status/openai").json["status"] == "down"
+    assert managed.ask("GET", "/orchestrator/health/openai").json["status"] == "unhealthy"
+    assert managed.ask("GET", "/orchestrator/health/openrouter").json["status"] == "healthy"
+
+
+@pytest.mark.parametrize("path", ["provider-status", "health", "models"])
+def test_an_unknown_provider(managed: Managed, path: str) -> None:
+    """404 with the nearest name."""
+    answer = managed.ask("GET", f"/orchestrator/{path}/opneai")
+    assert answer.status == 404
+    assert answer.json["error"]["code"] == "provider_not_found"
+    assert "'openai'" in answer.json["error"]["message"]
+
+
+def test_a_provider_is_added(managed: Managed) -> None:
+    """In either spelling; the key is in no answer. The answer is the provider's row."""
+    body = {"name": "OpenAI", "type": "OPENAI", "base_url": "https://api.openai.com/v1", "api_key": "sk-secret"}
+    with_more = {**body, "id": "new", "priority": 3, "fallbackOrder": 4, "models": ["m"], "config": {"timeout": 5}}
+    answer = managed.ask("POST", "/orchestrator/providers", with_more)
+    assert answer.status == 201
+    assert answer.json["success"] is True
+    assert answer.json["provider"] | {"id": "new", "status": "operational", "models": ["m"]} == answer.json["provider"]
+    assert "sk-secret" not in str(answer)
+    [spec] = managed.added
+    assert spec[:3] == ("new", "openai", "https://api.openai.com/v1")
+    assert spec[4:] == (3, 4, ("m",), {"timeout": 5})
+    assert spec.api_key is not None
+    assert spec.api_key.reveal() == "sk-secret"
+    assert "sk-secret" not in repr(spec)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "name"),
+        ({"name": 5}, "name"),
+        ({"name": "a", "models": "gpt"}, "models"),
+        ({"name": "a", "config": []}, "config"),
+        ({"name": "a", "priority": "high"}, "priority"),
+        ({"name": "a", "isActive": False}, "isActive"),
+        ({"name": "a", "base_ulr": "https://x.example"}, "base_ulr"),
+        ({"name": "a", "api_key": 7}, "api_key"),
+        ({"name": "a", "base_url": "ftp://x.example"}, "base_url"),
+        ({"name": "a", "base_url": "http://x.example"}, "base_url"),
+        ({"name": "a", "base_url": "https://user:secret@x.example"}, "base_url"),
+        ({"name": "a", "base_url": "http://127.0.0.1:9"}, "base_url"),
+        ({"name": "a", "base_url": "https://[::1]/v1"}, "base_url"),
+        ({"name": "a", "base_url": "http://localhost:9"}, "base_url"),
+        ({"name": "a", "base_url": "http://169.254.169.254/latest"}, "base_url"),
+        ({"name": "a", "baseUrl": "https://10.0.0.1/v1"}, "base_url"),
+    ],
+)
+def test_a_provider_that_makes_no_sense(managed: Managed, body: Json, field: str) -> None:
+    """400 names the field."""
+    answer = managed.ask("POST", "/orchestrator/providers", body)
+    assert (answer.status, answer.json["error"]["param"]) == (400, field)
+    assert not managed.added
+
+
+def test_a_provider_that_cannot_be_added(tmp_path: Path, managed: Managed) -> None:
+    """409 for one that is there, and where the workers hold the keys."""
+    there = managed.ask("POST", "/orchestrator/providers", {"name": "openai"})
+    assert (there.status, there.json["error"]["code"]) == (409, "provider_exists")
+    split = Managed(tmp_path, holds_links=False).ask("POST", "/orchestrator/providers", {"name": "new"})
+    assert (split.status, split.json["error"]["code"]) == (409, "no_links_here")
+
+
+# Models
+
+
+def test_the_models(managed: Managed) -> None:
+    """All of them, or one provider's."""
+    assert [row["id"] for row in managed.ask("GET", "/orchestrator/models").json["models"]] == [
+        "openai/gpt-4",
+        "openai/small",
+        "openrouter/gpt-4",
+        "openrouter/llama",
+    ]
+    rows = managed.ask("GET", "/orchestrator/models/openrouter").json["models"]
+    assert (
+        rows[1]
+        | {
+            "name": "llama",
+            "provider": "openrouter",
+            "contextSize": 32_000,
+            "isActive": True,
+            "status": "available",
+            "capabilities": ["text-generation"],
+        }
+        == rows[1]
+    )
+    assert rows[0] | {"costPerToken": 0.00003, "maxTokens": 4096} == rows[0]
+
+
+def status_group(managed: Managed) -> RouteTable:
+    """The routes that every caller may ask."""
+    return RouteTable(StatusRoutes(managed.seen).endpoints(), lambda _scope, _headers: None)
+
+
+@pytest.mark.parametrize("path", ["/models", "/api/v1/models"])
+def test_the_list_for_two_kinds_of_callers(managed: Managed, path: str) -> None:
+    """OpenAI's ``data`` and the free router's ``models`` in one answer; an alias shows its first deployment."""
+    answer = ask(status_group(managed), "GET", path).json
+    assert answer["object"] == "list"
+    assert [card["id"] for card in answer["data"]] == [row["name"] for row in answer["models"]]
+    by_name = {row["name"]: row for row in answer["models"]}
+    llama = {
+        "provider": "openrouter",
+        "type": "fast",
+        "contextSize": 32_000,
+        "tags": ["code"],
+        "available": True,
+        "status": "available",
+        "capabilities": ["text-generation"],
+    }
+    assert by_name["quick"] == {"name": "quick", **llama}
+    assert by_name["openrouter/llama"] == {"name": "openrouter/llama", **llama}
+    assert by_name["openai/gpt-4"]["capabilities"] == ["text-generation", "tools", "image-input"]
+
+
+def test_the_list_in_gemini_words(managed: Managed) -> None:
+    """Its SDK asks the same path."""
+    answer = ask(status_group(managed), "GET", "/models", headers={"x-goog-api-key": "any"}).json
+    assert answer["models"][0]["name"].startswith("models/")
+
+
+def test_the_status_of_a_model(managed: Managed) -> None:
+    """Load is the share of its permits that is taken."""
+    for _ in range(3):
+        managed.seen.planner.measures.started(LLAMA)
+    managed.called(LLAMA, failures=2)
+    answer = ask(status_group(managed), "GET", "/models/openrouter/llama/status").json
+    assert answer | {"status": "available", "load": 0.75, "errors": 2} == answer
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (UpstreamRateLimited("slow", cause="http_429", retry_after=30.0), "rate_limited"),
+        (UpstreamModelMissing("gone", cause="http_404"), "unavailable"),
+    ],
+)
+def test_a_model_that_is_out(managed: Managed, error: Any, status: str) -> None:
+    """Its status says for which kind of reason."""
+    managed.failed(LLAMA, error)
+    assert ask(status_group(managed), "GET", "/models/openrouter/llama/status").json["status"] == status
+    assert ask(status_group(managed), "GET", "/models/quick/status").json["status"] == "available"
+
+
+def test_a_model_that_nobody_has(managed: Managed) -> None:
+    """404 with the nearest name."""
+    answer = ask(status_group(managed), "GET", "/models/openai/gpt-5/status")
+    assert answer.json["status"] == "available", "a provider's prefix is taken on the caller's word"
+    answer = ask(status_group(managed), "GET", "/models/qick/status")
+    assert (answer.status, answer.json["error"]["code"]) == (404, "model_not_found")
+    assert "'quick'" in answer.json["error"]["message"]
+
+
+# Routing without calling
+
+
+def test_the_seeds_request_is_routed(managed: Managed) -> None:
+    """Its answer has the seed's fields and the reason."""
+    managed.called(GPT_AT_OPENAI, 2.0)
+    answer = managed.ask("POST", "/orchestrator/route-request", SEED_REQUEST)
+    assert answer.status == 200
+    told = answer.json.pop("decision")
+    assert 0.0018 < answer.json.pop("estimatedCost") < 0.003, "thirty tokens of answer, and the prompt's"
+    assert answer.json == {
+        "success": True,
+        "message": "Request routed successfully",
+        "provider": "openai",
+        "model": "gpt-4",
+        "estimatedTokens": 30,
+        "responseTime": 2000,
+        "fallbackProvider": "openrouter",
+    }
+    assert [row["provider"] for row in told["candidates"]] == ["openai", "openrouter"]
+    assert managed.seen.planner.measures.records[GPT_AT_OPENAI].total_calls == 1
+
+
+def test_a_chat_body_is_routed(managed: Managed) -> None:
+    """As it would be sent, wishes in fields or headers, with a list of models."""
+    body = {"model": ["openrouter/llama", "gpt-4"], "messages": [{"role": "user", "content": "hi"}], "stream": True}
+    answer = managed.ask("POST", "/orchestrator/route-request", body)
+    assert (answer.json["provider"], answer.json["model"]) == ("openrouter", "llama")
+    answer = managed.ask("POST", "/orchestrator/route-request", {**body, "provider": {"ignore": ["openrouter"]}})
+    assert (answer.json["provider"], answer.json["fallbackProvider"]) == ("openai", None)
+    reasons = [row["reason"] for row in answer.json["decision"]["excluded"]]
+    assert set(reasons) == {"ignore"}
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "field"),
+    [
+        ({"urgency": "soon"}, 400, "urgency"),
+        ({"expectedTokens": -1}, 400, "expectedTokens"),
+        ({"expectedTokens": "30"}, 400, "expectedTokens"),
+        ({"prompt": 5}, 400, "prompt"),
+        ({"options": []}, 400, "options"),
+        ({"userId": 5}, 400, "userId"),
+        ({"budget": -1}, 400, "budget"),
+        ({"messages": []}, 400, "messages"),
+        ({"model": "gtp-4"}, 404, "model"),
+        ({"budget": 0.0000001, "model": "openai/gpt-4"}, 400, "budget"),
+    ],
+)
+def test_a_question_that_makes_no_sense(managed: Managed, change: Json, status: int, field: str) -> None:
+    """The refusal names the field."""
+    for path in ("route-request", "analyze-request"):
+        answer = managed.ask("POST", f"/orchestrator/{path}", {**SEED_REQUEST, **change})
+        assert (answer.status, answer.json["error"]["param"]) == (status, field)
+
+
+def test_all_providers_are_out(managed: Managed) -> None:
+    """503, and when to come back."""
+    for candidate in (GPT_AT_OPENAI, GPT_AT_OPENAI._replace(provider="openrouter")):
+        managed.failed(candidate, DOWN, times=5)
+    answer = managed.ask("POST", "/orchestrator/route-request", SEED_REQUEST)
+    assert (answer.status, answer.json["error"]["code"]) == (503, "all_unavailable")
+    assert int(answer.headers["retry-after"]) >= 1
+    analysed = managed.ask("POST", "/orchestrator/analyze-request", SEED_REQUEST)
+    assert [row["provider"] for row in analysed.json["decision"]["reserve"]] == ["openai", "openrouter"]
+
+
+def test_a_request_is_analysed(managed: Managed) -> None:
+    """The seed's analysis and scores, and which rule decides."""
+    rule = {"condition": {"urgency": "high"}, "provider": "openrouter", "id": "urgent"}
+    assert managed.ask("POST", "/orchestrator/routing-rules", rule).status == 201
+    body = {**SEED_REQUEST, "urgency": "high", "options": {"tools": [{"type": "function"}]}}
+    answer = managed.ask("POST", "/orchestrator/analyze-request", body).json
+    fields = ("userId", "model", "prompt", "expectedTokens", "budget", "urgency", "quality", "options")
+    assert {field: answer[field] for field in fields} == body
+    assert answer["needs"]["parameters"] == ["tools"]
+    assert answer["rule"]["id"] == "urgent"
+    assert [score["provider"] for score in answer["scores"]] == ["openrouter", "openai"]
+    assert set(answer["scores"][0]["factors"]) == {"cost", "speed", "quality", "availability", "reliability"}
+    assert all(0 <= factor <= 100 for score in answer["scores"] for factor in score["factors"].values())
+
+
+# Rules
+
+
+def test_a_rule_from_beginning_to_end(managed: Managed) -> None:
+    """Made, listed, changed, used, deleted."""
+    made = managed.ask(
+        "POST",
+        "/orchestrator/routing-rules",
+        {"condition": {"budget": {"max": 0.01}}, "provider": "openrouter", "priority": 2},
+    )
+    assert made.status == 201
+    path = f"/orchestrator/routing-rules/{made.json['id']}"
+    assert managed.ask("GET", path).json == made.json
+    assert [rule["id"] for rule in managed.ask("GET", "/orchestrator/routing-rules").json["rules"]] == [
+        "seed-1",
+        made.json["id"],
+    ]
+    cheap = {**SEED_REQUEST, "budget": 0.01}
+    assert managed.ask("POST", "/orchestrator/route-request", cheap).json["provider"] == "openrouter"
+    assert managed.ask("POST", "/orchestrator/route-request", SEED_REQUEST).json["provider"] == "openai"
+    changed = managed.ask("PUT", path, {"condition": {}, "provider": "openrouter", "isActive": False})
+    assert changed.json == {**made.json, "condition": {}, "priority": 1, "isActive": False}
+    assert managed.ask("POST", "/orchestrator/route-request", cheap).json["provider"] == "openai"
+    assert managed.ask("DELETE", path).status == 200
+    assert managed.ask("GET", path).status == 404
+    assert managed.ask("PUT", path, {"condition": {}, "provider": "openai"}).status == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"provider": "openai"}, "condition"),
+        ({"condition": {"urgnecy": "high"}, "provider": "openai"}, "condition"),
+        ({"condition": {}, "provider": "anthropic"}, "provider"),
+        ({"condition": {}}, "provider"),
+        ({"condition": {}, "provider": "openai", "priority": 1.5}, "priority"),
+        ({"condition": {}, "provider": "openai", "isActive": "yes"}, "isActive"),
+        ({"condition": {}, "provider": "openai", "proirity": 1}, "proirity"),
+    ],
+)
+def test_a_rule_that_makes_no_sense(managed: Managed, body: Json, field: str) -> None:
+    """400 names the field, for a new one and for a change."""
+    for method, path in (("POST", "/orchestrator/routing-rules"), ("PUT", "/orchestrator/routing-rules/seed-1")):
+        answer = managed.ask(method, path, body)
+        assert (answer.status, answer.json["error"]["param"]) == (400, field)
+
+
+def test_a_rule_that_is_there_already(managed: Managed) -> None:
+    """409; a configured one cannot be deleted."""
+    answer = managed.ask("POST", "/orchestrator/routing-rules", {"id": "seed-1", "condition": {}, "provider": "openai"})
+    assert (answer.status, answer.json["error"]["code"]) == (409, "rule_exists")
+    answer = managed.ask("DELETE", "/orchestrator/routing-rules/seed-1")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, PUT")
+
+
+# The state of the process
+
+
+def test_the_state_of_every_model(managed: Managed) -> None:
+    """The free router's words for a breaker, and its figures."""
+    managed.called(LLAMA, 0.2, 0.4)
+    managed.failed(GPT_AT_OPENAI, DOWN, times=5)
+    managed.failed(GPT_AT_OPENAI._replace(model="small"), UpstreamModelMissing("gone", cause="http_404"))
+    answer = managed.ask("GET", "/api/v1/admin/state").json
+    assert answer["timestamp"] == "2026-09-21T14:13:20Z"
+    states = {state["name"]: state for state in answer["models"]}
+    assert {name: state["circuitState"] for name, state in states.items()} == {
+        "openai/gpt-4": "OPEN",
+        "openai/small": "PERMANENTLY_UNAVAILABLE",
+        "openrouter/gpt-4": "CLOSED",
+        "openrouter/llama": "CLOSED",
+    }
+    assert states["openai/gpt-4"]["consecutiveFailures"] == 5
+    assert 0.0 < states["openai/gpt-4"]["secondsLeft"] <= 5.0
+    assert states["openai/small"]["secondsLeft"] is None
+    assert (
+        states["openrouter/llama"]["stats"] | {"totalRequests": 2, "successCount": 2, "successRate": 1.0}
+        == (states["openrouter/llama"]["stats"])
+    )
+
+
+def test_a_model_is_reset(managed: Managed) -> None:
+    """By its public name, with a slash in it; it may be called again."""
+    managed.failed(GPT_AT_OPENAI, UpstreamModelMissing("gone", cause="http_404"))
+    answer = managed.ask("POST", "/admin/state/openai/gpt-4/reset")
+    assert answer.json["reset"] == ["openai/gpt-4"]
+    assert managed.seen.planner.health.standing(GPT_AT_OPENAI, NOW) is None
+    assert managed.seen.planner.measures.of(GPT_AT_OPENAI) is None
+    assert managed.ask("POST", "/admin/state/qick/reset").status == 404
+    refused = managed.ask("GET", "/admin/state/openai/gpt-4/reset")
+    assert (refused.status, refused.headers["allow"]) == (405, "POST")
+
+
+def test_the_totals(managed: Managed) -> None:
+    """The free router's form under /admin, the orchestrator's at /metrics."""
+    managed.failed(LLAMA, DOWN, times=5)
+    answer = managed.ask("GET", "/admin/metrics").json
+    assert answer == {
+        "uptime": 3600,
+        "totalRequests": 1000,
+        "successfulRequests": 950,
+        "failedRequests": 50,
+        "fallbacksUsed": 5,
+        "avgLatency": 500,
+        "modelsAvailable": 3,
+        "modelsInOpenState": 1,
+        "modelsPermanentlyUnavailable": 0,
+        "activeConnections": 0,
+    }
+    assert managed.ask("GET", "/metrics").json == {name: TOTALS[name] for name in ("requests", "performance")}
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_json"),
+    [
+        ("", True),
+        ("*/*", True),
+        ("application/json", True),
+        ("application/json, text/plain, */*", True),
+        ("text/plain;version=0.0.4", False),
+        ("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", False),
+    ],
+)
+def test_metrics_as_they_are_asked_for(managed: Managed, accept: str, is_json: bool) -> None:
+    """JSON for people's programs, text for Prometheus."""
+    answer = managed.ask("GET", "/metrics", headers={"accept": accept})
+    if is_json:
+        assert answer.json["requests"]["total"] == 1000
+    else:
+        assert (answer.body, answer.headers["content-type"]) == (b"up 1\n", "text/plain; version=0.0.4")
+
+
+def test_the_configuration_and_its_reload(managed: Managed) -> None:
+    """A bad one is a 400 that tells the problem, in both forms."""
+    assert managed.ask("GET", "/admin/config").json == {"strategy": "score"}
+    assert managed.ask("POST", "/admin/reload").json["applied"] == [{"name": "strategy"}]
+    managed.reloaded = {"applied": [], "needs_restart": [], "problems": ["config.yaml, line 3: …"]}
+    answer = managed.ask("POST", "/admin/reload")
+    assert answer.status == 400
+    assert answer.json["problems"] == ["config.yaml, line 3: …"]
+    assert "line 3" in answer.json["error"]["message"]
+
+
+def test_the_quotas(managed: Managed) -> None:
+    """None at first; then what the configuration says, and how much of it is left."""
+    assert managed.ask("GET", "/admin/rate-limits").json == {"enabled": False, "limits": []}
+    quota = managed.seen.planner.quota
+    quota.limit("openrouter", "", "llama", {"rpm": 2})
+    quota.take("openrouter", "", "llama", 10, NOW)
+    answer = managed.ask("GET", "/admin/rate-limits").json
+    assert answer["enabled"] is True
+    [limit] = answer["limits"]
+    assert limit | {"provider": "openrouter", "model": "llama", "limit": 2, "remaining": 1, "secondsLeft": 0.0} == limit
+    quota.take("openrouter", "", "llama", 10, NOW)
+    assert ask(status_group(managed), "GET", "/models/openrouter/llama/status").json["status"] == "rate_limited"
+
+
+def test_a_model_that_nobody_lists_has_a_state(managed: Managed) -> None:
+    """Callers name models that are newer than the lists."""
+    managed.failed(GPT_AT_OPENAI._replace(model="newest"), UpstreamModelMissing("gone", cause="http_404"))
+    states = {state["name"]: state["circuitState"] for state in managed.ask("GET", "/admin/state").json["models"]}
+    assert states["openai/newest"] == "PERMANENTLY_UNAVAILABLE"
+    assert len(states) == 5
+
+
+# Decisions
+
+
+def test_the_last_decisions(managed: Managed) -> None:
+    """Newest first, as many as were asked for; one in full."""
+    plan = managed.seen.planner.plan(Ask(("gpt-4",), "chat"), NOW)
+    for number in range(3):
+        managed.decisions.note(
+            *(f"req-{number}", plan, Tally(served=plan.options[0]), "ok", 200, "", "gpt-4", "", "chat", False),
+            *(WALL, NOW, 0.0001, 0.00001, 0.5, 0.6),
+        )
+    lines = managed.ask("GET", "/orchestrator/decisions?limit=2").json["decisions"]
+    assert [line["request_id"] for line in lines] == ["req-2", "req-1"]
+    whole = managed.ask("GET", "/orchestrator/decisions/req-1").json
+    assert whole["served"] == {"name": "gpt-4", "provider": "openai", "model": "gpt-4"}
+    assert [row["provider"] for row in whole["decision"]["candidates"]] == ["openai", "openrouter"]
+    gone = managed.ask("GET", "/orchestrator/decisions/req-9")
+    assert (gone.status, gone.json["error"]["code"]) == (404, "decision_not_found")
+    assert managed.ask("GET", "/orchestrator/decisions?limit=none").json["error"]["param"] == "limit"
+
+
+# Access
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/orchestrator/providers", "/admin/state", "/api/v1/admin/config", "/metrics", "/orchestrator/decisions"],
+)
+def test_a_stranger_is_refused(managed: Managed, path: str) -> None:
+    """Everywhere, with the setting that opens the door."""
+    answer = managed.ask("GET", path, peer="203.0.113.9")
+    assert answer.status == 403
+    assert "OR_ADMIN_TOKEN" in answer.json["error"]["message"]

@@ -3,6 +3,7 @@
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from orcestator.cli import add_env_file, add_supervised, given, guarded, parser_for, say, serve
 
@@ -26,20 +27,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         from orcestator.cluster.split import run_api_server  # noqa: PLC0415
-        from orcestator.settings import Settings, load  # noqa: PLC0415
+        from orcestator.settings import Settings, load, when_still  # noqa: PLC0415
 
         overrides = given(host=arguments.host, port=arguments.port, metrics_port=arguments.metrics_port)
 
-        def load_again() -> Settings:
+        def load_now() -> Settings:
             return load(
                 config_path=arguments.config, dotenv_path=arguments.env_file, overrides=overrides, with_providers=False
             )
 
         listener = None if arguments.listen_fd is None else socket.socket(fileno=arguments.listen_fd)
+        settings = load_now()
+        load_again = partial(when_still, load_now, (settings.config, arguments.env_file))
         serve(
-            run_api_server(
-                load_again(), arguments.controller, listener, say, load_again, supervised=arguments.supervised
-            )
+            run_api_server(settings, arguments.controller, listener, say, load_again, supervised=arguments.supervised)
         )
 
     return guarded(run)

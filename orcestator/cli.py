@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from orcestator import __version__
@@ -114,16 +115,17 @@ def _add_up(commands: Any) -> None:
 
 
 def _run_up(arguments: argparse.Namespace) -> None:
-    from orcestator.settings import Settings, load  # noqa: PLC0415
+    from orcestator.settings import Settings, load, when_still  # noqa: PLC0415
 
-    def load_again() -> Settings:
+    def load_now() -> Settings:
         return load(
             config_path=arguments.config,
             dotenv_path=arguments.env_file,
             overrides=given(host=arguments.host, port=arguments.port, api_workers=arguments.api_workers),
         )
 
-    settings = load_again()
+    settings = load_now()
+    load_again = partial(when_still, load_now, (settings.config, arguments.env_file))
     if arguments.processes:
         from orcestator.cluster.supervisor import run_supervised  # noqa: PLC0415
 

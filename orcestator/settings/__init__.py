@@ -8,6 +8,7 @@ in ``Settings.not_yet`` or ``Settings.notices``, or it stops the start.
 from orcestator.settings.children import child_environment
 from orcestator.settings.choices import ModelEntry, ProviderSetting, Target
 from orcestator.settings.loading import load
+from orcestator.settings.stillness import when_still
 from orcestator.settings.table import Settings
 
-__all__ = ["ModelEntry", "ProviderSetting", "Settings", "Target", "child_environment", "load"]
+__all__ = ["ModelEntry", "ProviderSetting", "Settings", "Target", "child_environment", "load", "when_still"]

@@ -117,7 +117,7 @@ def test_a_provider_comes_and_goes_and_no_stream_notices(cluster: Cluster, sandb
 
 
 def test_many_reloads_under_load(cluster: Cluster, sandbox: SandboxThread) -> None:
-    """None of the requests that run meanwhile fails."""
+    """None of the requests that run meanwhile fails, whoever reads a file that is just being written."""
     statuses: list[int] = []
     stop = threading.Event()
 
@@ -130,6 +130,8 @@ def test_many_reloads_under_load(cluster: Cluster, sandbox: SandboxThread) -> No
     asker.start()
     try:
         for number in range(10):
+            asked = len(statuses)
+            until(lambda asked=asked: len(statuses) > asked, "another request is answered")  # type: ignore[misc]
             text = config(sandbox.base_url, models=f"  first: [alpha/echo]\n  alias{number}: [alpha/echo]")
             write(cluster, text)
             assert reloaded(cluster).status_code == 200

@@ -2,7 +2,7 @@
 
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from orcestator.cli import add_env_file, add_supervised, given, guarded, parser_for, say, serve
@@ -31,17 +31,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         overrides = given(host=arguments.host, port=arguments.port, metrics_port=arguments.metrics_port)
 
-        def load_now() -> Settings:
+        def load_now(environ: Mapping[str, str] | None = None) -> Settings:
             return load(
-                config_path=arguments.config, dotenv_path=arguments.env_file, overrides=overrides, with_providers=False
+                environ,
+                config_path=arguments.config,
+                dotenv_path=arguments.env_file,
+                overrides=overrides,
+                with_providers=False,
             )
 
         listener = None if arguments.listen_fd is None else socket.socket(fileno=arguments.listen_fd)
         settings = load_now()
-        load_again = partial(when_still, load_now, (settings.config, arguments.env_file))
-        serve(
-            run_api_server(settings, arguments.controller, listener, say, load_again, supervised=arguments.supervised)
-        )
+
+        def load_from(environ: Mapping[str, str] | None) -> Settings:
+            return when_still(partial(load_now, environ), (settings.config, arguments.env_file))
+
+        serve(run_api_server(settings, arguments.controller, listener, say, load_from, supervised=arguments.supervised))
 
     return guarded(run)
 

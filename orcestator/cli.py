@@ -1,6 +1,7 @@
 """The command line. Each command is a few lines over the parts; heavy imports wait until a command needs them."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -15,6 +16,8 @@ from orcestator.simulator.arguments import add_arguments as add_simulate_argumen
 
 COULD_NOT_START = 2
 HAS_PROBLEMS = 1
+OUTPUT_CLOSED = 141
+"""What a shell gives for a program that a closed pipe ended: 128 and SIGPIPE."""
 CLIENT_NAMES = (
     *("vscode", "copilot-cli", "codex", "claude-code", "opencode", "continue", "cline", "aider", "zed", "gemini-cli"),
     *("llm", "n8n"),
@@ -33,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def guarded(run: Any) -> int:
-    """Run a program; a problem at the start is one sentence on standard error and status 2."""
+    """Run a program; a problem at the start is one sentence on standard error and status 2, a closed output no word and 141."""
     try:
         run()
     except StartupProblem as problem:
@@ -41,6 +44,10 @@ def guarded(run: Any) -> int:
             # Without one, a program that was started for us has said it already.
             sys.stderr.write(f"orcestator: {problem.message}\n")
         return COULD_NOT_START
+    except BrokenPipeError:
+        # Whoever reads our output has seen enough, as in ``| head -1``. Python would write the rest of it when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OUTPUT_CLOSED
     except KeyboardInterrupt:
         return 130
     return 0
@@ -125,16 +132,16 @@ def _run_up(arguments: argparse.Namespace) -> None:
         )
 
     settings = load_now()
-    load_again = partial(when_still, load_now, (settings.config, arguments.env_file))
     if arguments.processes:
         from orcestator.cluster.supervisor import run_supervised  # noqa: PLC0415
 
-        serve(run_supervised(settings, arguments.config, arguments.env_file, say, load_again))
+        serve(run_supervised(settings, arguments.config, arguments.env_file, say, load_now))
     else:
         from orcestator.cluster.embedded import run_embedded  # noqa: PLC0415
 
         if arguments.api_workers not in (None, 1):
             raise StartupProblem("--api-workers needs --processes: one process has one API server.")
+        load_again = partial(when_still, load_now, (settings.config, arguments.env_file))
         serve(run_embedded(settings, say, load_again))
 
 

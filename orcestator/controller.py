@@ -2,8 +2,10 @@
 
 import sys
 from collections.abc import Sequence
+from typing import get_args
 
 from orcestator.cli import add_env_file, add_supervised, given, guarded, parser_for, say, serve
+from orcestator.routing.dispatch import DispatchMethod
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -13,6 +15,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--host", help="address to listen on (OR_CONTROLLER_HOST, 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (OR_CONTROLLER_PORT, 21001)")
+    parser.add_argument(
+        "--dispatch-method",
+        choices=get_args(DispatchMethod),
+        help="how a worker is chosen for a stock API server (OR_DISPATCH_METHOD, shortest_queue)",
+    )
     parser.add_argument("--config", metavar="FILE", help="YAML file with settings (OR_CONFIG)")
     parser.add_argument(
         "--insecure-open-registration",
@@ -30,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         overrides = given(
             controller_host=arguments.host,
             controller_port=arguments.port,
+            dispatch_method=arguments.dispatch_method,
             insecure_open_registration=arguments.insecure_open_registration or None,
         )
         settings = load(

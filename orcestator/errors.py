@@ -41,6 +41,10 @@ QUOTA = "quota"
 """The cause of a refusal by our own ledger: the upstream was not asked."""
 QUOTA_SIZE = "quota_size"
 """The cause of a refusal for this request's number of tokens: a smaller one would be taken."""
+CONGESTED = "congested"
+"""The cause of a rate limit inside an answer that is not ours: an aggregator's own upstream is busy."""
+TOTAL_TIMEOUT = "total_timeout"
+"""The cause of a time-out by the request's own deadline, in place of the upstream's."""
 
 
 class OrcestatorError(Exception):

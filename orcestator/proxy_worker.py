@@ -1,7 +1,8 @@
 """``python -m orcestator.proxy_worker``: holds a provider's key and makes attempts; registers at a controller."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from orcestator.cli import add_env_file, add_supervised, given, guarded, parser_for, say, serve
 from orcestator.routing.catalog import DEFAULT_ALIAS
@@ -29,13 +30,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         from orcestator.cluster.worker import run_worker  # noqa: PLC0415
-        from orcestator.settings import load  # noqa: PLC0415
+        from orcestator.settings import Settings, load, when_still  # noqa: PLC0415
 
-        settings = load(
-            config_path=arguments.config,
-            dotenv_path=arguments.env_file,
-            overrides=given(only_providers=[arguments.provider] if arguments.provider else None),
-        )
+        def load_now(environ: Mapping[str, str] | None = None) -> Settings:
+            return load(
+                environ,
+                config_path=arguments.config,
+                dotenv_path=arguments.env_file,
+                overrides=given(only_providers=[arguments.provider] if arguments.provider else None),
+            )
+
+        settings = load_now()
+
+        def load_from(environ: Mapping[str, str] | None) -> Settings:
+            return when_still(partial(load_now, environ), (settings.config, arguments.env_file))
+
         serve(
             run_worker(
                 settings,
@@ -46,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 address=arguments.worker_address,
                 only=arguments.provider,
                 announce=say,
+                load_from=load_from,
                 supervised=arguments.supervised,
             )
         )

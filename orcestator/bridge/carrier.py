@@ -3,7 +3,7 @@
 One protocol, three implementations; the loop does not know which one serves.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from orcestator.errors import StartupProblem, UpstreamUnavailable
@@ -16,8 +16,8 @@ from orcestator.upstream.provider_link import ProviderLink
 class Carrier(Protocol):
     """Makes one attempt at one candidate. Raises UpstreamError, and Overloaded when all connections there are in use."""
 
-    async def attempt(self, candidate: Candidate, order: Order) -> Answer:
-        """The answer, at or after its commit point."""
+    def attempt(self, candidate: Candidate, order: Order) -> Awaitable[Answer]:
+        """The answer, at or after its commit point. What is raised may be raised by the call or when it is awaited."""
 
 
 class LocalCarrier:
@@ -27,12 +27,12 @@ class LocalCarrier:
         """``link_of`` gives the link of a provider, None where it has none here."""
         self._link_of = link_of
 
-    async def attempt(self, candidate: Candidate, order: Order) -> Answer:
+    def attempt(self, candidate: Candidate, order: Order) -> Awaitable[Answer]:
         """One attempt through the provider's link."""
         link = self._link_of(candidate.provider)
         if link is None:
             raise UpstreamUnavailable(f"{candidate.provider} is not served here.", cause="no_link", sent=False)
-        return await link.attempt(candidate.model, order, candidate.credential)
+        return link.attempt(candidate.model, order, candidate.credential)
 
 
 class Carriers:
@@ -43,12 +43,12 @@ class Carriers:
         self._proxy = proxy
         self._stock = stock
 
-    async def attempt(self, candidate: Candidate, order: Order) -> Answer:
+    def attempt(self, candidate: Candidate, order: Order) -> Awaitable[Answer]:
         """One attempt wherever the candidate lives."""
         if not candidate.worker:
-            return await self._local.attempt(candidate, order)
+            return self._local.attempt(candidate, order)
         carrier = self._proxy if candidate.kind == "proxy" else self._stock
-        return await carrier.attempt(candidate, order)
+        return carrier.attempt(candidate, order)
 
 
 def worker_origin(worker: str) -> Origin:

@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import fastchat.serve.base_model_worker as stock_worker
@@ -22,10 +22,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastchat.conversation import Conversation
 
-from orcestator.bridge.registration_policy import OFFER_KEY, SECRET_HEADER
+from orcestator.bridge.registration_policy import OFFER_KEY, REPORTS_KEY, SECRET_HEADER
 from orcestator.bridge.registry import HEART_BEAT_SECONDS
 from orcestator.bridge.stock_prompt import MARKER, conv_template, conversation_template
 from orcestator.errors import InvalidRequest, OrcestatorError
+from orcestator.routing.dispatch import Report
 
 Json = dict[str, Any]
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
@@ -61,11 +62,27 @@ class Gates:
     in_flight: Callable[[], int]
 
 
+class Reporter(Protocol):
+    """Knows what a worker has to report of its models, by name."""
+
+    def all(self) -> Mapping[str, Report]:
+        """Everything, for a registration."""
+
+    def to_tell(self) -> Mapping[str, Report]:
+        """What a heart-beat should bring."""
+
+    def has_news(self) -> bool:
+        """Whether a heart-beat should bring it soon."""
+
+    def note_told(self, reports: Mapping[str, Report]) -> None:
+        """The controller has taken these."""
+
+
 class ProxyModelWorker(stock_worker.BaseModelWorker):  # type: ignore[misc]
     """A stock worker whose gates are handed in: no torch, no thread, no request of its own.
 
-    ``offer`` travels in the registration under a key that stock controllers ignore, and may be replaced. Serve it with
-    an app of ours: the stock app loses a permit whenever a gate raises.
+    ``offer`` travels in the registration under a key that stock controllers ignore, and may be replaced; so does what
+    ``reporter`` says, there and in heart-beats. Serve it with an app of ours: the stock app loses a permit whenever a gate raises.
     """
 
     def __init__(
@@ -79,11 +96,13 @@ class ProxyModelWorker(stock_worker.BaseModelWorker):  # type: ignore[misc]
         context_length: int,
         gates: Gates,
         offer: Json | None = None,
+        reporter: Reporter | None = None,
         multimodal: bool = False,
         marker: str = MARKER,
     ) -> None:
         self._gates = gates
         self.offer = offer
+        self.reporter = reporter
         self._marker = marker
         super().__init__(
             controller_address,
@@ -117,9 +136,12 @@ class ProxyModelWorker(stock_worker.BaseModelWorker):  # type: ignore[misc]
         return self._gates.in_flight()
 
     def get_status(self) -> Json:
-        """The stock status, with our offer beside it."""
+        """The stock status, with our offer and reports beside it."""
         status: Json = super().get_status()
-        return status if self.offer is None else {**status, OFFER_KEY: self.offer}
+        if self.offer is None:
+            return status
+        reports = self.reporter.all() if self.reporter is not None else {}
+        return {**status, OFFER_KEY: {**self.offer, REPORTS_KEY: _wire(reports)} if reports else self.offer}
 
     def generate_stream_gate(self, params: Json) -> Any:
         """The frames of ``/worker_generate_stream``."""
@@ -157,10 +179,16 @@ async def register(worker: ProxyModelWorker, post: Post, *, secret: str = "") ->
 async def send_heart_beat(worker: ProxyModelWorker, post: Post, *, secret: str = "") -> bool | None:
     """One heart-beat: whether the controller knows us, None when it could not be asked. Never raises."""
     beat = {"worker_name": worker.worker_addr, "queue_length": worker.get_queue_length()}
+    reports = worker.reporter.to_tell() if worker.reporter is not None else {}
+    if reports:
+        beat[OFFER_KEY] = {REPORTS_KEY: _wire(reports)}
     answer = await _tell(worker, post, "/receive_heart_beat", beat, secret)
     if answer is None or not isinstance(answer[0], dict):
         return None
-    return answer[0].get("exist") is True
+    is_known = answer[0].get("exist") is True
+    if is_known and worker.reporter is not None:
+        worker.reporter.note_told(reports)
+    return is_known
 
 
 async def keep_registered(
@@ -207,6 +235,10 @@ def mount_stock_api(controller_address: str, caller_keys: Sequence[str]) -> Asgi
     app.add_exception_handler(RequestValidationError, stock_server.validation_exception_handler)
     app.add_exception_handler(ValueError, _refuse)
     return app
+
+
+def _wire(reports: Mapping[str, Report]) -> Json:
+    return {name: report.to_wire() for name, report in reports.items()}
 
 
 async def _refuse(_request: Request, error: Exception) -> JSONResponse:

@@ -13,12 +13,14 @@ from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import orjson
 
 from orcestator.errors import InvalidRequest, StartupProblem
 from orcestator.providers.models import MODEL_NAME
+from orcestator.routing.dispatch import Report
 
 Json = dict[str, Any]
 Address = IPv4Address | IPv6Address
@@ -28,11 +30,16 @@ SECRET_HEADER = "x-orcestator-worker-secret"
 OFFER_KEY = "orcestator"
 """The extra key of ``worker_status`` in which our own workers carry their offer; stock controllers ignore it."""
 
+REPORTS_KEY = "reports"
+"""In there, and in the same key of a heart-beat: what the worker reports of its models, by name."""
+
 FASTEST_SPEED = 1000
 LONGEST_QUEUE = 1_000_000
 MOST_STOCK_MODELS = 256
 MOST_PROXY_MODELS = 4096
 LARGEST_OFFER_BYTES = 1 << 20
+MOST_CALLS = 1_000_000
+LONGEST_SECONDS = 86_400
 
 OPEN = "open"
 UNPROVEN = "unproven"
@@ -72,12 +79,13 @@ class Speaker(NamedTuple):
 
 
 class WorkerStatus(NamedTuple):
-    """A checked ``worker_status``. ``offer`` is opaque and only our own workers have one."""
+    """A checked ``worker_status``. ``offer`` is opaque and only our own workers have one, and ``reports`` by model name."""
 
     model_names: tuple[str, ...]
     speed: float
     queue_length: int
     offer: Json | None
+    reports: Mapping[str, Report] = MappingProxyType({})
 
 
 class Registration(NamedTuple):
@@ -90,10 +98,11 @@ class Registration(NamedTuple):
 
 
 class HeartBeat(NamedTuple):
-    """A checked heart-beat."""
+    """A checked heart-beat. ``reports`` are those that say something new."""
 
     worker_name: str
     queue_length: int
+    reports: Mapping[str, Report] = MappingProxyType({})
 
 
 class Decision(NamedTuple):
@@ -216,19 +225,25 @@ def read_registration(body: Any) -> Registration:
 def read_status(wire: Any) -> WorkerStatus:
     """Check a worker status. Raises InvalidRequest on silly numbers and names, as they would steer the dispatch."""
     wire = _object(wire, "worker_status")
-    offer = _offer(wire.get(OFFER_KEY))
+    offer, reports = _offer(wire.get(OFFER_KEY))
     return WorkerStatus(
         model_names=_model_names(wire.get("model_names"), MOST_STOCK_MODELS if offer is None else MOST_PROXY_MODELS),
         speed=_speed(wire.get("speed")),
         queue_length=_queue_length(wire.get("queue_length")),
         offer=offer,
+        reports=reports,
     )
 
 
 def read_heart_beat(body: Any) -> HeartBeat:
     """Check a ``/receive_heart_beat`` body. Raises InvalidRequest."""
     body = _object(body, "The heart-beat")
-    return HeartBeat(_text(body.get("worker_name"), "worker_name"), _queue_length(body.get("queue_length")))
+    told = _object(body.get(OFFER_KEY) or {}, OFFER_KEY)
+    return HeartBeat(
+        _text(body.get("worker_name"), "worker_name"),
+        _queue_length(body.get("queue_length")),
+        _reports(told.get(REPORTS_KEY)),
+    )
 
 
 def _basic(authorization: str) -> Presented:
@@ -295,6 +310,31 @@ def _queue_length(value: Any) -> int:
     return int(value)
 
 
+def _reports(value: Any) -> Mapping[str, Report]:
+    rows = _object(value or {}, REPORTS_KEY)
+    _model_names(list(rows), MOST_STOCK_MODELS)
+    return {name: _report(row) for name, row in rows.items()}
+
+
+def _report(value: Any) -> Report:
+    row = _object(value, "A report")
+    calls = _amount(row, "calls", MOST_CALLS)
+    return Report(
+        calls=calls,
+        successes=_amount(row, "successes", calls),
+        seconds=_amount(row, "seconds", LONGEST_SECONDS),
+        age=_amount(row, "age", LONGEST_SECONDS),
+        is_out=_flag(row.get("is_out"), "is_out"),
+    )
+
+
+def _amount(row: Json, field: str, most: float) -> float:
+    value: Any = row.get(field)
+    if not _is_number(value) or not 0 <= value <= most:
+        raise InvalidRequest(f"{field} of a report must be a number from 0 to {most:g}.", param=field)
+    return float(value)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -310,10 +350,12 @@ def _model_names(value: Any, most: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
-def _offer(value: Any) -> Json | None:
+def _offer(value: Any) -> tuple[Json | None, Mapping[str, Report]]:
+    """The offer without its reports, which change too often to be part of what API servers are shown, and those."""
     if value is None:
-        return None
+        return None, {}
     offer = _object(value, f"worker_status.{OFFER_KEY}")
     if len(orjson.dumps(offer)) > LARGEST_OFFER_BYTES:
         raise InvalidRequest("The offer is over 1 MiB.", param=OFFER_KEY)
-    return offer
+    kept = {name: part for name, part in offer.items() if name != REPORTS_KEY}
+    return kept, _reports(offer.get(REPORTS_KEY))

@@ -23,11 +23,11 @@ from orcestator.bridge.registration_policy import (
     read_registration,
     same_speaker,
 )
+from orcestator.bridge.worker_entry import WorkerEntry
 from orcestator.errors import InvalidRequest
-from orcestator.routing.offer import WorkerKind
+from orcestator.routing.dispatch import DispatchMethod, chosen
 
 Json = dict[str, Any]
-DispatchMethod = Literal["shortest_queue", "lottery"]
 Outcome = Literal["registered", "updated", "quarantined", "ignored"]
 
 HEART_BEAT_SECONDS = 45.0
@@ -38,58 +38,9 @@ MOST_PENDING_BYTES = 8 << 20
 PENDING_PAUSE_SECONDS = 1.0
 """One peer may add one pending worker a second."""
 MOST_REMEMBERED = 1000
-HALF_LIFE_SECONDS = 15.0
-"""How fast a handed-out address stops counting as work in progress: the controller never sees a request end."""
 SNAPSHOT_FORMAT = 1
-
-
-@dataclass(slots=True)
-class WorkerEntry:
-    """One worker. ``stale``: not heard of since a restart or a failed status check; used only for want of another."""
-
-    name: str
-    model_names: tuple[str, ...]
-    speed: float
-    queue_length: int
-    check_heart_beat: bool
-    multimodal: bool
-    speaker: Speaker
-    last_heart_beat: float
-    offer: Json | None = None
-    stale: bool = False
-    assigned: float = 0.0
-    assigned_at: float = 0.0
-
-    @property
-    def kind(self) -> WorkerKind:
-        """``proxy`` for a worker of ours, which brings an offer; else ``stock``."""
-        return "stock" if self.offer is None else "proxy"
-
-    def load(self, now: float) -> float:
-        """Work per speed: what we handed out lately, plus the queue it reports, which can only count against it."""
-        return (self.recently_assigned(now) + self.queue_length) / self.speed
-
-    def recently_assigned(self, now: float) -> float:
-        """Addresses handed out, halved every 15 seconds."""
-        return float(self.assigned * 0.5 ** (max(0.0, now - self.assigned_at) / HALF_LIFE_SECONDS))
-
-    def assign(self, now: float) -> None:
-        """Count one more request on its way to this worker."""
-        self.assigned = self.recently_assigned(now) + 1.0
-        self.assigned_at = now
-
-    def row(self) -> Json:
-        """What API servers learn of it."""
-        return {
-            "worker_name": self.name,
-            "kind": self.kind,
-            "model_names": list(self.model_names),
-            "speed": self.speed,
-            "queue_length": self.queue_length,
-            "multimodal": self.multimodal,
-            "stale": self.stale,
-            "offer": self.offer,
-        }
+_UNVERSIONED = frozenset({"queue_length", "out"})
+"""What is shown of a worker and changes too often to be news to API servers, which judge for themselves."""
 
 
 @dataclass(slots=True)
@@ -129,7 +80,7 @@ class Approval(NamedTuple):
 
 
 class WorkerRegistry:
-    """The table. ``version`` grows with each change of what ``workers()`` shows, queue lengths excepted.
+    """The table. ``version`` grows with each change of what ``workers()`` shows, queue lengths and reported trouble excepted.
 
     ``first_version`` must exceed every version an earlier process showed (milliseconds since the epoch do), so
     that a poller never takes another incarnation's table for its own.
@@ -171,6 +122,7 @@ class WorkerRegistry:
         entry = self._workers.get(beat.worker_name)
         if entry is not None and same_speaker(entry.speaker, speaker):
             entry.queue_length = beat.queue_length
+            entry.learn(beat.reports, now)
             self._confirm(entry, now)
             return True
         pending = self._pending.get(beat.worker_name)
@@ -263,13 +215,12 @@ class WorkerRegistry:
 
     def get_worker_address(self, model: str, now: float) -> str:
         """A worker for one request to ``model``; empty when there is none. Counts the request as on its way."""
-        entries = [entry for entry in self._workers.values() if model in entry.model_names]
-        entries = [entry for entry in entries if not entry.stale] or entries
-        if not entries:
+        places = [entry.place(model, now) for entry in self._workers.values() if model in entry.model_names]
+        if not places:
             return ""
-        chosen = self._lot(entries) if self._dispatch == "lottery" else min(entries, key=lambda each: each.load(now))
-        chosen.assign(now)
-        return chosen.name
+        name = chosen(places, self._dispatch, now, self._draw).worker
+        self._workers[name].assign(now)
+        return name
 
     def status(self) -> Json:
         """The whole table as one stock worker status, for a controller above this one."""
@@ -378,6 +329,7 @@ class WorkerRegistry:
             last_heart_beat=now,
             offer=status.offer,
         )
+        entry.learn(status.reports, now)
         if before is not None:
             entry.assigned, entry.assigned_at = before.assigned, before.assigned_at
         self._workers[name] = entry
@@ -392,6 +344,7 @@ class WorkerRegistry:
         if approved or not self._conflict(claim, entry.speaker):
             before = _shown(entry)
             entry.model_names, entry.speed, entry.offer = status.model_names, status.speed, status.offer
+            entry.learn_anew(status.reports, now)
             self.version += before != _shown(entry)
         self._confirm(entry, now)
 
@@ -406,18 +359,9 @@ class WorkerRegistry:
     def _has_room_for(self, worker_name: str) -> bool:
         return worker_name in self._workers or len(self._workers) < MOST_WORKERS
 
-    def _lot(self, entries: list[WorkerEntry]) -> WorkerEntry:
-        """One entry, with a chance in proportion to its speed."""
-        ticket = self._draw() * sum(entry.speed for entry in entries)
-        for entry in entries:
-            ticket -= entry.speed
-            if ticket < 0:
-                return entry
-        return entries[-1]
-
 
 def _shown(entry: WorkerEntry) -> Json:
-    return {key: value for key, value in entry.row().items() if key != "queue_length"}
+    return {key: value for key, value in entry.row().items() if key not in _UNVERSIONED}
 
 
 def _saved(entry: WorkerEntry) -> Json:
@@ -439,16 +383,20 @@ def _saved(entry: WorkerEntry) -> Json:
 def _restored(row: Json, now: float) -> WorkerEntry:
     registration = read_registration(row["registration"])
     credential, peer = map(str, row["speaker"])
-    if registration.status is None:
+    status = registration.status
+    if status is None:
         raise ValueError("a saved worker has no status")
     return WorkerEntry(
         name=registration.worker_name,
+        model_names=status.model_names,
+        speed=status.speed,
+        queue_length=status.queue_length,
         check_heart_beat=registration.check_heart_beat,
         multimodal=registration.multimodal,
         speaker=Speaker(credential, peer),
         last_heart_beat=now,
+        offer=status.offer,
         stale=True,
-        **registration.status._asdict(),
     )
 
 

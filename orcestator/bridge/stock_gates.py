@@ -49,7 +49,7 @@ class StockGates:
         self._carrier = carrier
         self._planner = planner
         self._context_length = context_length
-        self._total_timeout = total_timeout
+        self.total_timeout = total_timeout
         self._marker = marker
 
     def count_tokens(self, params: Json) -> int:
@@ -128,7 +128,7 @@ class StockGates:
             streamed=streamed,
             include_usage=True,
             request_id=new_id("stock-"),
-            deadline=now + self._total_timeout,
+            deadline=now + self.total_timeout,
             text_cap=0,
             created=int(time.time()),
             new_id=new_id,

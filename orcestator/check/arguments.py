@@ -3,6 +3,7 @@
 import argparse
 
 HAS_CHANGES = 3
+USUAL_REQUESTS = 500
 AT_SETTINGS = "running"
 """What ``--against-running`` means without an address: the server that these settings would start."""
 
@@ -16,6 +17,14 @@ def add_check_arguments(parser: argparse.ArgumentParser) -> None:
         const=AT_SETTINGS,
         metavar="URL",
         help="also say what would change on the running server (http://127.0.0.1 and the configured port)",
+    )
+    parser.add_argument(
+        "--requests",
+        nargs="?",
+        type=int,
+        const=USUAL_REQUESTS,
+        metavar="N",
+        help=f"also say where the last N requests there ({USUAL_REQUESTS}) would go after a reload",
     )
     parser.add_argument("--token", help="the admin token, if it is another than the configured one (OR_ADMIN_TOKEN)")
     parser.add_argument("--exit-code", action="store_true", help=f"status {HAS_CHANGES} when something would change")

@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from orcestator.check.command import own_address
@@ -33,12 +33,19 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
         changes = [*_changes(outcome, "applied", live=True), *_changes(outcome, "needs_restart", live=False)]
     except (KeyError, TypeError) as fault:
         raise StartupProblem(f"What answers at {url} is not orcestator. Name its address with --url.") from fault
-    say(
-        f"{url} runs with its new configuration:\n\n{changes_table(changes)}"
-        if changes
-        else f"Nothing has changed at {url}.\n"
-    )
+    say(_told(url, changes))
     return 0
+
+
+def _told(url: str, changes: Sequence[Change]) -> str:
+    if not changes:
+        return f"Nothing has changed at {url}.\n"
+    how = (
+        "runs with its new configuration"
+        if any(change.live for change in changes)
+        else "takes this over when it is started again"
+    )
+    return f"{url} {how}:\n\n{changes_table(changes)}"
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 
 from orcestator.routing.catalog import Alias
+from orcestator.routing.rehearsal import Share
 from orcestator.settings import Settings
 from orcestator.settings.changes import Change, shown
 
@@ -37,6 +38,17 @@ def changes_table(changes: Sequence[Change]) -> str:
     wide = max((len(change.name) for change, *_ in rows), default=0)
     old_wide = max((len(old) for _, old, _ in rows), default=0)
     return "".join(_line(change, wide, old.ljust(old_wide), new) for change, old, new in rows)
+
+
+def shares_table(shares: Sequence[Share]) -> str:
+    """One line for each place that would get more or fewer requests."""
+    rows = [("requested", "first tried at", "now", "then")]
+    rows += [(_cut(share.requested), share.place, str(share.before), str(share.after)) for share in shares]
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "".join(
+        f"  {name.ljust(wide[0])}  {place.ljust(wide[1])}  {now.rjust(wide[2])}  {then.rjust(wide[3])}\n"
+        for name, place, now, then in rows
+    )
 
 
 def _line(change: Change, wide: int, old: str, new: str) -> str:

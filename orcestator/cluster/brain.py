@@ -53,7 +53,7 @@ class Brain:
             line=WaitingLine(_line(settings)),
             verdicts=_verdicts(settings),
         )
-        planner = Planner(catalog, health, measures, quota, random.random, _planning(settings, settings.rules))
+        planner = Planner(catalog, health, measures, quota, random.random, planning(settings, settings.rules))
         return cls(planner, attempts, DecisionBook(measures))
 
     def retune(self, settings: Settings) -> None:
@@ -65,7 +65,7 @@ class Brain:
         attempts.hedging = _hedging(settings)
         attempts.line.policy = _line(settings)
         attempts.falling = Falling(attempts.policy, attempts.health, attempts.line.permits, attempts.budget)
-        self.planner.policy = _planning(settings, self.planner.policy.rules)
+        self.planner.policy = planning(settings, self.planner.policy.rules)
 
     def use_rules(self, rules: tuple[Rule, ...]) -> None:
         """Plan by these rules from now on."""
@@ -102,6 +102,7 @@ def _limits(settings: Settings) -> LoopPolicy:
         first_backoff_seconds=settings.first_backoff_seconds,
         backoff_multiplier=settings.backoff_multiplier,
         attempt_seconds=settings.attempt_timeout_seconds,
+        total_seconds=settings.total_timeout_seconds,
     )
 
 
@@ -122,7 +123,8 @@ def _verdicts(settings: Settings) -> Verdicts:
     return Verdicts(settings.verdicts, settings.content_policy_fallback)
 
 
-def _planning(settings: Settings, rules: tuple[Rule, ...]) -> PlanPolicy:
+def planning(settings: Settings, rules: tuple[Rule, ...]) -> PlanPolicy:
+    """How these settings plan, by these rules."""
     return PlanPolicy(
         strategy=settings.strategy,
         rules=rules,

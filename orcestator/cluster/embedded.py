@@ -4,25 +4,25 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from orcestator.bridge.directory import LocalDirectory
 from orcestator.cluster import parts
+from orcestator.cluster.added import Added
 from orcestator.cluster.banner import Facts, banner
 from orcestator.cluster.front import Front
 from orcestator.cluster.health_watch import HealthWatch, metrics_of, notices_of
 from orcestator.cluster.lifetime import Lifetime, drain_exchanges
 from orcestator.cluster.links import Links
+from orcestator.cluster.preview import prospect_of
 from orcestator.cluster.quota import limit, open_quota
 from orcestator.cluster.recording import start_log
 from orcestator.cluster.sandbox import EmbeddedSandbox
-from orcestator.errors import InvalidRequest, StartupProblem
+from orcestator.routing.offer import Offer
 from orcestator.settings import Settings
-from orcestator.settings.added_provider import added_provider
-from orcestator.settings.choices import ProviderSetting
 from orcestator.upstream.provider_link import ProviderLink
 from orcestator.web.drain import Drain
 from orcestator.web.health import Component
-from orcestator.web.management_bodies import ProviderSpec, check_address
 from orcestator.web.serving import Server, listen
 
 logger = logging.getLogger(__name__)
@@ -70,28 +70,26 @@ async def _start(
         [metrics_of(front.recording.metrics), notices_of(front.recording.notices)],
     )
     watch.watch(links.current)
-    added: list[ProviderSetting] = []
 
     async def take(wanted: Settings) -> None:
-        wants, running = (*wanted.providers, *added), front.live.settings
+        running = front.live.settings
         has_other_times = parts.patience(wanted) != parts.patience(running)
-        fresh = links.take(wants, parts.link_maker(wanted, client, quota) if has_other_times else None)
+        fresh = links.take(wanted.providers, parts.link_maker(wanted, client, quota) if has_other_times else None)
         before = {provider.row.name: provider.keys for provider in running.providers}
         for provider in wanted.providers:
-            if provider.keys != before.get(provider.row.name, provider.keys):
+            if provider.keys != before.get(provider.row.name):
                 front.brain.attempts.health.has_other_keys(provider.row.name)
-        limit(quota, wants)
+        limit(quota, wanted.providers)
         await front.take(wanted)
         watch.watch(links.current)
         await asyncio.gather(*(link.discover() for link in fresh if link.lists_models))
         directory.refresh()
 
-    async def add_provider(spec: ProviderSpec) -> None:
-        provider = provider_of(spec)
-        front.redact.learn(key.reveal() for key in provider.keys)
-        added.append(provider)
-        await take(front.live.settings)
+    def offers_under(wanted: Settings) -> list[Offer]:
+        elsewhere = [offer for offer in directory.catalog().offers if offer.worker]
+        return links.offers_under(wanted.providers, parts.link_maker(wanted, client, quota)) + elsewhere
 
+    front.preview.prospect = partial(prospect_of, front.live, offers_under)
     front.live.prepare = sandbox.found_in
     front.live.put_in_place = take
     control_server = Server(controller, controller_socket, parts.edge_limits(settings))
@@ -103,7 +101,7 @@ async def _start(
         address,
         components(settings, links.current),
         check=watch.checks.status,
-        add_provider=add_provider,
+        added=Added(lambda: front.live.settings, front.reload, directory.catalog, patience_seconds=0.0),
     )
     lifetime.run_beside(watch.checks.run(lifetime.stopping.event))
     lifetime.stopping.on_hangup(front.reload)
@@ -120,23 +118,6 @@ async def discover_models(links: list[ProviderLink], refresh: Callable[[], None]
         refresh()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), DISCOVER_SECONDS if all(found) else RETRY_DISCOVERY_SECONDS)
-
-
-def provider_of(spec: ProviderSpec) -> ProviderSetting:
-    """What a person wants to add, as a section of the configuration would have it. Raises InvalidRequest."""
-    entries = dict(spec.config)
-    if spec.base_url:
-        entries["base_url"] = spec.base_url
-    if spec.api_key is not None:
-        entries["api_key"] = spec.api_key.reveal()
-    if spec.models:
-        entries["models"] = list(spec.models)
-    try:
-        found = added_provider(spec.name, spec.type, entries)
-    except StartupProblem as problem:
-        raise InvalidRequest(problem.message, param="config") from None
-    check_address(found.base_url)
-    return found
 
 
 def components(settings: Settings, links: list[ProviderLink]) -> dict[str, Component]:

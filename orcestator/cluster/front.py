@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from orcestator.cluster import parts
 from orcestator.cluster.brain import Brain
 from orcestator.cluster.lifetime import Lifetime
 from orcestator.cluster.live import Live
+from orcestator.cluster.preview import Preview, prospect_of
 from orcestator.cluster.recording import Recording
 from orcestator.cluster.told import Told
 from orcestator.routing.quota import QuotaBook
@@ -27,11 +29,12 @@ from orcestator.telemetry.redaction import Redactor
 from orcestator.upstream.health_checks import Check
 from orcestator.web.admin_routes import AdminRoutes, Figures
 from orcestator.web.app import ApiApp
+from orcestator.web.base_path import UnderBasePath
 from orcestator.web.drain import Drain
 from orcestator.web.health import Component, Health
 from orcestator.web.management import management_routes
 from orcestator.web.management_access import ManagementAccess
-from orcestator.web.orchestrator_routes import AddProvider, OrchestratorRoutes
+from orcestator.web.orchestrator_routes import AddedProviders, OrchestratorRoutes
 from orcestator.web.overview import Overview
 from orcestator.web.rules_book import RULES_FILE, RulesBook
 from orcestator.web.serving import Server
@@ -65,6 +68,8 @@ class Front:
         self._directory = directory
         self._carrier = carrier
         self._is_shared = is_shared
+        self.chosen_for_us: Collection[str] = ()
+        """Settings that a supervisor chose for this process."""
         self.redact = log[1]
         self.recording = Recording(settings, *log, lambda name: directory.catalog().knows(name))
         lifetime.on_close(lambda: asyncio.to_thread(self.recording.close))
@@ -79,6 +84,8 @@ class Front:
             settings, load_again, self.take, lambda problem: self.recording.notices.tell(reloaded(problem))
         )
         self.reload: Callable[[], Coroutine[Any, Any, Json]] = self.live.reload
+        offers_now = partial(prospect_of, self.live, lambda _settings: directory.catalog().offers)
+        self.preview = Preview(self.brain, self.rules, offers_now)
 
     async def take(self, settings: Settings) -> None:
         """Serve by these settings from now on; what runs goes on by the old ones."""
@@ -96,10 +103,10 @@ class Front:
         components: dict[str, Component],
         *,
         check: Callable[[str], Check] | None = None,
-        add_provider: AddProvider | None = None,
+        added: AddedProviders | None = None,
     ) -> Server:
         """Serve on ``listener``. ``controller`` is its address, for the stock routes; ``components`` are shown in ``/health``;
-        ``check`` gives what the background checks of this process know of a provider; without it workers tell."""
+        ``check`` gives what the background checks of this process know of a provider; without it workers tell; ``added`` keeps what is added over HTTP."""
         settings = self._settings
         told = Told(self.brain.attempts.health, self.brain.planner.catalog, settings.breaker_longest_open_seconds)
         overview = Overview(self.brain.planner, time.monotonic, time.time, check or told.status)
@@ -110,13 +117,12 @@ class Front:
             StatusRoutes(overview),
             management_routes(
                 ManagementAccess(settings.admin_token or None),
-                OrchestratorRoutes(
-                    overview, self.rules, self.brain.decisions, parts.call_limits(settings), add_provider
-                ),
-                AdminRoutes(overview, self._figures(), self._document, self.reload),
+                OrchestratorRoutes(overview, self.rules, self.brain.decisions, parts.call_limits(settings), added),
+                AdminRoutes(overview, self._figures(), self._document, self.reload, self.preview.look),
             ),
         )
-        server = Server(app, listener, parts.edge_limits(settings), self.recording.rejected)
+        door = UnderBasePath(app, settings.api_base_path) if settings.api_base_path else app
+        server = Server(door, listener, parts.edge_limits(settings), self.recording.rejected)
         if settings.metrics_port:
             metrics = MetricsServer(settings.metrics_host, settings.metrics_port, self.recording.exposition)
             await metrics.start()
@@ -130,10 +136,13 @@ class Front:
 
     def _document(self) -> Json:
         # An API server in front of workers knows of no provider: their settings are the workers'.
-        return document_of(self.live.settings, with_providers=not self._is_shared)
+        return document_of(self.live.settings, with_providers=not self._is_shared, without=self.chosen_for_us)
 
     def _figures(self) -> Figures:
-        return Figures(self.recording.metrics.summary, self.recording.exposition, CONTENT_TYPE)
+        return Figures(self._totals, self.recording.exposition, CONTENT_TYPE)
+
+    def _totals(self) -> Json:
+        return {**self.recording.metrics.summary(), "paid_fallbacks": self.brain.decisions.paid_fallbacks}
 
     async def _look_around(self, told: Told) -> None:
         """Take over what another API server was told, and what workers tell."""

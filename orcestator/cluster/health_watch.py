@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from orcestator.routing.health import DISABLED, HealthBoard
+from orcestator.routing.health import HealthBoard
 from orcestator.routing.measures import Measures
 from orcestator.settings import Settings
 from orcestator.telemetry.apprise_notices import apprise_writers
@@ -64,7 +64,7 @@ class HealthWatch:
         if self._health.is_quiet:
             return False
         return any(
-            state.provider == provider and state.state in UNWELL_STATES and state.reason != DISABLED
+            state.provider == provider and state.state in UNWELL_STATES
             for state in self._health.states(time.monotonic())
         )
 

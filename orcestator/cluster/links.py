@@ -1,7 +1,9 @@
 """The provider links of a process, and how a new configuration changes them without touching what runs."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from orcestator.routing.offer import Offer
 from orcestator.settings.choices import ProviderSetting
 from orcestator.upstream.provider_link import ProviderLink
 
@@ -38,6 +40,20 @@ class Links:
         self._by_name = links
         self.current[:] = links.values()
         return fresh
+
+    def offers_under(self, providers: Sequence[ProviderSetting], make: Make) -> list[Offer]:
+        """What there would be with these providers. The models of a new one, which nobody has asked yet, are as it is configured."""
+        return [self._offer_under(provider, make) for provider in providers]
+
+    def _offer_under(self, provider: ProviderSetting, make: Make) -> Offer:
+        name = provider.row.name
+        link = self._by_name.get(name)
+        if link is None:
+            return make(provider).offer
+        if self._settings[name] == provider:
+            return link.offer
+        offer = make(provider).offer
+        return replace(offer, models={**link.offer.models, **offer.models})
 
     def named(self, provider: str) -> ProviderLink | None:
         """The link of one provider."""

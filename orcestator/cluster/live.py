@@ -15,7 +15,8 @@ logger = logging.getLogger(__name__)
 
 
 class Live:
-    """``load_again`` reads the configuration, ``prepare`` completes it, and ``put_in_place`` makes it the running one."""
+    """``load_again`` reads the configuration, ``prepare`` completes it, and ``put_in_place`` makes it the running one, or raises
+    StartupProblem and leaves everything as it was."""
 
     def __init__(
         self,
@@ -26,9 +27,9 @@ class Live:
     ) -> None:
         """``tell`` is told of every reload: what is wrong, "" when nothing is."""
         self.settings = settings
-        self._load_again = load_again
+        self.load_again = load_again
         self.put_in_place = put_in_place
-        self._tell = tell
+        self.tell = tell
         self.prepare: Callable[[Settings], Awaitable[Settings]] = _as_they_are
         self._reloading = asyncio.Lock()
 
@@ -36,24 +37,31 @@ class Live:
         """What was applied, what waits for a restart, and what is wrong: then nothing was applied."""
         async with self._reloading:
             try:
-                # It reads files, and maybe an address.
-                wanted = await self.prepare(await asyncio.to_thread(self._load_again))
+                outcome = await self._taken()
             except StartupProblem as problem:
                 logger.error("the configuration was not reloaded: %s", problem.message)
-                outcome: Json = {"applied": [], "needs_restart": [], "problems": [problem.message]}
+                outcome = {"applied": [], "needs_restart": [], "problems": [problem.message]}
             else:
-                changes = difference(self.settings, wanted)
-                taken = _without(wanted, self.settings, [change for change in changes if not change.live])
-                await self.put_in_place(taken)
-                self.settings = taken
-                outcome = {
-                    "applied": [_told(change) for change in changes if change.live],
-                    "needs_restart": [_told(change) for change in changes if not change.live],
-                    "problems": [],
-                }
                 logger.info("the configuration was reloaded: %d changes", len(outcome["applied"]))
-            self._tell(next(iter(outcome["problems"]), ""))
+            self.tell(next(iter(outcome["problems"]), ""))
             return outcome
+
+    async def preview(self) -> tuple[Settings, list[Change]]:
+        """What a reload would put in place, and all that is different. Raises StartupProblem."""
+        # It reads files, and maybe an address.
+        wanted = await self.prepare(await asyncio.to_thread(self.load_again))
+        changes = difference(self.settings, wanted)
+        return _without(wanted, self.settings, [change for change in changes if not change.live]), changes
+
+    async def _taken(self) -> Json:
+        taken, changes = await self.preview()
+        await self.put_in_place(taken)
+        self.settings = taken
+        return {
+            "applied": [told(change) for change in changes if change.live],
+            "needs_restart": [told(change) for change in changes if not change.live],
+            "problems": [],
+        }
 
 
 async def _as_they_are(settings: Settings) -> Settings:
@@ -66,5 +74,6 @@ def _without(wanted: Settings, running: Settings, waiting: list[Change]) -> Sett
     return replace(wanted, **{change.name: getattr(running, change.name) for change in waiting if change.name in names})
 
 
-def _told(change: Change) -> Json:
+def told(change: Change) -> Json:
+    """A change as JSON."""
     return {"name": change.name, "old": change.old, "new": change.new}

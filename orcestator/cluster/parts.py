@@ -31,7 +31,7 @@ from orcestator.web.call_rules import CallLimits
 from orcestator.web.conversations import Conversations, Shelf
 from orcestator.web.drain import Drain
 from orcestator.web.edge import EdgeLimits
-from orcestator.web.exchange import ExchangePolicy, Gateway
+from orcestator.web.gateway import ExchangePolicy, Gateway
 
 
 def edge_limits(settings: Settings) -> EdgeLimits:
@@ -191,7 +191,9 @@ def controller(settings: Settings, client: UpstreamClient, host: str) -> Control
     )
     require_safe(policy)
     return ControllerApp(
-        registry=WorkerRegistry(draw=random.random, first_version=int(time.time() * 1000)),
+        registry=WorkerRegistry(
+            draw=random.random, dispatch=settings.dispatch_method, first_version=int(time.time() * 1000)
+        ),
         policy=policy,
         persist_path=Path(settings.state_dir) / "workers.json",
         fetch_status=fetch_status,

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from orcestator.cluster.lifetime import Lifetime
 from orcestator.routing.quota import QuotaBook
 from orcestator.settings import Settings
 from orcestator.settings.choices import ProviderSetting
-from orcestator.store.quota_rows import FILE_NAME, QuotaRows
+from orcestator.store.quota_rows import FILE_NAME, QuotaRows, key_name
 from orcestator.telemetry.background import BackgroundWriter
 
 CLOSE_SECONDS = 5.0
@@ -19,8 +20,8 @@ def open_quota(settings: Settings, lifetime: Lifetime) -> QuotaBook:
     """The ledger, as it was when the last process wrote it."""
     rows = QuotaRows(Path(settings.state_dir) / FILE_NAME)
     writer = BackgroundWriter("quota", rows, keeps_failed=True)
-    book = QuotaBook(time.time() - time.monotonic(), changed=writer)
-    book.restore(rows.read(), time.monotonic())
+    book = QuotaBook(time.time() - time.monotonic(), changed=writer, tag=partial(key_name, rows.salt()))
+    book.restore(rows.read())
     limit(book, settings.providers)
     writer.start()
     lifetime.on_close(lambda: asyncio.to_thread(writer.close, CLOSE_SECONDS))
@@ -28,10 +29,11 @@ def open_quota(settings: Settings, lifetime: Lifetime) -> QuotaBook:
 
 
 def limit(book: QuotaBook, providers: Sequence[ProviderSetting]) -> None:
-    """Tell the ledger of the limits in the configuration, which hold for each key."""
+    """Tell the ledger whose keys it counts, and of the limits in the configuration, which hold for each of them."""
     for provider in providers:
-        for number in range(1, max(1, len(provider.keys)) + 1):
-            credential = str(number) if number > 1 else ""
+        numbered = {str(number) if number > 1 else "": key.reveal() for number, key in enumerate(provider.keys, 1)}
+        book.has_keys(provider.row.name, numbered or {"": ""})
+        for credential in numbered or ("",):
             for model, limits in {"": provider.limits, **provider.model_limits}.items():
                 if limits:
                     is_pacific = provider.row.dialect == "gemini"

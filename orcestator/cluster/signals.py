@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from orcestator.cluster.talk import Pipes, Talk
+
 ENDED_BY_SECOND_SIGNAL = 130
 
 
@@ -20,6 +22,8 @@ class Stopping:
         self.before_exit: list[Callable[[], None]] = []
         self._loop = asyncio.get_running_loop()
         self._running: set[asyncio.Task[Any]] = set()
+        self.supervisor: Talk | None = None
+        """Who holds our standard input open and listens to our output, if anybody does."""
 
     def install(self, *, supervised: bool = False) -> None:
         """Take over the signals of this process. ``supervised``: end also when standard input closes.
@@ -27,7 +31,11 @@ class Stopping:
         A supervisor holds the other end open; when it is killed, nothing else tells its children.
         """
         if supervised:
-            threading.Thread(target=self._watch_supervisor, name="orcestator-supervisor-watch", daemon=True).start()
+            pipes = Pipes()
+            self.supervisor = Talk(pipes.send)
+            threading.Thread(
+                target=self._listen, args=(pipes, self.supervisor), name="orcestator-supervisor-watch", daemon=True
+            ).start()
         for number in (signal.SIGINT, signal.SIGTERM):
             if sys.platform == "win32":
                 signal.signal(number, lambda *_: self._loop.call_soon_threadsafe(self.signalled))
@@ -44,11 +52,11 @@ class Stopping:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    def _watch_supervisor(self) -> None:
-        while os.read(0, 1024):
-            pass
+    def _listen(self, pipes: Pipes, supervisor: Talk) -> None:
         # A loop that is already closed needs no telling.
         with contextlib.suppress(RuntimeError):
+            pipes.listen(lambda piece: self._loop.call_soon_threadsafe(supervisor.feed, piece))
+            self._loop.call_soon_threadsafe(supervisor.close)
             self._loop.call_soon_threadsafe(self.event.set)
 
     def signalled(self) -> None:

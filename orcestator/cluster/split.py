@@ -1,24 +1,27 @@
 """The controller and the API server of the split cluster: the same parts as in one process, with HTTP between them."""
 
-import os
-import signal
 import socket
-import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from orcestator.bridge.control import ControlClient
 from orcestator.bridge.directory import RemoteDirectory
 from orcestator.cluster import parts
+from orcestator.cluster.added import Added
 from orcestator.cluster.front import Front
 from orcestator.cluster.lifetime import Lifetime, drain_exchanges
-from orcestator.cluster.live import Live
 from orcestator.cluster.recording import start_log
+from orcestator.cluster.supervision import LoadFrom, obey, prospect_everywhere, reload_everywhere
 from orcestator.routing.quota import QuotaBook
 from orcestator.settings import Settings
 from orcestator.web.serving import Server, listen
 
 Json = dict[str, Any]
+WORKER_SECONDS = 25.0
+"""How long a worker may take until its offer is here; the supervisor itself gives it 20."""
+CHOSEN_BY_SUPERVISOR = frozenset({"worker_secret", "metrics_host", "metrics_port"})
+"""Settings of a supervised API server that are the supervisor's: its secret where a person gave none, and a port to read from."""
 Announce = Callable[[str], None]
 
 
@@ -49,7 +52,7 @@ async def run_api_server(
     controller: str,
     listener: socket.socket | None,
     announce: Announce,
-    load_again: Callable[[], Settings],
+    load_from: LoadFrom,
     *,
     supervised: bool = False,
 ) -> None:
@@ -65,15 +68,25 @@ async def run_api_server(
         control = ControlClient(client, settings.worker_secret)
         directory = RemoteDirectory(control, controller, parts.names(settings))
         front = Front(
-            settings, lifetime, log, directory, lambda now: parts.carriers(now, client, _no_link), QuotaBook(), load_again,
-            is_shared=True,
+            settings, lifetime, log, directory, lambda now: parts.carriers(now, client, _no_link), QuotaBook(),
+            partial(load_from, None), is_shared=True,
         )  # fmt: skip
-        if supervised:
-            front.reload = lambda: _reload_everywhere(front.live)
-        lifetime.stopping.on_hangup(front.live.reload)
+        supervisor = lifetime.stopping.supervisor
+        if supervisor is not None:
+            front.reload = partial(reload_everywhere, supervisor)
+            front.chosen_for_us = CHOSEN_BY_SUPERVISOR
+            front.preview.prospect = partial(prospect_everywhere, supervisor, load_from, directory.catalog)
+            obey(supervisor, front.live, load_from, after=directory.refresh)
+        lifetime.stopping.on_hangup(front.reload)
         await directory.refresh()
         server = await front.start(
-            listener, controller, {"controller": lambda: _controller_state(directory, controller)}
+            listener,
+            controller,
+            {"controller": lambda: _controller_state(directory, controller)},
+            added=Added(lambda: front.live.settings, front.reload, directory.catalog, patience_seconds=WORKER_SECONDS)
+            # Only a supervisor starts workers.
+            if supervisor is not None
+            else None,
         )
         lifetime.run_beside(directory.run(lifetime.stopping.event))
         announce(f"orcestator API server listens on {settings.host}:{server.port}, controller {controller}\n")
@@ -85,14 +98,6 @@ async def run_api_server(
 
 def _no_link(_provider: str) -> None:
     """An API server holds no key, and so no link."""
-
-
-async def _reload_everywhere(live: Live) -> Json:
-    """What is good here goes to the supervisor, which lets the workers and the other API servers read it again."""
-    outcome = await live.reload()
-    if not outcome["problems"] and sys.platform != "win32":
-        os.kill(os.getppid(), signal.SIGHUP)
-    return outcome
 
 
 def _controller_state(directory: RemoteDirectory, controller: str) -> tuple[bool, Json]:

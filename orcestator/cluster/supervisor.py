@@ -12,27 +12,34 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from typing import Any
 
 from orcestator.bridge.control import ControlClient
+from orcestator.cluster import parts
 from orcestator.cluster.banner import Facts, ProviderLine, banner
+from orcestator.cluster.child import Child
 from orcestator.cluster.lifetime import Lifetime
+from orcestator.cluster.live import Live
 from orcestator.cluster.recording import check_files, start_log
 from orcestator.cluster.sandbox import EmbeddedSandbox
+from orcestator.cluster.supervision import PREVIEW, RELOAD, SAY, prospect_for_children
 from orcestator.errors import StartupProblem
 from orcestator.providers.rows import SANDBOX
 from orcestator.providers.secret import Secret
-from orcestator.settings import Settings, child_environment
+from orcestator.routing.offer import Offer
+from orcestator.routing.quota import QuotaBook
+from orcestator.settings import Settings, child_environment, spoken_variables, when_still
 from orcestator.settings.choices import ProviderSetting
 from orcestator.telemetry.exposition import merge
 from orcestator.telemetry.metrics_server import MetricsServer
 from orcestator.upstream.client import UpstreamClient
 from orcestator.web.serving import listen
 
+Json = dict[str, Any]
 logger = logging.getLogger(__name__)
 Announce = Callable[[str], None]
 FIRST_WORKER_PORT = 8002
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 30.0
 CALM_SECONDS = 1.0
@@ -43,58 +50,16 @@ REFUSED_TO_START = 2
 """The status of a program of ours that printed one sentence about why it cannot start."""
 
 
-@dataclass(slots=True, eq=False)
-class Child:
-    """One supervised program. ``ready_url`` answers 200 when it serves."""
-
-    name: str
-    arguments: list[str]
-    environment: Mapping[str, str]
-    ready_url: str
-    pass_fds: Sequence[int] = ()
-    process: asyncio.subprocess.Process | None = None
-    failures: int = field(default=0)
-
-    async def start(self) -> None:
-        """Start the program."""
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            *self.arguments,
-            env=dict(self.environment),
-            # Held open as long as we live: a child that sees it close has lost its supervisor and ends.
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            pass_fds=self.pass_fds if sys.platform != "win32" else (),
-            # A Ctrl-C at the terminal reaches the supervisor alone; it tells the children itself.
-            start_new_session=sys.platform != "win32",
-        )
-
-    def stop(self, number: int = signal.SIGTERM) -> None:
-        """Pass a signal on."""
-        if self.process is not None and self.is_running:
-            self.process.send_signal(number)
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it was started and has not ended."""
-        return self.process is not None and self.process.returncode is None
-
-    async def wait(self) -> int:
-        """Until it ends; its status."""
-        return await self.process.wait() if self.process is not None else 0
-
-
 async def run_supervised(
-    settings: Settings, config: str | None, env_file: str, announce: Announce, load_again: Callable[[], Settings]
+    settings: Settings, config: str | None, env_file: str, announce: Announce, load_now: Callable[[], Settings]
 ) -> None:
-    """Serve until a signal; on SIGHUP read the settings again. Raises StartupProblem when a child cannot start."""
+    """Serve until a signal; on SIGHUP, or asked by a child, ``load_now`` the settings again. Raises StartupProblem when a child cannot start."""
     if settings.api_workers > 1 and sys.platform == "win32":
         raise StartupProblem("--api-workers above 1 needs a system that shares sockets between processes, not Windows.")
     lifetime = Lifetime()
     lifetime.stopping.install()
     try:
-        await _Supervisor(settings, config, env_file, lifetime, load_again).run(announce)
+        await _Supervisor(settings, config, env_file, lifetime, load_now).run(announce)
     finally:
         await lifetime.close()
 
@@ -106,11 +71,12 @@ class _Supervisor:
         config: str | None,
         env_file: str,
         lifetime: Lifetime,
-        load_again: Callable[[], Settings],
+        load_now: Callable[[], Settings],
     ) -> None:
         self._settings = settings
-        self._load_again = load_again
+        self._load_now = load_now
         self._env_file = env_file
+        self._spoken: Mapping[str, str] = {}
         # The children get the variables of the file in their environment, each without the others' keys.
         self._config = ["--supervised", "--env-file", "", *(["--config", config] if config else [])]
         self._lifetime = lifetime
@@ -124,17 +90,24 @@ class _Supervisor:
         self._workers: dict[str, Child] = {}
         self._keepers: dict[Child, asyncio.Task[None]] = {}
         self._reloading = asyncio.Lock()
+        self._behind: list[Json] = []
+        self._telling: set[asyncio.Task[Json | None]] = set()
+        self._live: Live
+        self._client: UpstreamClient
 
     async def run(self, announce: Announce) -> None:
         check_files(self._settings)
-        start_log(self._settings, self._lifetime)
+        _, self._redact = start_log(self._settings, self._lifetime)
         listener = listen(self._settings.host, self._settings.port, "OR_PORT")
         self._lifetime.on_close(lambda: _closed(listener))
         self._settings = await self._sandbox.found_in(self._settings)
-        client = UpstreamClient()
+        client = self._client = UpstreamClient()
         self._lifetime.on_close(client.close)
         control = ControlClient(client, self._secret)
         await self._serve_metrics(control, client)
+        self._live = Live(self._settings, self._load_again, lambda taken: self._take(taken, control), self._tell)
+        self._live.prepare = self._sandbox.found_in
+        self._spoken = spoken_variables(self._env_file)
         controller = self._controller()
         self._workers = {provider.row.name: self._worker(provider) for provider in self._settings.providers}
         servers = self._servers(listener)
@@ -146,7 +119,7 @@ class _Supervisor:
                 await self._start(stage, control)
             for child in self._children():
                 self._keepers[child] = asyncio.create_task(self._keep(child, control))
-            self._lifetime.stopping.on_hangup(lambda: self._reload(control))
+            self._lifetime.stopping.on_hangup(self._reload)
             announce(banner(self._facts(self._children())))
             await self._lifetime.wait()
             await self._stop([servers, list(self._workers.values()), [controller]], listener)
@@ -157,37 +130,88 @@ class _Supervisor:
     def _children(self) -> list[Child]:
         return [self._others[0], *self._workers.values(), *self._others[1:]]
 
-    async def _reload(self, control: ControlClient) -> None:
-        """Replace the workers whose provider changed, a new one before the old one ends, and let the others read again."""
-        async with self._reloading:
-            try:
-                wanted = await asyncio.to_thread(self._load_again)
-                await self._take_providers(wanted, control)
-            except StartupProblem as problem:
-                logger.error("the configuration was not reloaded: %s", problem.message)
-                return
-            for child in self._others[1:]:
-                child.stop(signal.SIGHUP)
+    async def _asked(self, question: Json) -> Json:
+        """What a child asks for: that everybody reads the configuration again, or what that would do."""
+        if question["do"] == RELOAD:
+            return await self._reload()
+        if question["do"] == PREVIEW:
+            async with self._reloading:
+                return await prospect_for_children(self._live, self._environment_under, self._offers_under)
+        return {}
 
-    async def _take_providers(self, wanted: Settings, control: ControlClient) -> None:
+    def _offers_under(self, settings: Settings) -> list[str | Offer]:
         running = {provider.row.name: provider for provider in self._settings.providers}
-        wanted = await self._sandbox.found_in(wanted)
-        self._settings = replace(self._settings, providers=wanted.providers)
-        fresh = {
-            provider.row.name: self._worker(provider)
-            for provider in wanted.providers
-            if running.get(provider.row.name) != provider
-        }
-        await self._start(list(fresh.values()), control)
-        names = {provider.row.name for provider in wanted.providers}
-        gone = [child for name, child in self._workers.items() if name in fresh or name not in names]
-        self._workers = {name: child for name, child in (self._workers | fresh).items() if name in names}
-        for child in fresh.values():
-            self._keepers[child] = asyncio.create_task(self._keep(child, control))
+        make = parts.link_maker(settings, self._client, QuotaBook())
+        return [
+            name if running.get(name := provider.row.name) == provider else make(provider).offer
+            for provider in settings.providers
+        ]
+
+    async def _reload(self) -> Json:
+        """One after the other: what was applied, what waits for a restart, and what is wrong, as ``Live.reload``."""
+        async with self._reloading:
+            self._behind = []
+            outcome = await self._live.reload()
+            return {**outcome, "needs_restart": outcome["needs_restart"] + self._behind}
+
+    def _load_again(self) -> Settings:
+        settings, self._spoken = when_still(
+            lambda: (self._load_now(), spoken_variables(self._env_file)), (self._settings.config, self._env_file)
+        )
+        return settings
+
+    def _tell(self, problem: str) -> None:
+        """People hear of it once: the first API server tells them."""
+        telling = asyncio.create_task(self._others[1].ask({"do": SAY, "problem": problem}))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+
+    async def _take(self, taken: Settings, control: ControlClient) -> None:
+        """Start what is new, let all others read the configuration again, end what is gone. Raises StartupProblem when something
+        new does not come up, and then nothing has changed."""
+        before, self._settings = self._settings, taken
+        try:
+            fresh = await self._started(
+                [provider for provider in taken.providers if provider.row.name not in self._workers], control
+            )
+        except BaseException:
+            self._settings = before
+            raise
+        self._redact.learn(taken.secrets())
+        kept = {provider.row.name for provider in taken.providers}
+        gone = [child for name, child in self._workers.items() if name not in kept]
+        self._workers = {name: child for name, child in (self._workers | fresh).items() if name in kept}
+        for child in self._children():
+            # Also for when it is started again.
+            child.environment = self._environment(child)
+        told = [child for name, child in self._workers.items() if name not in fresh]
+        await asyncio.gather(*map(self._told_to_reload, told))
+        await asyncio.gather(*map(self._told_to_reload, self._others[1:]))
         for child in gone:
             # It lets its running attempts come to their end.
             self._keepers.pop(child).cancel()
             child.stop()
+
+    async def _started(self, providers: Sequence[ProviderSetting], control: ControlClient) -> dict[str, Child]:
+        workers = {provider.row.name: self._worker(provider) for provider in providers}
+        try:
+            await self._start(list(workers.values()), control)
+        except BaseException:
+            _kill(list(workers.values()))
+            raise
+        for child in workers.values():
+            self._keepers[child] = asyncio.create_task(self._keep(child, control))
+        return workers
+
+    async def _told_to_reload(self, child: Child) -> None:
+        """One that is dead reads it when it is started again."""
+        outcome = await child.ask({"do": RELOAD, "environment": dict(child.environment)})
+        if outcome is None and not child.is_running:
+            return
+        problems = ["It did not answer."] if outcome is None else outcome["problems"]
+        for problem in problems:
+            logger.error("the %s keeps its old configuration: %s", child.name, problem)
+            self._behind.append({"name": child.name, "old": "its old configuration", "new": f"not taken: {problem}"})
 
     async def _start(self, stage: Sequence[Child], control: ControlClient) -> None:
         for child in stage:
@@ -200,30 +224,29 @@ class _Supervisor:
 
     def _common(self) -> dict[str, str]:
         """What every child is told. By now the address of a sandbox that we started is in the settings, as any other's."""
-        common = {"OR_WORKER_SECRET": self._secret.reveal()}
+        common = {"OR_WORKER_SECRET": self._secret.reveal(), "OR_METRICS_HOST": "127.0.0.1"}
         for provider in self._settings.providers:
             if provider.row.name == SANDBOX:
                 common[provider.row.base_url_env] = provider.base_url
         return common
 
     def _controller(self) -> Child:
-        return Child(
+        return self._child(
             "controller",
             ["orcestator.controller", "--port", str(self._settings.controller_port), *self._config],
-            self._environment(self._common(), None),
             f"{self._controller_address}/health",
         )
 
     def _worker(self, provider: ProviderSetting) -> Child:
         port = self._ports.take(FIRST_WORKER_PORT)
-        return Child(
+        return self._child(
             f"worker {provider.row.name}",
             [
                 "orcestator.proxy_worker", "--provider", provider.row.name, "--controller", self._controller_address,
                 "--port", str(port), *self._config,
             ],
-            self._environment(self._common(), provider.row.name),
             f"http://127.0.0.1:{port}/health",
+            keys_of=provider.row.name,
         )  # fmt: skip
 
     def _servers(self, listener: socket.socket) -> list[Child]:
@@ -237,15 +260,32 @@ class _Supervisor:
             if sys.platform != "win32":
                 fds = (listener.fileno(),)
                 arguments += ["--listen-fd", str(listener.fileno())]
-            environment = self._environment({**self._common(), "OR_METRICS_HOST": "127.0.0.1"}, None)
             ready = f"http://127.0.0.1:{self._metrics_ports[number]}/metrics"
-            servers.append(Child(f"api server {number + 1}", [*arguments, *self._config], environment, ready, fds))
+            servers.append(self._child(f"api server {number + 1}", [*arguments, *self._config], ready, pass_fds=fds))
         if sys.platform == "win32":
             listener.close()
         return servers
 
-    def _environment(self, more: Mapping[str, str], keys_of: str | None) -> dict[str, str]:
-        return child_environment(self._settings, more, keys_of=keys_of, dotenv_path=self._env_file)
+    def _child(
+        self,
+        name: str,
+        arguments: list[str],
+        ready_url: str,
+        *,
+        keys_of: str | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> Child:
+        child = Child(name, arguments, {}, ready_url, self._asked, keys_of, pass_fds)
+        child.environment = self._environment(child)
+        return child
+
+    def _environment(self, child: Child) -> dict[str, str]:
+        """The variables of a child, by the settings of now."""
+        return child_environment(self._settings, self._spoken, self._common(), keys_of=child.keys_of)
+
+    def _environment_under(self, settings: Settings) -> dict[str, str]:
+        """The variables of an API server, by other settings."""
+        return child_environment(settings, self._spoken, self._common(), keys_of=None)
 
     async def _until_ready(self, child: Child, control: ControlClient) -> None:
         deadline = time.monotonic() + READY_SECONDS

@@ -5,8 +5,9 @@ import contextlib
 import hashlib
 import random
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from orcestator.bridge.carrier import LocalCarrier
@@ -21,13 +22,18 @@ from orcestator.cluster.embedded import discover_models
 from orcestator.cluster.health_watch import HealthWatch
 from orcestator.cluster.lifetime import Lifetime
 from orcestator.cluster.links import Links
-from orcestator.cluster.quota import open_quota
+from orcestator.cluster.live import Live
+from orcestator.cluster.quota import limit, open_quota
 from orcestator.cluster.recording import start_log
+from orcestator.cluster.reporting import LOOK_SECONDS, Reports
+from orcestator.cluster.supervision import LoadFrom, obey, reload_everywhere
 from orcestator.errors import StartupProblem
 from orcestator.providers.secret import Secret
+from orcestator.routing.quota import QuotaBook
 from orcestator.settings import Settings
+from orcestator.settings.choices import ProviderSetting
+from orcestator.upstream.client import UpstreamClient
 from orcestator.upstream.health_checks import Check
-from orcestator.upstream.provider_link import ProviderLink
 from orcestator.web.serving import Server, listen
 from orcestator.web.stock_routes import stock_routes
 from orcestator.web.worker_app import WorkerApp
@@ -46,21 +52,18 @@ WORKER_CONTEXT_LENGTH = 128_000
 
 async def run_worker(
     settings: Settings, model_id: str, controller: str, host: str, port: int, address: str, only: str | None,
-    announce: Announce, *, supervised: bool = False,
+    announce: Announce, load_from: LoadFrom, *, supervised: bool = False,
 ) -> None:  # fmt: skip
-    """Serve until a signal. Raises StartupProblem when it cannot start."""
+    """Serve until a signal; on SIGHUP, or told by a supervisor, read the settings again. Raises StartupProblem when it cannot start."""
     lifetime = Lifetime()
     lifetime.stopping.install(supervised=supervised)
     try:
-        log, _ = start_log(settings, lifetime)
+        log, redact = start_log(settings, lifetime)
         listener = listen(host, port, "--port")
         client = parts.upstream_client(settings)
         lifetime.on_close(client.close)
-        providers = [provider for provider in settings.providers if only in (None, provider.row.name)]
-        if not providers:
-            raise StartupProblem(f"The provider '{only}' is not switched on: set its key or its base URL.")
         quota = open_quota(settings, lifetime)
-        held = Links(parts.link_maker(settings, client, quota), providers)
+        held = Links(parts.link_maker(settings, client, quota), _served(settings, only))
         directory = LocalDirectory(held.current, None, Names({}, settings.default_targets()), model_id)
         brain = Brain.of(settings, directory.catalog, log, quota)
         control = ControlClient(client, settings.worker_secret)
@@ -68,6 +71,16 @@ async def run_worker(
         worker = _Worker(settings, brain, held, directory, lifetime)
         await worker.serve(model_id, controller, address, only, listener)
         worker.run_beside(control)
+
+        async def take(wanted: Settings) -> None:
+            redact.learn(wanted.secrets())
+            await worker.take(wanted, _served(wanted, only), client, quota)
+
+        live = Live(settings, partial(load_from, None), take, lambda _problem: None)
+        supervisor = lifetime.stopping.supervisor
+        if supervisor is not None:
+            obey(supervisor, live, load_from)
+        lifetime.stopping.on_hangup(live.reload if supervisor is None else partial(reload_everywhere, supervisor))
         names = ", ".join(link.row.name for link in held.current)
         announce(f"orcestator worker for {names} listens on {host}:{listener.getsockname()[1]}\n")
         await lifetime.wait()
@@ -82,6 +95,9 @@ class _Worker:
 
     app: WorkerApp
     model_worker: "ProxyModelWorker"
+    _gates: StockGates
+    _watch: HealthWatch
+    _model_id: str
     _registering: asyncio.Task[Any]
 
     def __init__(
@@ -89,12 +105,14 @@ class _Worker:
     ) -> None:
         self._settings = settings
         self._brain = brain
+        self._held = held
         self._links = held.current
         self._carrier = LocalCarrier(held.named)
         self._directory = directory
         self._lifetime = lifetime
         self._changed = asyncio.Event()
         self._checks: dict[str, Check] = {}
+        self._reports = Reports(brain.planner, self._names)
 
     async def serve(
         self, model_id: str, controller: str, address: str, only: str | None, listener: socket.socket
@@ -104,8 +122,9 @@ class _Worker:
         from orcestator.bridge.fastchat_stock import Gates, ProxyModelWorker  # noqa: PLC0415
 
         settings = self._settings
+        self._model_id = model_id
         marker = separator_marker(settings.worker_secret)
-        gates = StockGates(
+        self._gates = gates = StockGates(
             self._brain.attempts,
             self._carrier,
             self._brain.planner,
@@ -117,11 +136,12 @@ class _Worker:
             controller_address=controller,
             worker_address=address,
             worker_id=f"{only or 'all'}-{random.randrange(16**6):06x}",
-            model_names=_registered_names(model_id, self._links),
+            model_names=self._names(),
             permits=settings.connections_per_provider,
             context_length=WORKER_CONTEXT_LENGTH,
             gates=Gates(gates.stream, gates.generate, gates.embed, gates.count_tokens, lambda: self.app.in_flight),
             offer=self._offer(),
+            reporter=self._reports,
             marker=marker,
         )
         routes = stock_routes(self.model_worker, settings.connections_per_provider)
@@ -135,15 +155,35 @@ class _Worker:
         from orcestator.bridge.fastchat_stock import keep_registered  # noqa: PLC0415 - imported by now
 
         stop = self._lifetime.stopping.event
-        watch = HealthWatch(
+        self._watch = HealthWatch(
             self._settings, self._brain.planner.health, self._brain.planner.measures, [self._note_check]
         )
-        watch.watch(self._links)
-        self._lifetime.run_beside(watch.checks.run(stop))
+        self._watch.watch(self._links)
+        self._lifetime.run_beside(self._watch.checks.run(stop))
+        self._lifetime.run_beside(self._look_for_news())
         self._lifetime.run_beside(discover_models(self._links, self._refreshed, stop))
         self._registering = self._lifetime.run_beside(
             keep_registered(self.model_worker, poster(control), draw=random.random, sleep=self._until_next_beat)
         )
+
+    async def take(
+        self, settings: Settings, providers: Sequence[ProviderSetting], client: UpstreamClient, quota: QuotaBook
+    ) -> None:
+        """Serve by these settings from now on; what runs goes on by the old ones."""
+        running, self._settings = self._settings, settings
+        keys = {provider.row.name: provider.keys for provider in running.providers}
+        has_other_times = parts.patience(settings) != parts.patience(running)
+        fresh = self._held.take(providers, parts.link_maker(settings, client, quota) if has_other_times else None)
+        for provider in providers:
+            if provider.keys != keys.get(provider.row.name):
+                self._brain.attempts.health.has_other_keys(provider.row.name)
+        limit(quota, providers)
+        self._brain.retune(settings)
+        self._gates.total_timeout = settings.total_timeout_seconds
+        self._directory.rename(Names({}, settings.default_targets()))
+        self._watch.watch(self._links)
+        await asyncio.gather(*(link.discover() for link in fresh if link.lists_models))
+        self._refreshed()
 
     async def leave(self, control: ControlClient, controller: str) -> None:
         """New attempts go elsewhere; the API servers that wait for those that run may be draining, too."""
@@ -160,6 +200,7 @@ class _Worker:
 
     def _refreshed(self) -> None:
         self._directory.refresh()
+        self.model_worker.model_names = self._names()
         self.model_worker.offer = self._offer()
         self._changed.set()
 
@@ -171,6 +212,16 @@ class _Worker:
             for link in self._links
         ]
         return {"offers": [offer.to_wire() for offer in offers]}
+
+    async def _look_for_news(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._reports.has_news():
+                self._changed.set()
+
+    def _names(self) -> list[str]:
+        names = [self._model_id, *(f"{link.row.name}/{model}" for link in self._links for model in link.offer.models)]
+        return list(dict.fromkeys(names))[:MOST_REGISTERED_NAMES]
 
     async def _until_next_beat(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -197,9 +248,12 @@ def poster(control: ControlClient) -> Post:
     return post
 
 
-def _registered_names(model_id: str, links: list[ProviderLink]) -> list[str]:
-    names = [model_id, *(f"{link.row.name}/{model}" for link in links for model in link.offer.models)]
-    return list(dict.fromkeys(names))[:MOST_REGISTERED_NAMES]
+def _served(settings: Settings, only: str | None) -> list[ProviderSetting]:
+    """The providers of this worker. Raises StartupProblem when there is none."""
+    providers = [provider for provider in settings.providers if only in (None, provider.row.name)]
+    if not providers:
+        raise StartupProblem(f"The provider '{only}' is not switched on: set its key or its base URL.")
+    return providers
 
 
 def _reachable(host: str) -> str:

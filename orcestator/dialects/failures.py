@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from orcestator.dialects.json_text import loads
-from orcestator.dialects.retry_after import retry_after, wait_in_prose
+from orcestator.dialects.rate_limits import is_congested
+from orcestator.dialects.retry_after import retry_after, sane_seconds, wait_in_prose
 from orcestator.errors import (
+    CONGESTED,
     NO_SUCH_PATH,
     QUOTA_SIZE,
     SPENT,
@@ -206,9 +208,13 @@ def error_in_answer(provider: str, detail: Any) -> UpstreamError:
         detail = {"message": detail if isinstance(detail, str) else "an error without a message"}
     message = f"{provider} failed: {readable(detail, b'')}"
     code, words = detail.get("code"), _words(detail)
+    if isinstance(code, str) and len(code) == 3 and code.isdecimal():
+        code = int(code)
     status = code if isinstance(code, int) and 400 <= code < 600 else None
     kind = _kind_in_answer(status, words)
     kind, cause = _told_apart(kind, "error_in_200", detail, words)
+    if kind is UpstreamRateLimited and is_congested(detail):
+        cause = CONGESTED
     wait = _wait_in(detail)
     return kind(
         message,
@@ -221,13 +227,14 @@ def error_in_answer(provider: str, detail: Any) -> UpstreamError:
 
 def _wait_in(detail: Json) -> float | None:
     """The wait that a body names: in a field of its own, in OpenRouter's headers in the body, or in prose."""
-    named = detail.get("retry_after")
-    if isinstance(named, int | float):
-        return float(named)
     metadata = detail.get("metadata")
-    seconds = metadata.get("retry_after_seconds") if isinstance(metadata, dict) else None
-    if isinstance(seconds, int | float) and seconds >= 0:
-        return float(seconds)
+    named: tuple[Any, ...] = (
+        detail.get("retry_after"),
+        metadata.get("retry_after_seconds") if isinstance(metadata, dict) else None,
+    )
+    for seconds in named:
+        if type(seconds) in (int, float) and (wait := sane_seconds(seconds)) is not None:
+            return wait
     return wait_in_prose((_text(detail.get("message")) or "")[:LONGEST_MESSAGE])
 
 

@@ -44,7 +44,7 @@ def wait_in_prose(message: str) -> float | None:
     if match is not None:
         return duration(match[1])
     match = _TRY_AGAIN_WORDS.search(message)
-    return None if match is None else _sane(float(match[1]) * _WORD_SECONDS[match[2].lower()])
+    return None if match is None else sane_seconds(float(match[1]) * _WORD_SECONDS[match[2].lower()])
 
 
 def _scaled(text: str | None, scale: float) -> float | None:
@@ -54,10 +54,11 @@ def _scaled(text: str | None, scale: float) -> float | None:
         seconds = float(text) * scale
     except ValueError:
         return None
-    return _sane(seconds)
+    return sane_seconds(seconds)
 
 
-def _sane(seconds: float) -> float | None:
+def sane_seconds(seconds: float) -> float | None:
+    """A wait that somebody else named, at most ``LONGEST_SECONDS``; None for one that cannot be meant."""
     if not math.isfinite(seconds) or seconds < 0:
         return None
     return min(seconds, LONGEST_SECONDS)
@@ -70,7 +71,7 @@ def _until(text: str, wall_now: float) -> float | None:
         epoch = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
-    return _sane(max(epoch - wall_now, 0.0))
+    return sane_seconds(max(epoch - wall_now, 0.0))
 
 
 def duration(text: str | None) -> float | None:
@@ -81,4 +82,4 @@ def duration(text: str | None) -> float | None:
     if match is None or not any(match.groups()):
         return None
     hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
-    return _sane(hours * 3600 + minutes * 60 + seconds + milliseconds / 1000)
+    return sane_seconds(hours * 3600 + minutes * 60 + seconds + milliseconds / 1000)

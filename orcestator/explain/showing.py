@@ -1,5 +1,6 @@
 """A plan as an aligned table, and what was tried as a timeline. Pure: JSON in, text out."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,58 +12,92 @@ _NOTHING = "-"
 
 def plan_shown(analysis: Json) -> str:
     """Where a request would go."""
-    needs = analysis["needs"]
-    wanted = [*needs["parameters"], *needs["modalities"]]
-    scores = {(row["provider"], row["model"]): row for row in analysis["scores"]}
+    decision, needs = analysis["decision"], analysis["needs"]
     facts = [
-        f"model {_named(analysis['model'])}",
+        f"model {_names(decision)}",
         f"about {needs['promptTokens']} tokens of prompt, {analysis['estimatedTokens']} in all",
-        *([f"needs {', '.join(wanted)}"] if wanted else []),
     ]
-    return _text([_joined(facts), *_plan(analysis["decision"], scores)])
+    return _text([_joined(facts), *_asking(decision), *_plan(decision)])
 
 
 def record_shown(record: Json) -> str:
     """Where a request went, what was tried on the way, and how long each part took."""
     served = record["served"]
     outcome = f"served by {served['provider']}/{served['model']}" if served else record["error"] or record["outcome"]
-    facts = [record["request_id"], record["at"], f"asked for {record['requested']}", f"{record['status']} {outcome}"]
     decision = record["decision"]
-    plan = ["No plan was made: the request was refused before."] if decision is None else _plan(decision, {})
+    requested = record["requested"] if decision is None else _names(decision)
+    facts = [record["request_id"], record["at"], f"asked for {requested}", f"{record['status']} {outcome}"]
+    none = ["No plan was made: the request was refused before."]
+    plan = none if decision is None else [*_asking(decision), *_plan(decision)]
     left_out = record["options_left_out"]
     more = [f"  … and {left_out} more that the record does not keep"] if left_out else []
     return _text([_joined(facts), *plan, *more, "", *_timeline(record["attempts"]), "", _timings(record["timings"])])
 
 
-def _plan(decision: Json, scores: Mapping[tuple[str, str], Json]) -> list[str]:
+def _names(decision: Json) -> str:
+    """The names that were asked for, in their order; which of them led nowhere."""
+    unused = decision["asked"]["unused_names"] or ()
+    return ", ".join(
+        f"{name} (unknown, or the same as one before)" if name in unused else name
+        for name in decision["asked"]["names"]
+    )
+
+
+def _asking(decision: Json) -> list[str]:
+    """What was wished for and what the request needs, in a line where it is anything."""
+    asked = decision["asked"]
+    wishes = [f"{name}={_shown(value)}" for name, value in asked["wishes"].items()]
+    wished = [f"wishes {' '.join(wishes)}"] if wishes else []
+    said = [*wished, *([f"needs {', '.join(asked['needs'])}"] if asked["needs"] else [])]
+    return [_joined(said)] if said else []
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value).lower()
+
+
+def _plan(decision: Json) -> list[str]:
     rule = f", rule {decision['rule']} before it" if decision.get("rule") else ""
-    rows = [_candidate(place, row, scores) for place, row in enumerate(decision["candidates"], 1)]
-    rows += [_aside("reserve", row, "unwell: tried when nothing else is left") for row in decision["reserve"]]
-    rows += [_aside("out", row, _why(row)) for row in decision["excluded"]]
+    tried, reserve, out = decision["candidates"], decision["reserve"], decision["excluded"]
+    places = Counter((row["provider"], row["model"], row["credential"]) for row in (*tried, *reserve, *out))
+    rows = [_candidate(place, row, places) for place, row in enumerate(tried, 1)]
+    rows += [_aside("reserve", row, places, "unwell: tried when nothing else is left") for row in reserve]
+    rows += [_aside("out", row, places, _why(row)) for row in out]
     unseen = decision.get("not_considered")
     more = [f"  … and {unseen} more that nobody looked at"] if unseen else []
-    head = ("", "candidate", "tier", "score", *FACTORS, "est. cost", "why not")
+    head = ("", "candidate", "tier", "score", *FACTORS, "est. cost", "notes")
     return ["", f"strategy {decision['strategy']}{rule}", "", *_table([head, *rows]), *more]
 
 
-def _candidate(place: int, row: Json, scores: Mapping[tuple[str, str], Json]) -> tuple[str, ...]:
-    factors = row.get("factors") or scores.get((row["provider"], row["model"]), {}).get("factors") or {}
+def _label(row: Json, places: Mapping[tuple[str, str, str], int]) -> str:
+    """Where it goes: with the key's number unless it is the first, and the worker where several have it."""
+    has_twins = places[row["provider"], row["model"], row["credential"]] > 1
+    worker = f" at {row['worker']}" if has_twins and row["worker"] else ""
+    return f"{row['provider']}/{row['model']}{_key(row)}{worker}"
+
+
+def _key(row: Json) -> str:
+    return f", key {row['credential']}" if row["credential"] else ""
+
+
+def _candidate(place: int, row: Json, places: Mapping[tuple[str, str, str], int]) -> tuple[str, ...]:
+    factors = row["factors"]
     return (
         str(place),
-        f"{row['provider']}/{row['model']}",
+        _label(row, places),
         str(row["tier"]),
         _number(row.get("score"), 2),
         *(_number(factors.get(name), 0) for name in FACTORS),
         _dollars(row.get("estimated_cost")),
-        "",
+        "the paid fallback" if row["is_paid_fallback"] else "",
     )
 
 
-def _aside(place: str, row: Json, why: str) -> tuple[str, ...]:
+def _aside(place: str, row: Json, places: Mapping[tuple[str, str, str], int], why: str) -> tuple[str, ...]:
     blanks = (_NOTHING,) * (len(FACTORS) + 1)
     return (
         place,
-        f"{row['provider']}/{row['model']}",
+        _label(row, places),
         str(row["tier"]),
         *blanks,
         _dollars(row.get("estimated_cost")),
@@ -84,7 +119,7 @@ def _timeline(attempts: Sequence[Json]) -> list[str]:
     rows = [
         (
             str(attempt["number"]),
-            f"{attempt['provider']}/{attempt['model']}",
+            f"{attempt['provider']}/{attempt['model']}{_key(attempt)}",
             _milliseconds(attempt["started_ms"]),
             _bar(attempt["started_ms"] / end, attempt["took_ms"] / end),
             _milliseconds(attempt["took_ms"]),
@@ -148,10 +183,6 @@ def _number(value: float | None, digits: int) -> str:
 
 def _dollars(value: float | None) -> str:
     return _NOTHING if value is None else f"${value:.6f}"
-
-
-def _named(model: Any) -> str:
-    return ", ".join(map(str, model)) if isinstance(model, list) else str(model)
 
 
 def _joined(facts: Sequence[str]) -> str:

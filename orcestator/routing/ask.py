@@ -13,7 +13,8 @@ USUAL_OUTPUT_TOKENS = 500
 class Ask(NamedTuple):
     """``names`` are tried in their order. ``output_tokens`` is the caller's limit or expectation, 0 for none.
 
-    ``conversation`` tells conversations apart, "" where nothing is sticky. ``priority`` is higher for who may go first.
+    ``conversation`` tells conversations apart, "" where nothing is sticky. ``priority`` is higher for who may go first. ``user`` is
+    who the caller says it asks for. ``is_question``: nobody will be called, so that nobody's turn is taken.
     """
 
     names: tuple[str, ...]
@@ -25,6 +26,8 @@ class Ask(NamedTuple):
     caller: str = ""
     conversation: str = ""
     priority: int = 0
+    user: str = ""
+    is_question: bool = False
 
     def expected_output(self) -> int:
         """Tokens of the answer, for comparing prices."""

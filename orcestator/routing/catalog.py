@@ -159,21 +159,26 @@ class Catalog:
     def _resolve(self, names: tuple[str, ...], endpoint: str) -> tuple[Tier, ...]:
         tiers: list[Tier] = []
         seen: set[Candidate] = set()
-        elsewhere: list[Candidate] = []
+        elsewhere: dict[str, list[Candidate]] = {}
         for rank, name in enumerate(names):
             for strategy, group in self._groups(name):
                 able = [c for c in dict.fromkeys(group) if c not in seen and endpoint in self._endpoints(c)]
-                elsewhere += [c for c in group if endpoint not in self._endpoints(c)]
+                elsewhere.setdefault(name, []).extend(c for c in group if endpoint not in self._endpoints(c))
                 seen.update(able)
                 self._add_tier(tiers, strategy, [self._option(c, name, len(tiers), rank) for c in able])
         if not tiers:
-            self._refuse(names, endpoint, elsewhere)
+            self._refuse(names, endpoint, {name: found for name, found in elsewhere.items() if found})
         if self._paid_fallback and endpoint == "chat":
-            targets = dict.fromkeys(c for _, group in self._target_groups(self._paid_fallback) for c in group)
-            spare = [c for c in targets if c not in seen and endpoint in self._endpoints(c)]
+            spare = [c for c in self._paid_candidates() if c not in seen and endpoint in self._endpoints(c)]
             options = [self._option(c, self._paid_fallback, len(tiers), len(names)) for c in spare]
             self._add_tier(tiers, PRIORITY, [option._replace(is_paid_fallback=True) for option in options])
         return tuple(tiers)
+
+    def _paid_candidates(self) -> Iterable[Candidate]:
+        """It is one place that was chosen to be paid for: an aggregator that lists the same name is another one."""
+        target = self._paid_fallback
+        found = dict.fromkeys(c for _, group in self._target_groups(target) for c in group)
+        return [c for c in found if target.startswith(c.provider + "/")] or found
 
     def _option(self, candidate: Candidate, name: str, tier: int, rank: int) -> Option:
         traits = self.traits(candidate)
@@ -183,12 +188,15 @@ class Catalog:
         if options:
             tiers.append(tier_of(strategy, options))
 
-    def _refuse(self, names: tuple[str, ...], endpoint: str, elsewhere: Sequence[Candidate]) -> None:
+    def _refuse(self, names: tuple[str, ...], endpoint: str, elsewhere: Mapping[str, Sequence[Candidate]]) -> None:
         if not elsewhere:
             raise ModelNotFound(self._not_found_sentence(names[0]), param="model")
-        providers = ", ".join(sorted({candidate.provider for candidate in elsewhere}))
+        name, candidates = next(iter(elsewhere.items()))
+        providers = sorted({candidate.provider for candidate in candidates})
+        do = "does" if len(providers) == 1 else "do"
         raise InvalidRequest(
-            f"The model '{names[0]}' is served by {providers}, which does not offer {endpoint}.", param="model"
+            f"The model '{name[:128]}' is served by {', '.join(providers)}, which {do} not offer {endpoint}.",
+            param="model",
         )
 
     def _endpoints(self, candidate: Candidate) -> frozenset[str]:

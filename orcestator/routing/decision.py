@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from orcestator.routing.ask import Ask
 from orcestator.routing.attempt_notes import AttemptNote
 from orcestator.routing.catalog import Option
 from orcestator.routing.events import Outcome
@@ -59,6 +60,8 @@ class DecisionBook:
 
     def __init__(self, measures: Measures, size: int = REMEMBERED_REQUESTS) -> None:
         self.size = size
+        self.paid_fallbacks = 0
+        """Requests since the start that the paid fallback served."""
         self._measures = measures
         self._records: deque[tuple[Any, ...]] = deque(maxlen=size)
 
@@ -85,6 +88,7 @@ class DecisionBook:
 
         It takes references to the plan and to the tally's notes, which nobody changes any more.
         """
+        self.paid_fallbacks += tally.fallback_used
         left_out = 0
         if plan is not None and len(plan.scored) + len(plan.reserve) + len(plan.excluded) > MOST_OPTIONS:
             plan, left_out = _shortened(plan)
@@ -106,6 +110,11 @@ class DecisionBook:
         """The last requests in a line each, newest first."""
         newest = reversed(self._records)
         return [_line(Decision._make(record)) for record, _ in zip(newest, range(limit), strict=False)]
+
+    def asks(self, limit: int) -> list[Ask]:
+        """What the last requests asked of routing, newest first; those that were refused before it are not among them."""
+        plans = [record[1] for record, _ in zip(reversed(self._records), range(limit), strict=False)]
+        return [plan.ask for plan in plans if plan is not None]
 
     def __len__(self) -> int:
         return len(self._records)
@@ -157,9 +166,13 @@ def _whole(record: Decision, measures: Measures) -> Json:
             "first_content_ms": None if record.first_content_s < 0.0 else _milliseconds(record.first_content_s),
             "total_ms": _milliseconds(record.total_s),
         },
-        "decision": None if plan is None else explanation(plan, record.planned_at, measures),
+        "decision": None if plan is None else _told(plan, record, measures),
         "options_left_out": record.left_out,
     }
+
+
+def _told(plan: Plan, record: Decision, measures: Measures) -> Json:
+    return explanation(plan, record.planned_at, measures, is_shortened=record.left_out > 0)
 
 
 def _attempt(note: AttemptNote) -> Json:

@@ -12,6 +12,7 @@ from orcestator.errors import InvalidRequest, ModelNotFound, NothingLeft, Orcest
 from orcestator.routing.ask import Ask
 from orcestator.routing.catalog import Option
 from orcestator.routing.measures import Measure
+from orcestator.routing.traits import Traits
 
 ENOUGH_CALLS = 5
 """Recent calls before figures are held against a deployment."""
@@ -61,7 +62,7 @@ def _description(option: Option, ask: Ask) -> Excluded | None:
 
 
 def _limits(option: Option, ask: Ask) -> Excluded | None:
-    wishes, traits, provider = ask.wishes, option.traits, option.candidate.provider
+    wishes, traits, provider = ask.wishes, option.traits, option.candidate.provider.lower()
     if wishes.only and provider not in wishes.only:
         return Excluded(option, "only", f"Only {_listed(wishes.only)} may be asked.")
     if provider in wishes.ignore:
@@ -137,28 +138,46 @@ def refusal(ask: Ask, excluded: Sequence[Excluded], now: float) -> OrcestatorErr
 
 
 def unmet(ask: Ask, excluded: Sequence[Excluded]) -> InvalidRequest:
-    """The refusal of wishes that nothing meets: the fields, and what there is."""
-    reasons = Counter(one.reason for one in excluded if one.reason in DESCRIBED)
+    """The refusal of wishes that nothing meets: the fields, and what there is. The paid fallback is not among what was asked
+    for, and a model at a provider is one deployment however many keys it has."""
+    ordinary = [one for one in excluded if not one.option.is_paid_fallback] or excluded
+    deployments = list({(one.option.candidate.provider, one.option.candidate.model): one for one in ordinary}.values())
+    reasons = Counter(one.reason for one in deployments if one.reason in DESCRIBED)
     told = "; ".join(f"'{DESCRIBED[reason]}' leaves out {count}" for reason, count in reasons.most_common())
-    first = DESCRIBED[reasons.most_common(1)[0][0]]
-    there = _what_there_is({DESCRIBED[reason] for reason in reasons}, [one.option for one in excluded])
+    count, names = len(deployments), ", ".join(f"'{name[:128]}'" for name in ask.names[:3])
+    subject = (
+        f"None of the {count} deployments of {names} is" if count > 1 else f"The only deployment of {names} is not"
+    )
+    there = _what_there_is(ask, deployments)
     return InvalidRequest(
-        f"None of the {len(excluded)} deployments of '{ask.names[0]}' is all that was asked for: {told}.{there}",
-        param=first,
+        f"{subject} all that was asked for: {told}.{there}", param=DESCRIBED[reasons.most_common(1)[0][0]]
     )
 
 
-def _what_there_is(fields: set[str], options: Iterable[Option]) -> str:
-    options = list(options)
-    traits = [option.traits for option in options]
-    found = {
-        "tags": {tag for one in traits for tag in one.tags},
-        "type": {one.type for one in traits if one.type},
-        "min_context_size": {str(one.context_length) for one in traits if one.context_length},
-        "provider.only": {option.candidate.provider for option in options},
-    }
-    told = [f"{field}: {_listed(words)}" for field, words in found.items() if field in fields and words]
-    return f" There are {'; '.join(told)}." if told else ""
+def _what_there_is(ask: Ask, excluded: Sequence[Excluded]) -> str:
+    """What a caller may ask for instead: of words all that there are, of sizes and prices the best of those left out for them."""
+    traits = [one.option.traits for one in excluded]
+    by_reason: dict[str, list[Traits]] = {}
+    for one in excluded:
+        by_reason.setdefault(one.reason, []).append(one.option.traits)
+    sizes = [one.context_length for one in by_reason.get("min_context_size", ()) if one.context_length]
+    prices = [(one.input_price or 0.0, one.output_price or 0.0) for one in by_reason.get("max_price", ())]
+    costs = [one.cost(ask.needs.tokens, ask.expected_output()) or 0.0 for one in by_reason.get("budget", ())]
+    told: list[str] = []
+    if "tags" in by_reason and (tags := {tag for one in traits for tag in one.tags}):
+        told.append(f"There are tags: {_listed(tags)}.")
+    if "type" in by_reason and (types := {one.type for one in traits if one.type}):
+        told.append(f"There are types: {_listed(types)}.")
+    if sizes:
+        told.append(f"The largest known context is {max(sizes)} tokens.")
+    if not by_reason.keys().isdisjoint(("only", "ignore")):
+        told.append(f"It is at: {_listed({one.option.candidate.provider for one in excluded})}.")
+    if prices:
+        prompt, completion = min(prices)
+        told.append(f"The lowest of their prices is {prompt:g} (prompt) and {completion:g} (completion).")
+    if costs:
+        told.append(f"It would cost about {min(costs):.3g} dollars or more.")
+    return "".join(f" {sentence}" for sentence in told)
 
 
 def _counted(excluded: Iterable[Excluded]) -> str:

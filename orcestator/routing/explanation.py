@@ -3,22 +3,26 @@
 from math import inf
 from typing import Any
 
+from orcestator.routing.ask import Ask
 from orcestator.routing.catalog import Option
 from orcestator.routing.measures import Measures
 from orcestator.routing.plan import Plan
 from orcestator.routing.strategies.score import factors_of
 from orcestator.routing.strategies.strategy import Scored, Situation
+from orcestator.routing.wishes import NO_WISHES, Wishes
 
 Json = dict[str, Any]
 
 
-def explanation(plan: Plan, now: float, measures: Measures) -> Json:
+def explanation(plan: Plan, now: float, measures: Measures, *, is_shortened: bool = False) -> Json:
     """Why a request goes where it goes. Costs are US dollars, latencies and remaining times seconds; None is not known.
 
-    The factors of candidates whose strategy does not work with them are those that ``score`` would see.
+    The factors of candidates whose strategy does not work with them are those that ``score`` would see. ``is_shortened``: the plan
+    has lost options, so that it no longer tells which names led to none.
     """
     situation = Situation(plan.ask, now, _no_draw, measures)
     return {
+        "asked": {**_asked(plan.ask), "unused_names": None if is_shortened else _unused_names(plan)},
         "strategy": plan.strategy,
         "rule": plan.rule or None,
         "candidates": [_candidate(scored, place, situation) for place, scored in enumerate(plan.scored, 1)],
@@ -34,6 +38,32 @@ def explanation(plan: Plan, now: float, measures: Measures) -> Json:
         ],
         "not_considered": plan.unconsidered,
     }
+
+
+def _asked(ask: Ask) -> Json:
+    """``prompt_tokens`` is None where nobody needed the estimate, ``output_tokens`` where the caller set no limit."""
+    return {
+        "names": list(ask.names),
+        "endpoint": ask.endpoint,
+        "wishes": _wished(ask.wishes),
+        "needs": sorted(ask.needs.parameters | ask.needs.modalities),
+        "prompt_tokens": ask.needs.tokens or None,
+        "output_tokens": ask.output_tokens or None,
+    }
+
+
+def _wished(wishes: Wishes) -> Json:
+    """Those that ask for something."""
+    asking = {name: value for name, value in wishes._asdict().items() if value != getattr(NO_WISHES, name)}
+    return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in asking.items()}
+
+
+def _unused_names(plan: Plan) -> list[str]:
+    """The names that led to no candidate: nobody has them, or names before them led to the same."""
+    options = [scored.option for scored in plan.scored]
+    options += [*plan.reserve, *(one.option for one in plan.excluded)]
+    ranks = {option.rank for option in options if not option.is_paid_fallback}
+    return [name for rank, name in enumerate(plan.ask.names) if rank not in ranks]
 
 
 def _candidate(scored: Scored, place: int, situation: Situation) -> Json:

@@ -28,6 +28,7 @@ class LoopPolicy:
     ``attempts`` bounds the attempts at all options but the paid fallback, which has one of its own. ``rate_limit_retries`` are the
     retries at the same option after a rate limit or a lost connection, ``retry_delay_seconds`` the wait before one after a rate
     limit whose upstream named none. ``attempt_seconds`` bounds one attempt up to its first content, 0.0 for no such bound.
+    ``total_seconds`` is what a request has where its caller asks for no less.
     """
 
     attempts: int = 3
@@ -39,6 +40,7 @@ class LoopPolicy:
     longest_backoff_seconds: float = 1.0
     backoff_multiplier: float = 2.0
     attempt_seconds: float = 0.0
+    total_seconds: float = 600.0
 
 
 class Step(NamedTuple):
@@ -114,7 +116,10 @@ class Falling:
         """Who may answer in place of one that is slow: well, with room, and no dearer than the plan's ordinary options."""
         if progress.spent >= self.policy.attempts:
             return None
-        return self._well((o for o in self._ordinary_left(progress) if self.has_room(o)), now)
+        left = [o for o in self._ordinary_left(progress) if self.has_room(o)]
+        slow = {o.candidate[:3] for o in progress.tried}
+        # Another key of the one that is slow is likely to be as slow.
+        return self._well((o for o in left if o.candidate[:3] not in slow), now) or self._well(left, now)
 
     def waiting_for(self, option: Option, progress: Progress, now: float) -> list[Option]:
         """The options whose permits would do for a request that found ``option`` full."""
@@ -162,7 +167,7 @@ class Falling:
                 # However many keys a deployment has, the last attempt is for another one where there is one.
                 left.sort(key=lambda o: o.candidate[:3] == failed.candidate[:3])
             well = self._well(left, now)
-            if well is not None:
+            if well is not None and (self.has_room(well) or not self._spare_has_room(progress, now)):
                 return well
         has_spare = any(o.is_paid_fallback for o in progress.options)
         out = [o for o in progress.options if o not in progress.tried and not progress.times_at(o) and progress.fits(o)]
@@ -173,6 +178,13 @@ class Falling:
     def has_room(self, option: Option) -> bool:
         """Whether a permit of it is free."""
         return not self.permits.is_full(option.candidate, option.traits.max_concurrent)
+
+    def _spare_has_room(self, progress: Progress, now: float) -> bool:
+        """Whether the paid fallback could answer at once, so that nobody has to wait in the line."""
+        return any(
+            o.is_paid_fallback and self.has_room(o) and progress.fits(o) and self.health.allows(o.candidate, now)
+            for o in progress.options
+        )
 
     def _ordinary_left(self, progress: Progress) -> Iterable[Option]:
         for option in progress.options:

@@ -21,7 +21,6 @@ MOST_RECORDS = 4096
 """Deployments remembered; callers name models, so the table would grow with their inventions."""
 FIRST_SHARE = 0.1
 """The part of its traffic that a deployment gets at once when it is back; it grows to all of it (HAProxy's slow start)."""
-DISABLED = "disabled by a person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +91,11 @@ CREDENTIAL_PLACE = 4
 
 @dataclass(slots=True)
 class Health:
-    """One deployment's breaker."""
+    """One deployment's breaker. ``broken`` counts the streams in a row that broke after they had begun."""
 
     state: State = State.CLOSED
     consecutive: int = 0
+    broken: int = 0
     calls: int = 0
     failures: int = 0
     window_started: float = 0.0
@@ -128,13 +128,11 @@ class HealthBoard:
     probe_seconds: float = 60.0
     records: dict[Place, Health] = field(default_factory=dict)
     pauses: dict[Place, Pause] = field(default_factory=dict)
-    disabled: dict[tuple[str, str], float] = field(default_factory=dict)
-    """Until when a person took (provider, model) out; the model is "" for all of them."""
 
     @property
     def is_quiet(self) -> bool:
         """Whether nothing at all ever failed, or all that did was forgotten since: there is no standing to look at."""
-        return not (self.records or self.pauses or self.disabled)
+        return not (self.records or self.pauses)
 
     def allows(self, candidate: Candidate, now: float) -> bool:
         """Whether an attempt may start now; in half-open state only one probe at a time may."""
@@ -143,10 +141,6 @@ class HealthBoard:
 
     def standing(self, candidate: Candidate, now: float) -> Standing | None:
         """Why a deployment is not simply well, None when it is."""
-        if self.disabled:
-            until = self._disabled_until(candidate)
-            if now < until:
-                return Standing("open", until, 1.0, True, DISABLED)
         record = self.records.get(candidate[:3]) if self.records else None
         if record is not None and record.state is State.PERMANENTLY_UNAVAILABLE:
             return Standing("permanently_unavailable", math.inf, 1.0, True, record.reason)
@@ -156,13 +150,15 @@ class HealthBoard:
         return None if record is None else self._breaker_standing(candidate[:3], record, now)
 
     def started(self, candidate: Candidate, now: float) -> None:
-        """An attempt starts: the first one after an open breaker is its probe."""
+        """An attempt starts: the first one after an open breaker's time is its probe.
+
+        One made earlier, for want of anything else, is none: if it goes well it is proof, if not it is no news.
+        """
         record = self.records.get(candidate[:3])
-        if record is None or record.state not in (State.OPEN, State.HALF_OPEN):
+        if record is None or record.state not in (State.OPEN, State.HALF_OPEN) or now < record.out_until:
             return
         if record.state is State.OPEN:
             record.state = State.HALF_OPEN
-            record.good_probes = 0
             self._tell(candidate[:3], "half_open", 0.0, record.reason)
         record.probing_since = now
 
@@ -182,24 +178,57 @@ class HealthBoard:
         record.consecutive = 0
         if record.state is not State.CLOSED:
             self._passed(candidate[:3], record, now)
-        elif not record.failures and record.back_since is None:
+        elif not record.failures and not record.broken and record.back_since is None:
             del self.records[candidate[:3]]
 
-    def abandoned(self, candidate: Candidate) -> None:
-        """An attempt ended without telling anything about health (its caller left): a probe gives its place back."""
+    def finished(self, candidate: Candidate) -> None:
+        """A stream came to its proper end."""
         record = self.records.get(candidate[:3])
         if record is not None:
+            record.broken = 0
+
+    def abandoned(self, candidate: Candidate, started: float) -> None:
+        """An attempt that ``started`` then ended without telling anything about health (its caller left): a probe gives its
+        place back."""
+        record = self.records.get(candidate[:3])
+        if record is not None and record.probing_since is not None and started >= record.probing_since:
             record.probing_since = None
 
-    def failed(self, candidate: Candidate, error: UpstreamError, verdict: Verdict, now: float) -> None:
-        """An attempt failed: count it, and take out of routing what the verdict says."""
-        self.abandoned(candidate)
+    def failed(
+        self, candidate: Candidate, error: UpstreamError, verdict: Verdict, now: float, *, started: float | None = None
+    ) -> None:
+        """An attempt failed: count it, and take out of routing what the verdict says.
+
+        ``started`` is when it began, ``now`` if that is not said: one that began before the deployment was taken out is no
+        bad probe.
+        """
+        began = now if started is None else started
+        self.abandoned(candidate, began)
+        self._take_out(candidate, error, verdict, now, began, had_content=False)
+
+    def broke(
+        self, candidate: Candidate, error: UpstreamError, verdict: Verdict, now: float, *, started: float
+    ) -> None:
+        """A stream that ``succeeded`` was told of broke after its first content: the same call is a failed one."""
+        self._take_out(candidate, error, verdict, now, started, had_content=True)
+
+    def _take_out(
+        self,
+        candidate: Candidate,
+        error: UpstreamError,
+        verdict: Verdict,
+        now: float,
+        began: float,
+        *,
+        had_content: bool,
+    ) -> None:
         reason = f"{type(error).__name__}: {error.cause}"
         if verdict.is_final:
             self._exclude(candidate[:3], reason, now)
-        elif verdict.counts:
-            self._failed_in_health(candidate[:3], reason, now)
-        elif verdict.cooldown_seconds:
+            return
+        if verdict.counts:
+            self._failed_in_health(candidate[:3], reason, now, began, had_content=had_content)
+        if verdict.cooldown_seconds:
             asked = verdict.cooldown_seconds if error.retry_after is None else error.retry_after
             is_told = isinstance(error, UpstreamRateLimited) and error.retry_after is not None
             self._cool_down(candidate, asked, verdict, reason, now, is_told=is_told)
@@ -210,7 +239,7 @@ class HealthBoard:
 
     def states(self, now: float) -> list[HealthState]:
         """Everything that is not simply well, for status pages."""
-        return [*self._breaker_states(now), *self._pause_states(now), *self._disabled_states(now)]
+        return [*self._breaker_states(now), *self._pause_states(now)]
 
     def reset(self, provider: str, model: str = "") -> bool:
         """Forget what is held against a model of a provider (all models when none is named), and against the provider's
@@ -222,18 +251,9 @@ class HealthBoard:
         for place in told:
             self.records.pop(place, None)
             self.pauses.pop(place, None)
-        enabled = [key for key in self.disabled if key[0] == provider and (not model or key[1] in ("", model))]
-        for key in enabled:
-            del self.disabled[key]
         for place in dict.fromkeys(told):
             self._tell(place, "closed", 0.0, "reset by a person")
-        return bool(told or enabled)
-
-    def open_until(self, provider: str, model: str, until: float) -> None:
-        """A person takes a model out (all of the provider's when it is ""), up to this moment or until ``reset``; infinity is
-        for good."""
-        self.disabled[provider, model] = until
-        self._tell((provider, model, ""), "open", 0.0, DISABLED)
+        return bool(told)
 
     def probe_now(self, provider: str, now: float) -> None:
         """A background check found the provider well: what is open there may be probed at once."""
@@ -326,7 +346,10 @@ class HealthBoard:
         record.probing_since = None
         record.out_until = min(record.out_until, now)
         record.good_probes += 1
-        if record.good_probes < self.policy.success_threshold and record.state is State.HALF_OPEN:
+        if record.good_probes < self.policy.success_threshold and record.state is not State.PERMANENTLY_UNAVAILABLE:
+            if record.state is State.OPEN:
+                record.state = State.HALF_OPEN
+                self._tell(place, "half_open", 0.0, record.reason)
             return
         record.state = State.CLOSED
         record.calls = record.failures = record.good_probes = 0
@@ -334,17 +357,22 @@ class HealthBoard:
         record.back_since = now
         self._tell(place, "closed", 0.0, record.reason)
 
-    def _failed_in_health(self, place: Place, reason: str, now: float) -> None:
+    def _failed_in_health(self, place: Place, reason: str, now: float, began: float, *, had_content: bool) -> None:
         record = self._record(place, now)
         if record.state is State.PERMANENTLY_UNAVAILABLE:
             return
         if self._is_over(record, now):
             record.back_since, record.times_opened = None, 0
         record.reason = reason
-        self._count(record, now, failed=True)
-        record.consecutive += 1
-        # While it is open, attempts that had started before fail too: they are no news, and no reason to double.
-        if record.state is State.HALF_OPEN or (record.state is State.CLOSED and self._should_open(record)):
+        self._count(record, now, failed=True, again=had_content)
+        if had_content:
+            record.broken += 1
+        else:
+            record.consecutive += 1
+        in_a_row = record.broken if had_content else record.consecutive
+        # While it is out, attempts that had started before fail too: they are no news, and no reason to double.
+        is_bad_probe = record.state is State.HALF_OPEN and began >= record.out_since
+        if is_bad_probe or (record.state is State.CLOSED and self._should_open(record, in_a_row)):
             self._open(place, record, now)
 
     def _record(self, place: Place, now: float) -> Health:
@@ -355,18 +383,18 @@ class HealthBoard:
             record = self.records[place] = Health(window_started=now)
         return record
 
-    def _count(self, record: Health, now: float, *, failed: bool) -> None:
+    def _count(self, record: Health, now: float, *, failed: bool, again: bool = False) -> None:
+        """One more call; ``again``: one that was counted as a success before, unless that is forgotten."""
         if now - record.window_started > self.policy.window_seconds:
             record.window_started, record.calls, record.failures = now, 0, 0
-        record.calls += 1
+        if not again or record.failures >= record.calls:
+            record.calls += 1
         record.failures += failed
 
-    def _should_open(self, record: Health) -> bool:
+    def _should_open(self, record: Health, in_a_row: int) -> bool:
         policy = self.policy
         ratio_is_bad = record.failures >= policy.failure_ratio * record.calls
-        return record.consecutive >= policy.consecutive_failures or (
-            record.calls >= policy.minimum_calls and ratio_is_bad
-        )
+        return in_a_row >= policy.consecutive_failures or (record.calls >= policy.minimum_calls and ratio_is_bad)
 
     def _open(self, place: Place, record: Health, now: float) -> None:
         doublings = min(record.times_opened, MOST_DOUBLINGS)
@@ -375,6 +403,7 @@ class HealthBoard:
         seconds = longest * (0.5 + 0.5 * self.rng())
         record.state = State.OPEN
         record.times_opened += 1
+        record.good_probes = 0
         record.back_since = None
         record.out_since = now
         record.out_until = now + seconds
@@ -408,11 +437,7 @@ class HealthBoard:
     def _back_at(self, candidate: Candidate) -> float:
         record = self.records.get(candidate[:3])
         pauses = [self.pauses[place].until for place in _places(candidate) if place in self.pauses]
-        return max(record.out_until if record else 0.0, self._disabled_until(candidate), *pauses, 0.0)
-
-    def _disabled_until(self, candidate: Candidate) -> float:
-        found = self.disabled
-        return max(found.get((candidate.provider, ""), 0.0), found.get((candidate.provider, candidate.model), 0.0))
+        return max(record.out_until if record else 0.0, *pauses, 0.0)
 
     def _breaker_states(self, now: float) -> Iterator[HealthState]:
         for (provider, model, worker), record in list(self.records.items()):
@@ -432,12 +457,6 @@ class HealthBoard:
                 provider, model, worker, credential = (*place, "")[:4]
                 seconds = pause.until - now
                 yield HealthState(provider, model, worker, credential, pause.state, 0, 0, seconds, 1.0, pause.reason)
-
-    def _disabled_states(self, now: float) -> Iterator[HealthState]:
-        for (provider, model), until in self.disabled.items():
-            if now < until:
-                seconds = until - now if math.isfinite(until) else -1.0
-                yield HealthState(provider, model, "", "", "open", 0, 0, seconds, 1.0, DISABLED)
 
     def _tell(self, place: Place, state: str, seconds: float, reason: str) -> None:
         self.emit(HealthChanged(place[0], place[1], state, seconds, reason, place[3] if len(place) > 3 else ""))

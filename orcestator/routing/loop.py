@@ -8,7 +8,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from orcestator.errors import AttemptsExhausted, OrcestatorError, Overloaded, StreamInterrupted, UpstreamError
+from orcestator.errors import (
+    TOTAL_TIMEOUT,
+    AttemptsExhausted,
+    OrcestatorError,
+    Overloaded,
+    StreamInterrupted,
+    UpstreamError,
+)
 from orcestator.routing.attempt_notes import AttemptNote
 from orcestator.routing.catalog import Option
 from orcestator.routing.events import HEDGE_LOST, HEDGE_WON, AttemptEnded, EventSink, Waited
@@ -48,7 +55,8 @@ class Tally:
         return self.served is not None and self.served.is_paid_fallback
 
     def add(self, earlier: "Tally") -> None:
-        """Count what was done for the same request before."""
+        """Count what was done for the same request before; who served then did, where nobody has since."""
+        self.served = self.served or earlier.served
         self.attempts += earlier.attempts
         self.retries += earlier.retries
         self.fallbacks += earlier.fallbacks + 1
@@ -125,12 +133,22 @@ class AttemptLoop(Generic[Answer]):
         candidate = option.candidate
         if option.traits.max_concurrent:
             self.line.give_back(option, self.now() - tally.served_at)
-        if isinstance(failure, StreamInterrupted) and isinstance(failure.failure, UpstreamError):
-            error, now = failure.failure, self.now()
+        error = failure.failure if isinstance(failure, StreamInterrupted) else None
+        if isinstance(error, UpstreamError) and not self.was_cut_short(error, tally.served_at):
+            verdict = self.verdicts.judge(error, candidate.provider)
             self.measures.broke(candidate, type(error).__name__)
-            self.health.failed(candidate, error, self.verdicts.judge(error, candidate.provider), now)
-        else:
-            self.measures.finished(candidate, tokens, seconds)
+            self.health.broke(candidate, error, verdict, self.now(), started=tally.served_at)
+            return
+        self.measures.finished(candidate, tokens, seconds)
+        if failure is None and seconds > 0.0 and self.health.records:
+            self.health.finished(candidate)
+
+    def was_cut_short(self, error: UpstreamError, started: float) -> bool:
+        """Whether the request's deadline ended an attempt that had less than half of the time that requests have.
+
+        That tells of the caller's patience, or of those that were tried before, and nothing of this upstream.
+        """
+        return error.cause == TOTAL_TIMEOUT and self.now() - started < 0.5 * self.policy.total_seconds
 
 
 class _Try:
@@ -155,8 +173,8 @@ class _Run(Generic[Answer]):
     """One request's way through the loop."""
 
     __slots__ = (
-        "_answer", "_attempt", "_began", "_deadline", "_failed", "_loop", "_opening", "_plan", "_progress", "_request_id",
-        "_rival", "_running", "_tally",
+        "_answer", "_attempt", "_began", "_deadline", "_failed", "_final", "_loop", "_opening", "_plan", "_progress",
+        "_request_id", "_rival", "_running", "_tally",
     )  # fmt: skip
 
     def __init__(
@@ -180,6 +198,7 @@ class _Run(Generic[Answer]):
         self._running: _Try | None = None
         self._rival: _Try | None = None
         self._failed: _Try | None = None
+        self._final: UpstreamError | None = None
         self._answer: Answer | None = None
 
     async def answered(self) -> Answer:
@@ -325,14 +344,21 @@ class _Run(Generic[Answer]):
         if isinstance(error, UpstreamError):
             now = loop.now()
             self._tally.failures.append(error)
+            verdict = loop.verdicts.judge(error, candidate.provider)
+            if not verdict.falls_back:
+                self._final = error
+            if loop.was_cut_short(error, tried.started):
+                loop.measures.outlasted(candidate, now - tried.started, now, streamed=self._plan.ask.streamed)
+                loop.health.abandoned(candidate, tried.started)
+                return
             loop.measures.failed(candidate, type(error).__name__, now)
-            loop.health.failed(candidate, error, loop.verdicts.judge(error, candidate.provider), now)
+            loop.health.failed(candidate, error, verdict, now, started=tried.started)
             if not loop.health.allows(candidate, now):
                 loop.measures.excused(candidate)
         else:
             # Our own bulkhead is full: that says nothing about health, but the next one may have room.
             loop.measures.abandoned(candidate)
-            loop.health.abandoned(candidate)
+            loop.health.abandoned(candidate, tried.started)
 
     def _spoke(self, tried: _Try, answer: Answer) -> None:
         """The first to have content is the one; another that runs has lost."""
@@ -350,7 +376,7 @@ class _Run(Generic[Answer]):
     def _lost(self, tried: _Try, now: float) -> None:
         loop, candidate = self._loop, tried.option.candidate
         self._over(tried)
-        loop.health.abandoned(candidate)
+        loop.health.abandoned(candidate, tried.started)
         loop.measures.outlasted(candidate, now - tried.started, now, streamed=self._plan.ask.streamed)
         self._report(tried, None, HEDGE_LOST, now)
 
@@ -360,7 +386,7 @@ class _Run(Generic[Answer]):
         for tried in (self._running, self._rival):
             if tried is not None and not tried.is_over:
                 self._over(tried)
-                loop.health.abandoned(tried.option.candidate)
+                loop.health.abandoned(tried.option.candidate, tried.started)
                 loop.measures.abandoned(tried.option.candidate)
                 self._note(tried, "", "", 0, "abandoned", loop.now() - tried.started)
         if self._answer is not None:
@@ -446,10 +472,10 @@ class _Run(Generic[Answer]):
         )
 
     def _given_up(self) -> UpstreamError | AttemptsExhausted:
+        if self._final is not None:
+            return self._final
         failures = self._tally.failures
         useful = most_useful(failures)
-        if not self._loop.verdicts.judge(useful).falls_back:
-            return useful
         if len(failures) == 1:
             summary = useful.message
         else:

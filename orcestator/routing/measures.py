@@ -131,7 +131,10 @@ class Measure:
         ``luck`` is even in [-0.5, 0.5); ``mean`` is ``mean_seconds``, or the guess where that is unknown. A flat distribution:
         what is surely worse is never drawn better, until doubt has grown.
         """
-        trust = self.trust(now)
+        # ``trust``, written out: this runs for each option of each plan, and the call would cost as much as the rest of a line.
+        calls = self.calls
+        fading: float = 0.5 ** ((now - self.last_call_at) / TRUST_HALF_LIFE_SECONDS)
+        trust = (calls if calls < MOST_TRUST else MOST_TRUST) * fading
         sureness = trust + DOUBT
         seconds: float = guess * (mean / guess) ** (trust / sureness) * exp(luck * _SPREAD / sqrt(sureness))
         if self.wins < self.trials:

@@ -54,13 +54,16 @@ def fallen_behind(
 
 
 def as_wished(scored: list[Scored], situation: Situation) -> list[Scored]:
-    """In the caller's order of providers, and sorted as the caller says, within each name that it gave."""
+    """In the caller's order of providers, and sorted as the caller says, within each name that it gave. Where JSON is wished
+    for, those of which it is not known come behind those that are known to answer so."""
     wishes = situation.ask.wishes
     if wishes.sort is not None:
         scored.sort(key=lambda one: (_rank(one.option), SORTS[wishes.sort or ""](one.option, situation)))
     if wishes.order:
         places = {provider: place for place, provider in enumerate(wishes.order)}
-        scored.sort(key=lambda one: (_rank(one.option), places.get(one.option.candidate.provider, len(places))))
+        scored.sort(key=lambda one: (_rank(one.option), places.get(one.option.candidate.provider.lower(), len(places))))
+    if wishes.json_response:
+        scored.sort(key=lambda one: (_rank(one.option), not one.option.traits.is_json))
     return scored
 
 

@@ -40,6 +40,7 @@ MOST_TIERS = 8
 class Plan:
     """``scored`` in the order of trying. ``reserve`` are unwell: they are tried when nothing else is left, soonest back first.
 
+    ``strategy`` is that of the tier from which the first comes.
     ``unconsidered`` counts the options of very large tiers that nobody looked at; every other one is in one of the three.
     """
 
@@ -103,6 +104,15 @@ class _Written(NamedTuple):
     lacks: frozenset[str]
     least_context: float
 
+    def meets(self, ask: Ask) -> bool:
+        """Whether no option is known to lack anything that the request needs."""
+        needs, lacks = ask.needs, self.lacks
+        return (
+            needs.tokens + ask.output_tokens <= self.least_context
+            and lacks.isdisjoint(needs.parameters)
+            and lacks.isdisjoint(needs.modalities)
+        )
+
 
 @dataclass(slots=True)
 class Planner:
@@ -130,7 +140,7 @@ class Planner:
         """The plan. Raises ModelNotFound and InvalidRequest for what nobody offers, NothingLeft for what nobody can take now."""
         tiers = self.catalog().tiers(ask.names, ask.endpoint)
         written = self._written_plan(tiers)
-        if written.scored is not None and self._is_all_well(written, ask):
+        if written.scored is not None and self._is_all_well(ask) and written.meets(ask):
             return Plan(ask, written.scored, strategy=tiers[0].strategy or self.policy.strategy)
         draft = self._drafted(tiers, ask, now)
         if draft.is_empty() or (draft.excluded and ask.wishes is not NO_WISHES):
@@ -138,7 +148,7 @@ class Planner:
         rules = self.policy.rules
         rule = rule_for(rules, ask) if rules else None
         scored = draft.scored
-        if ask.wishes.order or ask.wishes.sort:
+        if ask.wishes is not NO_WISHES:
             scored = as_wished(scored, draft.situation)
         if rule is not None:
             scored = ruled(scored, rule)
@@ -152,16 +162,24 @@ class Planner:
             tuple(scored),
             tuple([option for _, option in reserve]),
             tuple(draft.excluded),
-            tiers[0].strategy or self.policy.strategy,
+            self._strategy_of(tiers[scored[0].option.tier if scored else 0], ask),
             rule.id if rule else "",
             draft.unconsidered,
         )
         return plan if ask.wishes.allow_fallbacks else _alone(plan)
 
-    def needs_matter(self, names: tuple[str, ...], endpoint: str) -> bool:
-        """Whether it makes a difference what a request needs: with one option, and no ledger to ask, it does not."""
-        tiers = self.catalog().tiers(names, endpoint)
-        return len(tiers) > 1 or len(tiers[0].options) > 1 or not self.quota.is_empty
+    def foregone(self, ask: Ask) -> Plan | None:
+        """The plan where there is one option, which is well: whatever the request needs, it is tried. None elsewhere.
+
+        ``ask`` without what the request needs, which is not worked out for such a plan. Raises as ``plan`` does.
+        """
+        tiers = self.catalog().tiers(ask.names, ask.endpoint)
+        if len(tiers) > 1:
+            return None
+        scored = self._written_plan(tiers).scored
+        if scored is None or not self._is_all_well(ask):
+            return None
+        return Plan(ask, scored, strategy=self._strategy_of(tiers[0], ask))
 
     def _written_plan(self, tiers: Sequence[Tier]) -> _Written:
         """What is known beforehand of the plans over these tiers, which are the same object for every request for a name."""
@@ -172,17 +190,14 @@ class Planner:
             known = self._written[id(tiers)] = _written_over(tiers)
         return known
 
-    def _is_all_well(self, written: _Written, ask: Ask) -> bool:
-        needs, policy = ask.needs, self.policy
+    def _is_all_well(self, ask: Ask) -> bool:
+        """Whether nothing anywhere could change the order that the strategies make, or leave anybody out, but a need."""
         return (
-            self.health.is_quiet
+            ask.wishes is NO_WISHES
+            and self.health.is_quiet
             and self.quota.is_empty
-            and ask.wishes is NO_WISHES
-            and not policy.rules
-            and not policy.has_conditions
-            and needs.tokens + ask.output_tokens <= written.least_context
-            and written.lacks.isdisjoint(needs.parameters)
-            and written.lacks.isdisjoint(needs.modalities)
+            and not self.policy.rules
+            and not self.policy.has_conditions
         )
 
     def served(self, plan: Plan, option: Option, now: float) -> None:
@@ -218,23 +233,24 @@ class Planner:
 
     def _add(self, draft: _Draft, tier: Tier) -> None:
         """The options of one tier that can be tried, in their order."""
-        name = tier.strategy or self.policy.strategy
-        if draft.situation.ask.wishes.prefer_fast:
-            name = FASTEST
-        strategy = self.strategies[name]
+        strategy = self.strategies[self._strategy_of(tier, draft.situation.ask)]
         if len(tier.options) > MANY:
             options = self._found_among_many(draft, tier, strategy)
         else:
             options = self._well(draft, tier, tier.options)
         if options:
             if tier.has_twins:
-                options = self._turns.twins_in_turn(options, self.measures)
+                is_question = draft.situation.ask.is_question
+                options = self._turns.twins_in_turn(options, self.measures, is_question=is_question)
             scored = strategy.order(options, draft.situation)
             if self.policy.free_first and tier.is_partly_free:
                 scored.sort(key=_is_paid)
             draft.scored += scored
             if len(tier.options) > MANY:
                 self._remember(tier, scored)
+
+    def _strategy_of(self, tier: Tier, ask: Ask) -> str:
+        return FASTEST if ask.wishes.prefer_fast else tier.strategy or self.policy.strategy
 
     def _well(self, draft: _Draft, tier: Tier, options: Sequence[Option]) -> Sequence[Option]:
         """Those that can be tried and are well. For most requests a look at the tier tells that this is all of them."""
@@ -263,9 +279,7 @@ class Planner:
                 draft.recovering[option] = standing.share
             return True
         if standing.is_final:
-            is_gone = standing.state == "permanently_unavailable"
-            reason = standing.state if is_gone else "disabled"
-            draft.excluded.append(Excluded(option, reason, standing.reason, 0.0 if is_gone else standing.until))
+            draft.excluded.append(Excluded(option, standing.state, standing.reason))
         elif standing.is_told:
             draft.excluded.append(Excluded(option, "cooldown", standing.reason, standing.until))
         else:

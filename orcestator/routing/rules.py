@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from math import inf
 from typing import Any, NamedTuple
 
 from orcestator.routing.ask import Ask
@@ -60,6 +61,8 @@ def _check_wanted(name: str, wanted: Any) -> None:
             raise ValueError(f"The condition '{name}' takes a word or a list of words, not an object.")
         if not wanted or not BOUNDS.issuperset(wanted) or not all(_is_number(bound) for bound in wanted.values()):
             raise ValueError(f"The condition '{name}' takes an object with the numbers min, max or both.")
+        if wanted.get("min", -inf) > wanted.get("max", inf):
+            raise ValueError(f"The condition '{name}' has a min above its max: nothing can meet it.")
         return
     values = wanted if isinstance(wanted, list) else [wanted]
     kind, is_kind = _kind_of(name)
@@ -93,7 +96,7 @@ FIELDS: Mapping[str, Callable[[Ask], tuple[Any, ...] | frozenset[str]]] = {
     "quality": lambda ask: (ask.wishes.quality or USUAL_QUALITY,),
     "budget": lambda ask: () if ask.wishes.budget is None else (ask.wishes.budget,),
     "model": lambda ask: ask.names,
-    "user": lambda ask: (ask.caller,),
+    "user": lambda ask: (ask.user, ask.caller),
     "caller": lambda ask: (ask.caller,),
     "type": lambda ask: (ask.wishes.type,),
     "tags": lambda ask: ask.wishes.tags,

@@ -21,7 +21,10 @@ HEADER_PREFIX = b"x-orcestator-"
 
 
 class Wishes(NamedTuple):
-    """``budget`` is US dollars for this request; prices are US dollars for a million tokens. None and () ask nothing."""
+    """``budget`` is US dollars for this request; prices are US dollars for a million tokens. None and () ask nothing.
+
+    Providers are named in lower case, as OpenRouter's slugs are: "Groq" means groq.
+    """
 
     tags: frozenset[str] = frozenset()
     type: str = ""
@@ -110,7 +113,8 @@ def _parsed(name: str, text: str) -> Any:
     if name in _LISTS:
         return [part.strip() for part in text.split(",") if part.strip()]
     if name in _FLAGS:
-        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
+        said = _FLAG_WORDS.get(text.lower().encode())
+        return text if said is None else said
     if name in _NUMBERS:
         try:
             return int(text) if name == "min_context_size" else float(text)
@@ -121,15 +125,27 @@ def _parsed(name: str, text: str) -> Any:
 
 def _words(field: str, value: Any) -> tuple[str, ...]:
     words = [value] if type(value) is str else value
-    if type(words) is not list or not all(type(word) is str for word in words) or len(words) > MOST_NAMES:
+    if type(words) is not list or not all(type(word) is str and word for word in words) or len(words) > MOST_NAMES:
         raise InvalidRequest(f"'{field}' must be a list of at most {MOST_NAMES} words.", param=field)
     return tuple(words)
+
+
+def _slugs(field: str, value: Any) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _words(field, value))
 
 
 def _word(field: str, value: Any) -> str:
     if type(value) is not str or not 0 < len(value) <= 64:
         raise InvalidRequest(f'\'{field}\' must be a word, such as "fast" or "reasoning".', param=field)
     return value
+
+
+def flag_in(headers: Mapping[bytes, bytes], name: bytes) -> bool:
+    """What a header says that is true or false; false where it is not there. Raises InvalidRequest, which names it."""
+    said = _FLAG_WORDS.get(headers.get(name, b"false").strip().lower())
+    if said is None:
+        raise InvalidRequest(f"'{name.decode()}' must be true or false.", param=name.decode())
+    return said
 
 
 def _flag(field: str, value: Any) -> bool:
@@ -166,18 +182,21 @@ def _one_of(allowed: Sequence[str]) -> Callable[[str, Any], str]:
 
 
 def _provider_wishes(value: Any) -> Json:
-    """OpenRouter's ``provider`` object. What of it nobody here can hold is refused: it may be a wish for privacy."""
+    """OpenRouter's ``provider`` object. What of it nobody here can hold is refused: it may be a wish for privacy.
+
+    What asks for nothing is no wish: the values that its fields have at OpenRouter when they are left out.
+    """
     if type(value) is not dict:
         raise InvalidRequest(f"'provider' must be an object with {_PROVIDER_FIELDS}.", param="provider")
     found: Json = {}
     for name, given in value.items():
+        if given is None or (name in _ASKS_NOTHING and given in _ASKS_NOTHING[name]):
+            continue
         if name not in _PROVIDER_READERS and name != "max_price":
             raise InvalidRequest(
-                f"'provider.{name[:64]}' is not known here. There are {_PROVIDER_FIELDS}.",
+                f"'provider.{name[:64]}' cannot be kept here: leave it out. There are {_PROVIDER_FIELDS}.",
                 param=f"provider.{name[:64]}",
             )
-        if given is None:
-            continue
         if name == "max_price":
             found.update(_price_wishes(given))
         else:
@@ -217,16 +236,25 @@ _READERS = {
     "budget": _price,
 }
 _PROVIDER_READERS: Mapping[str, Callable[[str, Any], Any]] = {
-    "order": _words,
-    "only": _words,
-    "ignore": _words,
+    "order": _slugs,
+    "only": _slugs,
+    "ignore": _slugs,
     "sort": _sort,
     "allow_fallbacks": _flag,
 }
+_ASKS_NOTHING: Mapping[str, tuple[Any, ...]] = {
+    "data_collection": ("allow",),
+    "require_parameters": (False,),
+    "zdr": (False,),
+    "enforce_distillable_text": (False,),
+    "quantizations": ([],),
+}
+"""Fields of OpenRouter's object that nobody here can hold, and the values with which they ask for nothing."""
 _PROVIDER_FIELDS = ", ".join([*_PROVIDER_READERS, "max_price"])
 _PRICES = {"prompt": "max_prompt_price", "completion": "max_completion_price"}
 _LISTS = frozenset({"tags"})
 _FLAGS = frozenset({"json_response", "prefer_fast"})
+_FLAG_WORDS: Mapping[bytes, bool] = {b"true": True, b"1": True, b"false": False, b"0": False}
 _NUMBERS = frozenset({"min_context_size", "min_success_rate", "budget"})
 BODY_FIELDS = frozenset({*_READERS, "provider", "models"})
 HEADERS = frozenset(HEADER_PREFIX + name.replace("_", "-").encode() for name in _READERS)

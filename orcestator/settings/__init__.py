@@ -5,10 +5,19 @@ cannot be understood is a ``StartupProblem``. Nothing that was written is droppe
 in ``Settings.not_yet`` or ``Settings.notices``, or it stops the start.
 """
 
-from orcestator.settings.children import child_environment
+from orcestator.settings.children import child_environment, spoken_variables
 from orcestator.settings.choices import ModelEntry, ProviderSetting, Target
 from orcestator.settings.loading import load
 from orcestator.settings.stillness import when_still
 from orcestator.settings.table import Settings
 
-__all__ = ["ModelEntry", "ProviderSetting", "Settings", "Target", "child_environment", "load", "when_still"]
+__all__ = [
+    "ModelEntry",
+    "ProviderSetting",
+    "Settings",
+    "Target",
+    "child_environment",
+    "load",
+    "spoken_variables",
+    "when_still",
+]

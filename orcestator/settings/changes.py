@@ -4,7 +4,7 @@ A running server shows the document of its settings, so that a configuration can
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -58,10 +58,11 @@ def difference(old: Settings, new: Settings) -> list[Change]:
     return document_difference(document_of(old), document_of(new))
 
 
-def document_of(settings: Settings, *, with_providers: bool = True) -> Json:
+def document_of(settings: Settings, *, with_providers: bool = True, without: Collection[str] = ()) -> Json:
     """The settings as JSON. A secret is ``…`` and six digits by which a change of it shows.
 
-    ``with_providers`` false is for a program whose settings were loaded without: what it cannot know is left out.
+    ``with_providers`` false is for a program whose settings were loaded without: what it cannot know is left out. ``without``
+    names settings that whoever started the program chose, and no person.
     """
     told = {entry.target.model for entry in settings.models}
     providers = {
@@ -70,7 +71,9 @@ def document_of(settings: Settings, *, with_providers: bool = True) -> Json:
     }
     return {
         **(providers if with_providers else {}),
-        "settings": {row.name: _safe(getattr(settings, row.name)) for row in table_of(Settings)},
+        "settings": {
+            row.name: _safe(getattr(settings, row.name)) for row in table_of(Settings) if row.name not in without
+        },
         "models": {f"{entry.name} = {entry.target}": _entry(entry) for entry in settings.models},
         "aliases": {name: _alias(alias) for name, alias in settings.aliases.items()},
         "routing_rules": {rule.id: {**rule._asdict(), "condition": dict(rule.condition)} for rule in settings.rules},

@@ -10,15 +10,19 @@ from orcestator.settings.environment import read_variables
 from orcestator.settings.table import Settings
 
 
+def spoken_variables(dotenv_path: str | None) -> dict[str, str]:
+    """The process's environment over ``.env``. Raises StartupProblem."""
+    found = {variable.name: variable.text for variable in read_variables(None, dotenv_path)}
+    return {**os.environ, **found}  # noqa: TID251 - this package is the one place
+
+
 def child_environment(
-    settings: Settings, more: Mapping[str, str], *, keys_of: str | None, dotenv_path: str | None
+    settings: Settings, spoken: Mapping[str, str], more: Mapping[str, str], *, keys_of: str | None
 ) -> dict[str, str]:
-    """The variables for a child, ``.env`` included: start it with ``--env-file ''``.
+    """The variables for a child, out of those that were ``spoken`` when the settings were read: start it with ``--env-file ''``.
 
     ``keys_of`` names the provider whose key stays in; None takes all of them out, by value, so that a key goes
     whatever its variable is called.
     """
     hidden = {key.reveal() for provider in settings.providers if provider.row.name != keys_of for key in provider.keys}
-    actual = os.environ  # noqa: TID251 - this package is the one place
-    found = {variable.name: variable.text for variable in read_variables(None, dotenv_path)}
-    return {name: text for name, text in {**actual, **found, **more}.items() if text.strip() not in hidden}
+    return {name: text for name, text in {**spoken, **more}.items() if text.strip() not in hidden}

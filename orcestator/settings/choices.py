@@ -28,7 +28,7 @@ STRATEGY_SYNONYMS = (
 )
 """(the word of a router that this one stands in for, ours)."""
 
-LimitName = Literal["rpm", "rpd", "tpm", "tpd", "usd_per_day"]
+LimitName = Literal["rpm", "rpd", "tpm", "tpd", "usd_per_day", "usd_per_month"]
 Limits = Mapping[LimitName, float]
 """Requests and tokens a minute and a day, and US dollars a day; what is not in it is not known."""
 

@@ -13,7 +13,7 @@ from orcestator.settings.choices import FURTHER_KEYS
 from orcestator.settings.given import TABLE
 from orcestator.settings.spec import Setting
 from orcestator.settings.table import GROUPS
-from orcestator.settings.values import Network
+from orcestator.settings.values import BasePath, Network
 
 ENV_EXAMPLE = ".env.example"
 GUIDE = "docs/configuration.md"
@@ -24,6 +24,7 @@ _KINDS: Mapping[Any, str] = {
     float: "number",
     bool: "true or false",
     Secret: "secret",
+    BasePath: "path",
     tuple[str, ...]: "list",
     tuple[Secret, ...]: "list of secrets",
     tuple[Network, ...]: "list of networks",

@@ -32,7 +32,6 @@ class LaterSettings:
     billing_url: Secret = setting(
         Secret(""), Spec("A service that is told of every cost.", FOR_LATER, also=(Also("BILLING_SERVICE_URL"),))
     )
-    api_base_path: str = setting("", Spec("A path before `/v1`.", FOR_LATER, also=(Also("API_BASE_PATH"),)))
     cache_enabled: bool = setting(False, Spec("Whether answers are cached.", FOR_LATER, also=(Also("cache.enabled"),)))
     cache_ttl_seconds: float = setting(
         3600.0,

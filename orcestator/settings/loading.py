@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from orcestator.errors import StartupProblem
-from orcestator.settings.choices import ModelEntry
+from orcestator.settings.choices import ModelEntry, ProviderSetting
 from orcestator.settings.environment import Variables, read_variables
 from orcestator.settings.given import (
     BY_NAME,
@@ -15,6 +15,7 @@ from orcestator.settings.given import (
     given_by_overrides,
     given_by_variables,
 )
+from orcestator.settings.kept_providers import read_added
 from orcestator.settings.later import FOR_LATER
 from orcestator.settings.model_choice import (
     Addresses,
@@ -58,10 +59,15 @@ def load(
     spoken = given_by_variables(variables) | given_by_overrides({**(overrides or {}), "config": config_path})
     tree, written = _file(spoken, variables)
     given = written | spoken
+    added, added_notices = read_added(
+        _value(given, "state_dir"),
+        private=_value(given, "added_providers_allow_private"),
+        complaint=lambda provider: _own_address(given, provider),
+    )
     choice = (
-        choose_providers(variables, _section(tree, "providers"), given)
+        choose_providers(variables, _section(tree, "providers"), given, added)
         if with_providers
-        else no_providers(_section(tree, "providers"))
+        else no_providers(_section(tree, "providers"), added)
     )
     addresses = Addresses(choice.rows, {found.row.name: found.base_url for found in choice.providers})
     entries, list_notices = _entries(tree, given, variables, addresses)
@@ -78,7 +84,7 @@ def load(
         rules=tuple(read_rules(tree.nodes.get("routing_rules"), choice.rows)),
         verdicts=tuple(read_verdicts(tree.nodes.get("verdicts"), choice.rows)),
         not_yet=tuple(dict.fromkeys(_later(given))),
-        notices=(*choice.notices, *list_notices, *_notices(entries, choice), *probe_notices),
+        notices=(*choice.notices, *added_notices, *list_notices, *_notices(entries, choice), *probe_notices),
     )
 
 
@@ -146,21 +152,27 @@ def _check(given: Values, choice: Choice) -> None:
 
 
 def _refuse_own_address(given: Values, choice: Choice) -> None:
-    """A shell in which callers are pointed at us has OPENAI_BASE_URL, too: we must not become our own provider.
+    """A shell in which callers are pointed at us has OPENAI_BASE_URL, too: we must not become our own provider."""
+    for provider in choice.providers:
+        if complaint := _own_address(given, provider):
+            raise StartupProblem(complaint)
+
+
+def _own_address(given: Values, provider: ProviderSetting) -> str:
+    """What is wrong with a provider that is at our own address, "" for any other.
 
     A worker of one provider does not listen on this port, and another program may.
     """
     only = given.get("only_providers")
     if only is not None and only.place == COMMAND_LINE:
-        return
-    port = _value(given, "port")
-    for provider in choice.providers:
-        origin, _ = Origin.from_url(provider.base_url)
-        if origin.port == port and origin.host in OWN_HOSTS:
-            raise StartupProblem(
-                f"{provider.row.name}: {provider.base_url} is orcestator's own address; "
-                f"change OR_PORT or {provider.row.base_url_env or 'its base_url'}."
-            )
+        return ""
+    origin, _ = Origin.from_url(provider.base_url)
+    if origin.port != _value(given, "port") or origin.host not in OWN_HOSTS:
+        return ""
+    return (
+        f"{provider.row.name}: {provider.base_url} is orcestator's own address; "
+        f"change OR_PORT or {provider.row.base_url_env or 'its base_url'}."
+    )
 
 
 def _later(given: Values) -> Iterator[str]:

@@ -3,22 +3,22 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from orcestator.errors import OrcestatorError, Overloaded, StartupProblem, UpstreamError
 from orcestator.settings.choices import ModelEntry
 from orcestator.settings.environment import Variables
 from orcestator.settings.given import Given
 from orcestator.settings.problems import problem
+from orcestator.settings.whole_file import write_whole
 from orcestator.settings.yaml_file import Node, Section, parsed_yaml, read_yaml
 from orcestator.upstream.model_list import ListAddress, fetch_list
 
 NO_VARIABLES = Variables({})
 """A list that comes over the network must not name our variables: they hold keys, and model names go to callers."""
+HOW_PRIVATE = "; models_file_allow_private: true allows one in your own network"
 Entries = tuple[ModelEntry, ...]
 Reader = Callable[[Node | None], Entries]
 
@@ -46,7 +46,7 @@ def listed_at_address(
     try:
         address = ListAddress.from_url(named.value, private=private)
     except StartupProblem as fault:
-        complaint = f"is not an address that can be used: {fault.message}"
+        complaint = f"is not an address that can be used: {fault.message}" + ("" if private else HOW_PRIVATE)
         raise problem(named.place, named.key, complaint) from fault
     kept = Path(state_dir) / f"models-{sha256(named.value.encode()).hexdigest()[:12]}.yaml"
     try:
@@ -87,17 +87,8 @@ def _models(tree: Section) -> Node | None:
 
 
 def _keep(kept: Path, content: bytes) -> tuple[str, ...]:
-    """Put the copy in its place whole: several processes may write it at once."""
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=kept.parent, prefix=kept.name, delete=False) as written:
-            written.write(content)
-        try:
-            Path(written.name).replace(kept)
-        except OSError:
-            with suppress(OSError):
-                Path(written.name).unlink()
-            raise
+        write_whole(kept, content)
     except OSError as fault:
         return (
             f"The list of models cannot be kept in {kept.parent} ({fault.strerror}): a start without network would fail.",

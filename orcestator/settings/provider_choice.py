@@ -1,7 +1,7 @@
 """Which providers are on, with which key and address: a key that is there switches its provider on."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -66,27 +66,46 @@ class _Keys:
     are_tokens: bool = False
 
 
-def choose_providers(variables: Variables, section: Section | None, given: Values) -> Choice:
-    """The providers that are on; ``given`` has ``only_providers`` and ``provider_order``. Raises StartupProblem when one that was asked for cannot be."""
-    rows, sections = _known(section)
+def choose_providers(
+    variables: Variables, section: Section | None, given: Values, added: Sequence[ProviderSetting] = ()
+) -> Choice:
+    """The providers that are on; ``given`` has ``only_providers`` and ``provider_order``. Raises StartupProblem when one that was asked for cannot be.
+
+    ``added`` are those that a person added while the program ran; one of the configuration with the same name stands in for it.
+    """
+    configured, sections = _known(section)
+    rows = _with_added(configured, sections, added)
     only, order = (_named(given.get(name), rows) for name in ("only_providers", "provider_order"))
+    added_names = {setting.row.name for setting in added}
     notices: list[str] = []
     chosen: list[ProviderSetting] = []
-    for row in rows:
+    for row in configured:
         if only and row.name not in only:
             continue
-        chooser = _Chooser(variables, row, sections.get(row.name), row.name in only, row.name in order)
+        is_wished = row.name in order or row.name in only
+        is_demanded = row.name in only and row.name not in added_names
+        chooser = _Chooser(variables, row, sections.get(row.name), is_demanded, is_wished)
         setting = chooser.setting()
         notices += chooser.notices
         if setting is not None:
             chosen.append(setting)
+    known = with_known_facts([setting.row for setting in chosen])
+    chosen = [replace(setting, row=row) for setting, row in zip(chosen, known, strict=True)]
+    wanted = [setting for setting in added if not only or setting.row.name in only]
+    in_the_way = {*sections, *(setting.row.name for setting in chosen)}
+    for setting in wanted:
+        if setting.row.name in in_the_way:
+            notices.append(
+                f"The provider '{setting.row.name}' is as the configuration has it: the one that was added is not used."
+            )
+        else:
+            chosen.append(setting)
     fallback = not chosen
     if fallback:
         sandbox = next(row for row in rows if row.name == SANDBOX)
-        chosen = [ProviderSetting(sandbox, sandbox.base_url, (), 1)]
+        chosen = [ProviderSetting(with_known_facts([sandbox])[0], sandbox.base_url, (), 1)]
     places = _places(rows, sections, order)
-    known = with_known_facts([setting.row for setting in chosen])
-    placed = [replace(setting, row=row, order=places[row.name]) for setting, row in zip(chosen, known, strict=True)]
+    placed = [replace(setting, order=places[setting.row.name]) for setting in chosen]
     return Choice(tuple(sorted(placed, key=lambda setting: setting.order)), rows, fallback, tuple(notices))
 
 
@@ -156,9 +175,18 @@ def _places(rows: tuple[Provider, ...], sections: dict[str, Section], order: tup
     return {row.name: place for place, row in enumerate(sorted(rows, key=rank), 1)}
 
 
-def no_providers(section: Section | None) -> Choice:
+def no_providers(section: Section | None, added: Sequence[ProviderSetting] = ()) -> Choice:
     """The choice of a program that calls no provider: it still knows their names, for aliases."""
-    return Choice((), _known(section)[0], False, ())
+    rows, sections = _known(section)
+    return Choice((), _with_added(rows, sections, added), False, ())
+
+
+def _with_added(
+    rows: Sequence[Provider], sections: Mapping[str, Section], added: Sequence[ProviderSetting]
+) -> tuple[Provider, ...]:
+    """All rows, with those of the added providers that the file says nothing of behind the others of the same order."""
+    more = {setting.row.name: setting.row for setting in added if setting.row.name not in sections}
+    return (*(row for row in rows if row.name not in more), *more.values())
 
 
 class _Chooser:

@@ -13,6 +13,7 @@ from typing import Literal, cast
 from orcestator.providers.rows import SANDBOX
 from orcestator.providers.secret import Secret
 from orcestator.routing.catalog import Alias
+from orcestator.routing.dispatch import DispatchMethod
 from orcestator.routing.plan import DEFAULT_STRATEGY
 from orcestator.routing.rules import Rule
 from orcestator.routing.verdict import Override
@@ -20,7 +21,7 @@ from orcestator.settings.choices import STRATEGY_SYNONYMS, ModelEntry, ProviderS
 from orcestator.settings.later import FOR_LATER, LONGEST_SECONDS, LaterSettings
 from orcestator.settings.public_names import public_names
 from orcestator.settings.spec import Also, Spec, setting
-from orcestator.settings.values import Network
+from orcestator.settings.values import NO_BASE_PATH, BasePath, Network
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["json", "text"]
@@ -82,11 +83,29 @@ class Settings(LaterSettings):
         Spec("The address the controller listens on. Beyond this machine it needs a worker secret.", SERVER),
     )
     controller_port: int = setting(21001, Spec("The controller's port; 0 takes a free one.", SERVER, 0, 65535))
+    dispatch_method: DispatchMethod = setting(
+        "shortest_queue",
+        Spec("How the controller chooses a worker for a stock API server, which asks it for one address.", SERVER),
+    )
     api_workers: int = setting(
         1, Spec("API server processes with `--processes`.", SERVER, 1, 256, also=(Also("orchestrator.workers"),))
     )
+    api_base_path: BasePath = setting(
+        NO_BASE_PATH,
+        Spec(
+            "A path under which everything is served as well, such as `/router` for `/router/v1/chat/completions`."
+            " What is at the root stays there and keeps its meaning.",
+            SERVER,
+            also=(Also("API_BASE_PATH"),),
+        ),
+    )
     state_dir: str = setting(
-        ".orcestator", Spec("The folder in which the controller keeps its routing table over a restart.", SERVER)
+        ".orcestator",
+        Spec(
+            "The folder for what has to outlive a restart: the controller's routing table, quotas that were learned,"
+            " rules and providers that were added over HTTP.",
+            SERVER,
+        ),
     )
 
     config: str = setting("", Spec("The YAML file to read.", MODELS, in_file=False, also=(Also("ROUTER_CONFIG_PATH"),)))
@@ -99,6 +118,9 @@ class Settings(LaterSettings):
     )
     models_file_allow_private: bool = setting(
         False, Spec("Fetch the models file from an address in a private network too, and by plain http.", MODELS)
+    )
+    added_providers_allow_private: bool = setting(
+        False, Spec("Take providers that are added over HTTP in a private network too, and on this machine.", MODELS)
     )
     default_model: tuple[str, ...] = setting(
         ("openai/gpt-4o",), Spec("What the model `orcestator` means; several are tried in turn.", MODELS)

@@ -1,9 +1,10 @@
 """From what was written to a typed value. Every refusal is a ValueError with the end of a sentence ("must be …")."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NewType, get_args, get_origin
 
 from orcestator.providers.secret import Secret
 from orcestator.settings.problems import nearest, quoted
@@ -11,6 +12,12 @@ from orcestator.settings.spec import Also, Setting, Spec
 
 Raw = str | list[str]
 Network = IPv4Network | IPv6Network
+BasePath = NewType("BasePath", str)
+"""A path with a slash before it and none behind it, or "" for none."""
+NO_BASE_PATH = BasePath("")
+_SEGMENT = r"(?!\.{1,2}(?:/|\Z))[\w.~-]+"
+_BASE_PATH = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
+_API_VERSIONS = frozenset({"v1", "v1beta", "v1alpha"})
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 AS_IT_IS = Also("")
@@ -86,6 +93,17 @@ def _networks(raw: Raw) -> tuple[Network, ...]:
         raise ValueError(f"must be networks such as 10.0.0.0/8: {fault}") from fault
 
 
+def _base_path(raw: Raw) -> BasePath:
+    path = text_of(raw).strip("/")
+    if not path:
+        return NO_BASE_PATH
+    if not _BASE_PATH.fullmatch(path):
+        raise ValueError(f"must be a path such as /router, of letters, digits and -._~, not {quoted(path)}")
+    if path.partition("/")[0] in _API_VERSIONS:
+        raise ValueError(f"must not begin with {path.partition('/')[0]}, where the API is without it")
+    return BasePath(f"/{path}")
+
+
 def _one(raw: Raw) -> str:
     if isinstance(raw, list):
         raise ValueError("must be one value, not a list")
@@ -126,6 +144,7 @@ _CONVERTERS: Mapping[Any, Callable[[Raw], Any]] = {
     str: text_of,
     bool: boolean,
     Secret: secret,
+    BasePath: _base_path,
     tuple[str, ...]: words,
     tuple[Secret, ...]: _secrets,
     tuple[Network, ...]: _networks,

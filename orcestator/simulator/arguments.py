@@ -9,7 +9,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="all scenarios that come with orcestator")
     parser.add_argument("--list", action="store_true", help="what scenarios and strategies there are")
     parser.add_argument(
-        "--strategy", nargs="+", action="extend", metavar="NAME", help="strategies to try (the default one)"
+        "--strategy",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="strategies to try (adaptive, or that of --config)",
     )
     parser.add_argument("--all-strategies", action="store_true", help="all strategies")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="the same seed gives the same figures (1)")

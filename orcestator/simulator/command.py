@@ -63,7 +63,7 @@ def _scenarios(arguments: argparse.Namespace) -> list[Scenario]:
 def _strategies(arguments: argparse.Namespace, settings: Settings) -> Sequence[str]:
     if arguments.all_strategies:
         return list(STRATEGIES)
-    names = arguments.strategy or [DEFAULT_STRATEGY]
+    names = arguments.strategy or [settings.strategy]
     for name in names:
         if name not in STRATEGIES:
             raise StartupProblem(f"--strategy: '{name}' is no strategy{nearest(name, STRATEGIES)}.")

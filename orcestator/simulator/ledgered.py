@@ -44,16 +44,21 @@ class Ledgered:
         except BaseException as error:
             if isinstance(error, UpstreamRateLimited):
                 self._quota.refused(
-                    provider, credential, model, taken_at=taken_at, wait=error.retry_after, readings=(), now=now()
-                )
-            self._quota.settle(provider, credential, model, 0, 0.0, now())
+                    provider, credential, model, taken_at=taken_at, wait=error.retry_after,
+                    readings=self._told(place, now()), now=now(),
+                )  # fmt: skip
+            self._quota.settle(provider, credential, model, 0, 0.0, now(), is_answered=False)
             raise
-        limits = self._upstreams.condition(place, taken_at).limits
-        if limits.is_told and limits.requests_per_minute:
-            left, seconds = self._upstreams.meters[place].told(limits, now())
-            reading = Reading("requests", MINUTE, limits.requests_per_minute, left, seconds)
-            self._quota.learn(provider, credential, model, (reading,), now())
+        self._quota.learn(provider, credential, model, self._told(place, now()), now(), taken_at=taken_at)
         return answer
+
+    def _told(self, place: int, now: float) -> tuple[Reading, ...]:
+        """What every answer and every refusal of an upstream says that tells its limits."""
+        limits = self._upstreams.condition(place, now).limits
+        if not (limits.is_told and limits.requests_per_minute):
+            return ()
+        left, seconds = self._upstreams.meters[place].told(limits, now)
+        return (Reading("requests", MINUTE, limits.requests_per_minute, left, seconds),)
 
     def ended(self, answer: Answer, candidate: Candidate, request: Request) -> None:
         """An answer came to its end: the ledger had counted its prompt only."""

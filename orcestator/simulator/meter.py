@@ -1,6 +1,7 @@
 """The limit that an upstream keeps to itself: it counts, and refuses what is too much."""
 
 from collections import deque
+from math import floor
 
 from orcestator.simulator.scenario import Limits
 
@@ -31,12 +32,14 @@ class Meter:
         return self._taken[0] + MINUTE if limits.window == "sliding" else (now // MINUTE + 1.0) * MINUTE
 
     def told(self, limits: Limits, now: float) -> tuple[float, float]:
-        """(requests that are left, seconds until all of them are back), as an answer's headers say it."""
+        """(whole requests that are left, seconds until they come back), as an answer's headers say it: until a bucket is full
+        again, a fixed window ends, or the oldest request leaves a sliding one; ``orcestator.routing.quota_told`` has the sources."""
         if limits.window == "bucket":
             filled = self._filled(limits, now)
-            return limits.requests_per_minute - filled, filled * MINUTE / limits.requests_per_minute
+            return floor(limits.requests_per_minute - filled + 1e-9), filled * MINUTE / limits.requests_per_minute
         self._forget(limits, now)
-        ends = (now // MINUTE + 1.0) * MINUTE if limits.window == "fixed" else self._taken[-1] + MINUTE
+        oldest = self._taken[0] if self._taken else now - MINUTE
+        ends = (now // MINUTE + 1.0) * MINUTE if limits.window == "fixed" else oldest + MINUTE
         return limits.requests_per_minute - len(self._taken), ends - now
 
     def take(self, limits: Limits, now: float) -> None:

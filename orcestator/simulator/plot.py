@@ -13,6 +13,8 @@ from orcestator.simulator.trial import Compared, Trial
 WIDTH, LEFT, RIGHT = 1000, 70, 30
 PANEL_HEIGHT = 130
 BINS = 60
+NAME_ROWS = (12, 24, 46, 58)
+"""Pixels from a panel's top to the names of events, between the lines of its grid."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f00", "#6a3d9a", "#b15928")
 """Okabe and Ito's colours, which most colour-blind people tell apart, and a few more."""
 OMNISCIENT_COLOUR = "#000000"
@@ -91,6 +93,7 @@ def _over_time(
     yield text(LEFT, top - 8, heading, size=12)
     yield from _shades(trial, frame)
     yield from _axes(frame, is_share=is_share)
+    yield from _events(trial, frame)
     for run, points in zip(runs, lines, strict=True):
         drawn: list[Point] = [(frame.x(at), frame.y(value)) for at, value in points]
         yield path(drawn, run.colour, is_dashed=run.is_dashed)
@@ -117,14 +120,20 @@ def _p95(outcomes: Sequence[Outcome]) -> float | None:
 
 
 def _shades(trial: Trial, frame: _Frame) -> Iterator[str]:
-    """What was not as usual, and the first mention of each by name."""
-    firsts: dict[str, float] = {}
-    for start, end, label in trial.scenario.spans:
+    """The times in which something was not as usual."""
+    for start, end, _ in trial.scenario.spans:
         left, right = frame.x(start), frame.x(end)
         yield rectangle(left, frame.top, right - left, PANEL_HEIGHT, SHADE, 0.25)
-        firsts.setdefault(label, left)
+
+
+def _events(trial: Trial, frame: _Frame) -> Iterator[str]:
+    """Their names, each where it begins for the first time."""
+    firsts: dict[str, float] = {}
+    for start, _, label in trial.scenario.spans:
+        firsts.setdefault(label, frame.x(start))
     for number, (label, left) in enumerate(firsts.items()):
-        yield text(left + 3, frame.top + 12 + 12 * (number % 4), label, size=10, colour=SOFT)
+        below = NAME_ROWS[number % len(NAME_ROWS)]
+        yield text(left + 3, frame.top + below, label, size=10, colour=SOFT)
 
 
 def _axes(frame: _Frame, *, is_share: bool) -> Iterator[str]:
@@ -150,12 +159,17 @@ def _bars(compared: Sequence[Compared], runs: Sequence[_Run], top: float) -> Ite
     for number, (heading, measure, form) in enumerate(columns):
         left = 20 + number * wide
         yield text(left, top, heading, size=12)
-        longest = max((measure(each) for each in compared), default=0.0) or 1.0
+        longest = max((measure(each) for each in compared), default=0.0)
         for row, each in enumerate(compared):
             y, value = top + 10 + 16 * row, measure(each)
-            long = max(1.0, (wide - 120) * min(value / longest, 1.0))
+            long = bar_width(value, longest, wide - 120)
             yield rectangle(left, y, long, 12, runs[row].colour)
             yield text(left + long + 4, y + 10, f"{form.format(value)} {each.strategy}", size=10)
+
+
+def bar_width(value: float, longest: float, room: float) -> float:
+    """Pixels of a bar, ``room`` for the longest; one that is better than nothing bad at all is a pixel."""
+    return max(1.0, room * value / longest) if longest > 0.0 else 1.0
 
 
 def _share_range(values: Sequence[float]) -> tuple[float, float]:

@@ -64,7 +64,8 @@ def read_replay(path: Path) -> Scenario:
 
 
 def _seen(name: str, text: str) -> Iterator[_Seen]:
-    for number, written in enumerate(text.split("\n"), 1):
+    # What comes after the last line end is a line that is being written, or nothing.
+    for number, written in enumerate(text.split("\n")[:-1], 1):
         if written.strip():
             try:
                 line = parse_line(written)

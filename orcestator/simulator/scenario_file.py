@@ -42,6 +42,8 @@ from orcestator.simulator.scenario import Condition, Deployment, Limits, LogNorm
 Value = TypeVar("Value")
 LONGEST_SECONDS = 7 * 86_400.0
 MOST_PER_SECOND = 1000.0
+MOST_SPANS = 2000
+"""How often an entry of the timeline may come: each time is looked at for each deployment."""
 _STATE_KEYS = {"price", "first_content", "tokens_per_second", "errors", "limits"}
 _DEPLOYMENT_KEYS = {*_STATE_KEYS, "provider", "model", "tier", "paid_fallback", "max_concurrent", "quality"}
 _TIMELINE_KEYS = {*_STATE_KEYS, "from", "to", "every", "for", "deployment", "label"}
@@ -82,7 +84,7 @@ def read_scenario(path: Path) -> Scenario:
     listed = sections_in(present(root, "deployments"), "deployments")
     if not listed:
         raise problem(root.place, "deployments", "must list at least one deployment")
-    names = [_name(section) for section in listed]
+    names = _names(listed)
     changes = [_change(section, names, seconds) for section in sections_in(present(root, "timeline"), "changes")]
     return Scenario(
         name=path.stem,
@@ -104,6 +106,16 @@ def _mix(section: Section) -> Mix:
         _log_normal(section, "prompt_tokens", usual.prompt),
         _log_normal(section, "output_tokens", usual.output),
     )
+
+
+def _names(listed: list[Section]) -> list[str]:
+    names: list[str] = []
+    for section in listed:
+        name = _name(section)
+        if name in names:
+            raise problem(section.place, section.path, f"is the second of {name}: a provider's model is listed once")
+        names.append(name)
+    return names
 
 
 def _name(section: Section) -> str:
@@ -219,6 +231,8 @@ def _spans(section: Section, seconds: float) -> tuple[tuple[float, float], ...]:
         )
     if not every:
         return ((first, last),)
+    if last - first > MOST_SPANS * every:
+        raise problem(section.place, f"{section.path}.every", f"comes more than {MOST_SPANS} times from 'from' to 'to'")
     starts = [first + number * every for number in range(int((last - first) // every) + 1)]
     return tuple((start, min(start + lasting, last)) for start in starts if start < last)
 

@@ -65,9 +65,12 @@ class Ledger:
         return self._connection
 
     def _kept(self, event: RequestEnded) -> RequestEnded:
+        told = (event.user_text, event.assistant_text, event.requested_model, event.message)
+        user_text, assistant_text, requested_model, message = told
+        kept = (self._text(user_text), self._text(assistant_text), self._redact(requested_model), self._redact(message))
+        if kept == told:
+            return event
+        user_text, assistant_text, requested_model, message = kept
         return event._replace(
-            user_text=self._text(event.user_text),
-            assistant_text=self._text(event.assistant_text),
-            requested_model=self._redact(event.requested_model),
-            message=self._redact(event.message),
+            user_text=user_text, assistant_text=assistant_text, requested_model=requested_model, message=message
         )

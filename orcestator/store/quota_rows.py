@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from hashlib import blake2b
 from pathlib import Path
 
 from orcestator.routing.quota import QuotaRow
@@ -22,6 +23,9 @@ _TABLE = (
     "CREATE TABLE IF NOT EXISTS quota_account"
     " (provider TEXT, credential TEXT, model TEXT, account TEXT, PRIMARY KEY (provider, credential, model))"
 )
+_SALT_TABLE = "CREATE TABLE IF NOT EXISTS quota_salt (number INTEGER PRIMARY KEY CHECK (number = 1), salt BLOB)"
+_SALT_BYTES = 32
+_NAME_BYTES = 8
 _PUT = "INSERT OR REPLACE INTO quota_account VALUES (?, ?, ?, ?)"
 _ALL = "SELECT provider, credential, model, account FROM quota_account ORDER BY rowid DESC LIMIT ?"
 
@@ -29,7 +33,8 @@ logger = logging.getLogger("orcestator.store")
 
 
 class QuotaRows:
-    """The file at ``path``, which is made when it is first written. Credentials are in it by number, never themselves."""
+    """The file at ``path``. Credentials are in it by a short digest, salted with random bytes of the same file: it tells a key from
+    another one of ours, and is too short to be taken for one or to find one by."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -49,6 +54,21 @@ class QuotaRows:
         except (OSError, sqlite3.Error, ValueError) as problem:
             logger.warning("%s cannot be read, what it knew of quotas is lost: %s", self._path, problem)
             return []
+
+    def salt(self) -> bytes:
+        """The salt of this file, made when it is first asked for. Where nothing can be written, nothing will be kept: any will do."""
+        fresh = os.urandom(_SALT_BYTES)
+        try:
+            with closing(self._made()) as connection:
+                connection.execute(_SALT_TABLE)
+                # Of several processes that start together the first one's holds.
+                connection.execute("INSERT OR IGNORE INTO quota_salt VALUES (1, ?)", (fresh,))
+                connection.commit()
+                (salt,) = connection.execute("SELECT salt FROM quota_salt").fetchone()
+                return bytes(salt)
+        except (OSError, sqlite3.Error) as problem:
+            logger.warning("%s cannot be written, quotas will not be known after a restart: %s", self._path, problem)
+            return fresh
 
     def prepare(self) -> None:
         """Open the file and make the table. Raises OSError."""
@@ -89,6 +109,11 @@ class QuotaRows:
             self._path.replace(aside)
             logger.warning("%s is damaged and was put aside as %s: %s", self._path, aside.name, problem)
             return _opened(self._path)
+
+
+def key_name(salt: bytes, key: str) -> str:
+    """What a key is called in the file."""
+    return blake2b(key.encode(), key=salt, digest_size=_NAME_BYTES).hexdigest()
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -146,7 +146,7 @@ class BackgroundWriter(Generic[Item]):
     def _write_batch(self, first: Item | threading.Event) -> None:
         taken = [first]
         waiting = min(self._queue.qsize(), LARGEST_BATCH - 1)
-        taken.extend(self._queue.get_nowait() for _ in range(waiting))
+        taken += [self._queue.get_nowait() for _ in range(waiting)]
         items = [each for each in taken if not isinstance(each, threading.Event)]
         if items:
             self._write_until_done(items)

@@ -159,7 +159,8 @@ def _json(value: dict[str, Any]) -> str:
 
 
 def _one_line(line: str) -> str:
-    if line.isprintable():
+    # Both encoders escape what is below a space; of a line without other alphabets there is one character left to fear.
+    if line.isascii() and "\x7f" not in line:
         return line
     return _BREAKS.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
 

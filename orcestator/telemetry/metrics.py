@@ -84,14 +84,6 @@ class Metrics:
         else:
             self._note_health(event)
 
-    def request_started(self) -> None:
-        """A caller's request is being served."""
-        self.active += 1
-
-    def request_ended(self) -> None:
-        """It no longer is."""
-        self.active -= 1
-
     def observe_lag(self, seconds: float) -> None:
         """The event loop was ``seconds`` late."""
         self._lag.at(()).observe(seconds)
@@ -125,7 +117,6 @@ class Metrics:
                 "failed": int(total - success - cancelled),
                 "cancelled": int(cancelled),
             },
-            "fallbacks": int(sum(counted.value for _, counted in self._fallbacks.items())),
             "performance": {
                 "avg_response_time": round(latency.mean(), 4),
                 "p95_response_time": round(latency.quantile(0.95), 4),
@@ -262,23 +253,25 @@ class Metrics:
         # What served it, for that is what costs; what was asked for when nothing did.
         asked_or_served = event.model or event.requested_model
         facts = (event.route, event.streamed, asked_or_served, event.provider, event.outcome, event.status)
+        return self._bound.get(facts) or self._bind(event, asked_or_served)
+
+    def _bind(self, event: RequestEnded, asked_or_served: str) -> "_RequestSeries":
+        """What nobody knows shares the series of ``OTHER``; a name may become known later, so that it is looked up each time."""
+        model = self._label(asked_or_served)
+        facts = (event.route, event.streamed, model, event.provider, event.outcome, event.status)
         found = self._bound.get(facts)
         if found is None:
-            model = self._label(asked_or_served)
-            found = self._bind(event, model)
-            if model != OTHER and len(self._bound) < LARGEST_SERIES:
+            served = (model, event.provider)
+            found = _RequestSeries(
+                self._requests.at((event.route, model, event.provider, event.outcome, event.status)),
+                self._prompt_tokens.at(served) if event.provider else _UNSEEN,
+                self._completion_tokens.at(served) if event.provider else _UNSEEN,
+                self._latency.at((event.route, event.streamed)),
+                self._first_content.at((event.provider,)) if event.provider else _UNSEEN_TIMES,
+            )
+            if len(self._bound) < LARGEST_SERIES:
                 self._bound[facts] = found
         return found
-
-    def _bind(self, event: RequestEnded, model: str) -> "_RequestSeries":
-        served = (model, event.provider)
-        return _RequestSeries(
-            self._requests.at((event.route, model, event.provider, event.outcome, event.status)),
-            self._prompt_tokens.at(served) if event.provider else _UNSEEN,
-            self._completion_tokens.at(served) if event.provider else _UNSEEN,
-            self._latency.at((event.route, event.streamed)),
-            self._first_content.at((event.provider,)) if event.provider else _UNSEEN_TIMES,
-        )
 
     def _count_attempt(self, event: AttemptEnded) -> None:
         provider = event.provider

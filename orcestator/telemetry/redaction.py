@@ -70,15 +70,8 @@ class Redactor:
 
     def suspects(self, text: str) -> bool:
         """Whether ``text`` could hold a secret: a quick look that may be wrong only in saying yes."""
-        # Plain loops: this runs for every line and every text, and any() with a generator takes four times as long.
-        for secret in self._secrets:
-            if secret in text:
-                return True
-        lowered = text.lower()
-        for hint in _HINTS:  # noqa: SIM110 see above
-            if hint in lowered:
-                return True
-        return False
+        # This runs for every line and every text: map() keeps the loop out of the interpreter.
+        return any(map(text.__contains__, self._secrets)) or any(map(text.lower().__contains__, _HINTS))
 
     def _masked(self, text: str) -> str:
         for secret in self._secrets:

@@ -63,6 +63,8 @@ def escape_controls(text: str) -> str:
 
 
 def _escape(text: str) -> str:
+    if text.isprintable() and "|" not in text and "\\" not in text and text.strip(" ") == text:
+        return text
     if "\\" in text or "|" in text:
         text = text.replace("\\", "\\\\").replace("|", "\\p")
     text = escape_controls(text.replace("\n", "\\x0a"))

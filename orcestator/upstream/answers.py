@@ -1,5 +1,6 @@
 """Answers that flow: an upstream response, its decoder, and the commit point between them."""
 
+from collections.abc import Callable
 from typing import Any
 
 from orcestator.dialects.openai.stream import ChatStream
@@ -11,7 +12,7 @@ from orcestator.upstream.client import Response
 class StreamAnswer:
     """A decoded event stream. ``commit`` reads up to the first content; ``next`` gives what follows."""
 
-    __slots__ = ("_decoder", "_failure", "_response", "content_type", "dropped")
+    __slots__ = ("_decoder", "_failure", "_response", "content_type", "dropped", "on_failure")
 
     def __init__(
         self,
@@ -27,6 +28,8 @@ class StreamAnswer:
         self._response = response
         self._decoder = decoder
         self._failure: UpstreamError | None = None
+        self.on_failure: Callable[[UpstreamError], None] | None = None
+        """Is told what broke the answer after its first content."""
         response.auto_touch = comments_count
 
     async def commit(self) -> None:
@@ -51,6 +54,8 @@ class StreamAnswer:
                 await self._read()
             except UpstreamError as error:
                 self._failure = error
+                if self.on_failure is not None:
+                    self.on_failure(error)
 
     async def _read(self) -> None:
         decoder = self._decoder

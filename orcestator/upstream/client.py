@@ -6,7 +6,14 @@ more on a fresh one, and nothing else is ever repeated.
 
 import ssl
 
-from orcestator.errors import ShuttingDown, UpstreamBroken, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from orcestator.errors import (
+    TOTAL_TIMEOUT,
+    ShuttingDown,
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from orcestator.upstream.connection import MAX_HEAD_BYTES, Connection
 from orcestator.upstream.decoding import Decoder, encoding_of
 from orcestator.upstream.dialing import Dialer, proxy_origin
@@ -78,7 +85,7 @@ class UpstreamClient:
         if deadline is not None and deadline < total_at:
             total_at = deadline
             if deadline <= now:
-                raise UpstreamTimeout("no time was left for the request", cause="total_timeout", sent=False)
+                raise UpstreamTimeout("no time was left for the request", cause=TOTAL_TIMEOUT, sent=False)
         head = _request_head(method, self._target(origin, path), pool.host_line, header_block, len(body))
         if not pool.try_enter():
             await pool.enter(min(timeouts.pool, total_at - now))

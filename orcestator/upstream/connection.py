@@ -11,7 +11,7 @@ from typing import cast
 
 import httptools
 
-from orcestator.errors import UpstreamBroken, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from orcestator.errors import TOTAL_TIMEOUT, UpstreamBroken, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from orcestator.upstream.headers import Headers
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -283,7 +283,7 @@ class Connection(asyncio.Protocol):
         elif self.is_complete:
             return  # all is here and waits for its reader; resting sets the next deadline
         elif now >= self._total_at:
-            self.fail(self._late("the whole answer", "total_timeout"))
+            self.fail(self._late("the whole answer", TOTAL_TIMEOUT))
         elif not self.has_head:
             self.fail(self._late("the response head", "first_byte_timeout"))
         elif self._waiter is not None and not self._waiter.done():

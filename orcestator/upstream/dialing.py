@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from orcestator.errors import StartupProblem, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from orcestator.errors import TOTAL_TIMEOUT, StartupProblem, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from orcestator.upstream.addresses import is_allowed, is_literal
 from orcestator.upstream.origin import Origin
 from orcestator.upstream.resolver import Resolver
@@ -103,7 +103,7 @@ async def _within(step: Awaitable[T], step_by: float, total_at: float, *, cause:
             return await step
     except TimeoutError as problem:
         if total_at < step_by:
-            cause = "total_timeout"
+            cause = TOTAL_TIMEOUT
         raise UpstreamTimeout(f"{what} took too long", cause=cause, sent=False) from problem
 
 

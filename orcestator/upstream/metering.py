@@ -20,8 +20,12 @@ class Meter(NamedTuple):
     tokens: int
     pricing: Mapping[str, Any]
 
+    def failed(self, now: float) -> None:
+        """The request was not answered: it cost nothing."""
+        self.quota.settle(self.provider, self.credential, self.model, -self.tokens, 0.0, now, is_answered=False)
+
     def settle(self, prompt_tokens: int, completion_tokens: int, now: float) -> None:
-        """The request is over."""
+        """The answer is over."""
         usd = (
             prompt_tokens * (self.pricing.get("input") or 0.0) + completion_tokens * (self.pricing.get("output") or 0.0)
         ) / _MILLION

@@ -6,7 +6,8 @@ It makes one attempt at the one model it is told. It decides nothing: what follo
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from orcestator import __version__
 from orcestator.dialects.canonical import UpstreamDialect
@@ -14,6 +15,7 @@ from orcestator.dialects.failures import error_from_reply
 from orcestator.dialects.json_text import loads
 from orcestator.dialects.rate_limits import MENTION, RateLimit, is_congested, limits_in_headers, limits_in_refusal
 from orcestator.errors import (
+    CONGESTED,
     QUOTA,
     QUOTA_SIZE,
     Overloaded,
@@ -27,6 +29,7 @@ from orcestator.providers.rows import NO_MODELS_LIST, Provider, find_row, joined
 from orcestator.providers.secret import SHORTEST_SECRET, Secret
 from orcestator.routing.offer import Offer
 from orcestator.routing.quota import QuotaBook
+from orcestator.upstream.answers import StreamAnswer
 from orcestator.upstream.client import Response, UpstreamClient
 from orcestator.upstream.metering import Meter, MeteredAnswer
 from orcestator.upstream.opening import open_answer
@@ -59,6 +62,14 @@ class Waiting:
     idle: float = 30.0
     total: float = 600.0
     comments_count: bool = False
+
+
+class _Asked(NamedTuple):
+    """What was asked for, with which of our keys, and when the ledger took it."""
+
+    model: str
+    credential: str
+    taken_at: float
 
 
 class ProviderLink:
@@ -145,13 +156,29 @@ class ProviderLink:
             if response.status != 200:
                 raise await self._refused(response, speech.dialect, model, credential, taken_at)
             if response.headers.mentions(MENTION):
-                self._learn_limits(response, model, credential)
-            return await open_answer(
-                response, order, self.row.name, comments_count=self._waiting.comments_count, speech=speech
-            )
+                self._learn_limits(response, model, credential, taken_at)
+            return await self._opened(response, order, speech, _Asked(model, credential, taken_at))
         except BaseException:
             response.close()
             raise
+
+    async def _opened(self, response: Response, order: Order, speech: Speech, asked: _Asked) -> Answer:
+        """The answer in a 200. A rate limit that is told inside it, now or later, is one like that of a 429."""
+        try:
+            answer = await open_answer(
+                response, order, self.row.name, comments_count=self._waiting.comments_count, speech=speech
+            )
+        except UpstreamRateLimited as error:
+            self._refused_inside(error, asked)
+            raise
+        if isinstance(answer, StreamAnswer):
+            answer.on_failure = partial(self._refused_inside, asked=asked)
+        return answer
+
+    def _refused_inside(self, error: UpstreamError, asked: _Asked) -> None:
+        if isinstance(error, UpstreamRateLimited):
+            readings = limits_in_refusal({"message": error.message}, time.time())
+            self._tell_refusal(error, asked, readings, is_ours=error.cause != CONGESTED)
 
     def _check_credential(self, credential: str) -> None:
         if credential not in self._keys:
@@ -173,14 +200,16 @@ class ProviderLink:
         pricing = (self.offer.models.get(model) or {}).get("pricing") or {}
         return Meter(quota, provider, credential, model, tokens, pricing), now
 
-    def _learn_limits(self, response: Response, model: str, credential: str) -> None:
+    def _learn_limits(self, response: Response, model: str, credential: str, taken_at: float) -> None:
         now = time.monotonic()
         if now < self._limits_due.get((credential, model), 0.0):
             return
         if len(self._limits_due) >= MOST_PATHS:
             self._limits_due.clear()
         self._limits_due[credential, model] = now + LIMITS_READ_SECONDS
-        self._quota.learn(self.row.name, credential, model, _told(response), now, is_pacific=self._is_pacific)
+        self._quota.learn(
+            self.row.name, credential, model, _told(response), now, taken_at=taken_at, is_pacific=self._is_pacific
+        )
 
     async def _refused(
         self, response: Response, dialect: UpstreamDialect | None, model: str, credential: str, taken_at: float
@@ -195,15 +224,22 @@ class ProviderLink:
         except ValueError:
             parsed = None
         readings = (*_told(response), *limits_in_refusal(parsed, time.time()))
-        now = time.monotonic()
-        if error.cause == QUOTA_SIZE or is_congested(parsed):
-            self._quota.learn(self.row.name, credential, model, readings, now, is_pacific=self._is_pacific)
-            return error
-        self._quota.refused(
-            self.row.name, credential, model, taken_at=taken_at, wait=error.retry_after, readings=readings, now=now,
-            is_pacific=self._is_pacific,
-        )  # fmt: skip
+        is_ours = error.cause != QUOTA_SIZE and not is_congested(parsed)
+        self._tell_refusal(error, _Asked(model, credential, taken_at), readings, is_ours=is_ours)
         return error
+
+    def _tell_refusal(
+        self, error: UpstreamRateLimited, asked: _Asked, readings: Sequence[RateLimit], *, is_ours: bool
+    ) -> None:
+        """Tell the ledger; of a refusal that says nothing of our rate (not ``is_ours``) only the figures."""
+        who, now = (self.row.name, asked.credential, asked.model), time.monotonic()
+        if is_ours:
+            self._quota.refused(
+                *who, taken_at=asked.taken_at, wait=error.retry_after, readings=readings, now=now,
+                is_pacific=self._is_pacific,
+            )  # fmt: skip
+        else:
+            self._quota.learn(*who, readings, now, taken_at=asked.taken_at, is_pacific=self._is_pacific)
 
     async def discover(self) -> bool:
         """Read the provider's own model list into the offer. False when it could not be read; the old list stays."""
@@ -330,7 +366,7 @@ async def _metered(attempt: Coroutine[Any, Any, Answer], meter: Meter) -> Answer
     try:
         answer = await attempt
     except BaseException:
-        meter.settle(0, 0, time.monotonic())
+        meter.failed(time.monotonic())
         raise
     if not isinstance(answer, WholeAnswer):
         return MeteredAnswer(answer, meter, time.monotonic)

@@ -2,18 +2,22 @@
 
 import asyncio
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from orcestator.errors import InvalidRequest
+from orcestator.routing.decision import REMEMBERED_REQUESTS
 from orcestator.web.overview import AVAILABLE, Overview
-from orcestator.web.route_table import Asked, Endpoint, Reply
+from orcestator.web.route_table import Asked, Endpoint, Reply, number_in
 
 Json = dict[str, Any]
 BASES = ("", "/api/v1")
+DEFAULT_REQUESTS = 500
 EXPOSITION_TYPES = ("text/plain", "application/openmetrics-text")
 """What Prometheus asks for (https://prometheus.io/docs/instrumenting/content_negotiation/, checked 2026-11)."""
+_WEIGHT = re.compile(r"[01](\.\d{0,3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +32,13 @@ class Figures:
 @dataclass(frozen=True, slots=True)
 class AdminRoutes:
     """``configuration`` is the running one without its secrets; ``reload`` tells ``applied``, ``needs_restart`` and
-    ``problems``, with which it changed nothing."""
+    ``problems``, with which it changed nothing; ``preview`` what it would change and where the last so many requests would go."""
 
     overview: Overview
     figures: Figures
     configuration: Callable[[], Json]
     reload: Callable[[], Awaitable[Json]]
+    preview: Callable[[int], Awaitable[Json]]
 
     def endpoints(self) -> Sequence[Endpoint]:
         """The rows of the table."""
@@ -44,6 +49,7 @@ class AdminRoutes:
             Endpoint("GET", "/admin/rate-limits", self._rate_limits),
             Endpoint("GET", "/admin/config", self._configuration),
             Endpoint("POST", "/admin/reload", self._reload),
+            Endpoint("POST", "/admin/check", self._check),
             Endpoint("GET", "/metrics", self._metrics),
         )
         return [row._replace(path=base + row.path) for base in BASES for row in rows]
@@ -65,7 +71,7 @@ class AdminRoutes:
                 "totalRequests": totals["requests"]["total"],
                 "successfulRequests": totals["requests"]["success"],
                 "failedRequests": totals["requests"]["failed"],
-                "fallbacksUsed": totals["fallbacks"],
+                "fallbacksUsed": totals["paid_fallbacks"],
                 "avgLatency": round(1000.0 * totals["performance"]["avg_response_time"]),
                 "modelsAvailable": sum(model["status"] == AVAILABLE for model in models),
                 "modelsInOpenState": circuits.count("OPEN"),
@@ -83,12 +89,11 @@ class AdminRoutes:
         return Reply(self.configuration())
 
     async def _reload(self, _asked: Asked) -> Reply:
-        outcome = await self.reload()
-        problems = outcome.get("problems") or []
-        if not problems:
-            return Reply(outcome)
-        error = InvalidRequest(f"The configuration was not changed. {problems[0]}", code="bad_configuration")
-        return Reply({**outcome, **error.body()}, error.http_status)
+        return _reply("The configuration was not changed.", await self.reload())
+
+    async def _check(self, asked: Asked) -> Reply:
+        limit = number_in(asked.query, "requests", default=DEFAULT_REQUESTS, most=REMEMBERED_REQUESTS)
+        return _reply("The configuration is not valid.", await self.preview(limit))
 
     async def _metrics(self, asked: Asked) -> Reply:
         if not wants_exposition(asked.headers):
@@ -100,7 +105,31 @@ class AdminRoutes:
         return Reply(body, content_type=self.figures.exposition_type)
 
 
+def _reply(trouble: str, outcome: Json) -> Reply:
+    problems = outcome["problems"]
+    if not problems:
+        return Reply(outcome)
+    error = InvalidRequest(f"{trouble} {problems[0]}", code="bad_configuration")
+    return Reply({**outcome, **error.body()}, error.http_status)
+
+
 def wants_exposition(headers: Mapping[bytes, bytes]) -> bool:
     """Whether Prometheus's text is asked for; whoever takes anything gets JSON."""
-    accept = headers.get(b"accept", b"").decode("latin-1").lower()
-    return "application/json" not in accept and any(kind in accept for kind in EXPOSITION_TYPES)
+    accepted = _accepted(headers.get(b"accept", b"").decode("latin-1").lower())
+    return max(_weight(accepted, kind) for kind in EXPOSITION_TYPES) > _weight(accepted, "application/json")
+
+
+def _accepted(accept: str) -> dict[str, float]:
+    """The ranges of an ``Accept`` header with their weights (RFC 9110, 12.5.1); a weight that makes no sense is 1."""
+    found: dict[str, float] = {}
+    for part in accept.split(","):
+        name, *parameters = (word.strip() for word in part.split(";"))
+        weights = [word[2:] for word in parameters if word.startswith("q=")]
+        found[name] = float(weights[0]) if weights and _WEIGHT.fullmatch(weights[0]) else 1.0
+    return found
+
+
+def _weight(accepted: Mapping[str, float], kind: str) -> float:
+    """The weight of a media type by the range that fits it best; 0.0 where none does."""
+    ranges = (kind, f"{kind.partition('/')[0]}/*", "*/*")
+    return next((accepted[name] for name in ranges if name in accepted), 0.0)

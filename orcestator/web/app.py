@@ -8,7 +8,8 @@ from orcestator.routing.catalog import Catalog
 from orcestator.web.admission import header_map
 from orcestator.web.asgi import App, Receive, Scope, Send, send_error, send_json
 from orcestator.web.catalog_routes import CatalogRoutes, gemini_models
-from orcestator.web.exchange import Exchange, Gateway
+from orcestator.web.exchange import Exchange
+from orcestator.web.gateway import Gateway
 from orcestator.web.health import Health
 from orcestator.web.json_body import CallerLeft
 from orcestator.web.models import model_card, model_list
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 STOCK_PREFIXES = ("/api/v1/token_check", "/v1/engines/")
 """What the stock API server offers and we do not replace (contract C4)."""
+
+MODELS_PREFIX = "/v1/models/"
 
 PlainRoute = Callable[[Scope, Send], Awaitable[None]]
 
@@ -77,6 +80,15 @@ class ApiApp:
             inside = OrcestatorError(f"orcestator failed inside ({type(error).__name__}); the log has more.")
             await send_error(send, inside, request_id, caller=caller_at(path))
 
+    def serves(self, path: str) -> bool:
+        """Whether there is anything at the path, whatever the method."""
+        return (
+            match(path, b"") is not None
+            or path in self._plain
+            or path.startswith((RESPONSES_PREFIX, MODELS_PREFIX, *STOCK_PREFIXES))
+            or any(group.serves(path) for group in self._groups)
+        )
+
     async def _other(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if path.startswith(RESPONSES_PREFIX):
             owner = self._gateway.admission.admit(scope, header_map(scope["headers"]))
@@ -88,7 +100,7 @@ class ApiApp:
             if group.serves(path):
                 await group.serve(scope, receive, send)
                 return
-        plain = self._plain.get(path) or (self._model if path.startswith("/v1/models/") else None)
+        plain = self._plain.get(path) or (self._model if path.startswith(MODELS_PREFIX) else None)
         if plain is not None:
             if scope["method"] not in ("GET", "HEAD"):
                 raise MethodNotAllowed(f"{path} takes GET.", headers={"allow": "GET, HEAD"})
@@ -121,5 +133,5 @@ class ApiApp:
 
     async def _model(self, scope: Scope, send: Send) -> None:
         self._admit(scope)
-        name = scope["path"].removeprefix("/v1/models/")
+        name = scope["path"].removeprefix(MODELS_PREFIX)
         await send_json(send, 200, model_card(self._catalog(), name))

@@ -37,7 +37,7 @@ def question(body: Json, headers: Mapping[bytes, bytes], planner: Planner, limit
     wishes = take_wishes(call, headers)
     call["model"] = names[0]
     check_call("chat", call, limits)
-    needs = needs_of(call, len(dumps(call)))
+    needs, user = needs_of(call, len(dumps(call))), _text(body, USER)
     ask = Ask(
         names,
         "chat",
@@ -45,8 +45,10 @@ def question(body: Json, headers: Mapping[bytes, bytes], planner: Planner, limit
         needs,
         expected or _output_limit(call),
         call.get("stream") is True,
-        _text(body, USER),
+        user,
         conversation_key(call, headers) if planner.keeps_conversations else "",
+        user=user or _text(call, ("user",)),
+        is_question=True,
     )
     return Question(ask, body, expected or needs.tokens + ask.expected_output())
 

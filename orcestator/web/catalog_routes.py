@@ -11,7 +11,7 @@ from orcestator.routing.catalog import Catalog
 from orcestator.web.admission import header_map
 from orcestator.web.asgi import Receive, Scope, Send, send_json
 from orcestator.web.counting import Counting
-from orcestator.web.exchange import Gateway
+from orcestator.web.gateway import Gateway
 from orcestator.web.json_body import parse_object, read_body
 from orcestator.web.routes import GEMINI_PATH
 

@@ -5,7 +5,9 @@ from typing import Any
 
 from orcestator.dialects.json_text import dumps
 from orcestator.dialects.openai.resumed import Broken, head_in
+from orcestator.routing.catalog import Option
 from orcestator.routing.continuation import can_continue, continued_call
+from orcestator.routing.falling import Place
 from orcestator.routing.plan import Plan
 from orcestator.upstream.order import OPENAI, FlowingAnswer, Order
 
@@ -16,34 +18,44 @@ MOST_TEXT = 1 << 20
 
 
 class Continuing:
-    """What of one answer was sent so far: its head, and the text and tokens of those streams that broke."""
+    """What of one answer was sent so far: its head, and the text and tokens of those streams that broke.
+
+    Who broke once is not asked again for the same answer: a deployment that breaks every stream would be called, and paid,
+    until the deadline.
+    """
 
     def __init__(self) -> None:
         self.head: Json | None = None
         self.text = ""
         self._asked: Json | None = None
+        self._prompt = 0
         self._tokens = 0
+        self._broken: set[Place] = set()
 
     def see(self, frames: bytes) -> None:
         """The first frames of the answer."""
         self.head = head_in(frames)
 
     def counted(self, prompt: int, completion: int) -> tuple[int, int]:
-        """Tokens of the whole: what the last model was given of the answer is no prompt."""
-        return max(0, prompt - self._tokens), completion + self._tokens
+        """Tokens of the whole: what the last model was given of the answer is no prompt. Where nobody went on, ``prompt`` is 0."""
+        return max(0, prompt - self._tokens) or self._prompt, completion + self._tokens
 
-    def rest(self, plan: Plan, order: Order, answer: FlowingAnswer) -> tuple[Plan | None, Order]:
-        """The plan and the order for what is left of an answer that broke; no plan where nobody can go on with it."""
+    def rest(self, plan: Plan, order: Order, answer: FlowingAnswer, served: Option | None) -> tuple[Plan | None, Order]:
+        """The plan and the order for what is left of an answer of ``served`` that broke; no plan where nobody can go on with it."""
+        if served is not None:
+            self._broken.add(served.candidate[:3])
         text = self.text + answer.text
         call = self._asked or order.call
         if call is None or self.head is None or len(text) >= MOST_TEXT:
             return None, order
-        able = set(can_continue(call, text, (*plan.options, *plan.reserve)))
+        others = [one for one in (*plan.options, *plan.reserve) if one.candidate[:3] not in self._broken]
+        able = set(can_continue(call, text, others))
         scored = tuple(one for one in plan.scored if one.option in able)
         reserve = tuple(option for option in plan.reserve if option in able)
         if not scored and not reserve:
             return None, order
         self.text, self._asked = text, call
+        self._prompt = self._prompt or answer.tokens[0]
         self._tokens += answer.tokens[1]
         going_on = continued_call(call, text)
         rest = replace(

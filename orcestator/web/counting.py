@@ -16,7 +16,8 @@ from orcestator.upstream.order import Order, WholeAnswer
 from orcestator.upstream.speaker import COUNT
 from orcestator.web.admission import header_map
 from orcestator.web.asgi import Scope
-from orcestator.web.exchange import Gateway, forwarded
+from orcestator.web.gateway import Gateway
+from orcestator.web.intake import forwarded
 from orcestator.web.json_body import parse_object
 
 Json = dict[str, Any]

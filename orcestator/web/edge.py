@@ -42,6 +42,7 @@ from orcestator.web.request_head import (
     status,
     too_large,
 )
+from orcestator.web.response_cycle import ResponseCycle
 
 ON_DISCONNECT = "orcestator.on_disconnect"
 
@@ -280,6 +281,11 @@ class EdgeProtocol(HttpToolsProtocol):
         self._raw_bytes = self._body_bytes = 0
         if self.pipeline:
             self._line_up(before)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Start the application, whose answer is written by our own cycle."""
+        cycle.__class__ = ResponseCycle
+        HttpToolsProtocol._start_asgi_task(self, cycle, app)
 
     def _note_upgrade(self) -> None:
         if b"websocket" in dict(self._watched)[b"upgrade"].lower():

@@ -20,17 +20,19 @@ RULE_FIELDS = ("id", "condition", "provider", "priority", "is_active", "isActive
 class ProviderSpec(NamedTuple):
     """A provider to add. ``type`` is one of the known providers or a dialect, "" for what ``name`` is known as.
 
-    ``models`` are upstream names; ``config`` has further settings of a provider as in the configuration file.
+    ``priority`` is its ``order``, None where nothing is said of it. ``models`` are upstream names; ``config`` has further
+    settings of a provider as in the configuration file. ``title`` is what people call it.
     """
 
     name: str
     type: str = ""
     base_url: str = ""
     api_key: Secret | None = None
-    priority: int = 1
+    priority: int | None = None
     fallback_order: int = 1
     models: tuple[str, ...] = ()
     config: Mapping[str, Any] = {}
+    title: str = ""
 
 
 def rule_of(body: Json) -> Rule:
@@ -64,34 +66,26 @@ def provider_spec(body: Json) -> ProviderSpec:
     key = _text(body, "api_key", "") or _text(body, "apiKey", "")
     base_url = _text(body, "base_url", "") or _text(body, "baseUrl", "")
     if base_url:
-        check_address(base_url)
+        _check_address(base_url)
+    given_id, title = _text(body, "id", ""), _text(body, "name", "")
     return ProviderSpec(
-        (_text(body, "id", "") or _text(body, "name")).lower(),
+        (given_id or _text(body, "name")).lower(),
         _text(body, "type", "").lower(),
         base_url,
         Secret(key) if key else None,
-        _whole(body, "priority", default=1),
+        _whole(body, "priority", default=1) if "priority" in body else None,
         _whole(body, "fallback_order", default=_whole(body, "fallbackOrder", default=1)),
         tuple(models),
         config,
+        title if given_id else "",
     )
 
 
-def check_address(base_url: str) -> None:
-    """Refuse an upstream address that a request may not name. Raises InvalidRequest.
-
-    A private one is for the configuration: whoever may write that may reach this network anyway. A public name that leads
-    to a private address is refused when it is connected to.
-    """
+def _check_address(base_url: str) -> None:
     try:
-        origin, _ = Origin.from_url(base_url)
+        Origin.from_url(base_url)
     except StartupProblem as problem:
         raise InvalidRequest(f"'base_url': {problem.message}.", param="base_url") from None
-    if origin.private:
-        raise InvalidRequest(
-            f"'base_url': {origin.host} is in a private network. Add such a provider to the configuration.",
-            param="base_url",
-        )
 
 
 def _refuse_unknown(body: Json, fields: Sequence[str]) -> None:

@@ -1,9 +1,9 @@
 """``/orchestrator/…``: the endpoints of the provider orchestrator, in its shapes, and the records of decisions."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
+from typing import Any, Protocol
 
 from orcestator.errors import Conflict, InvalidRequest, Overloaded, RouteNotFound
 from orcestator.routing.catalog import Option
@@ -21,25 +21,39 @@ from orcestator.web.rules_book import RulesBook
 Json = dict[str, Any]
 DECISIONS_SHOWN = 50
 MOST_DECISIONS_SHOWN = 2000
-AddProvider = Callable[[ProviderSpec], Awaitable[None]]
+CONFIGURED, ADDED = "configuration", "api"
+
+
+class AddedProviders(Protocol):
+    """Providers that a person adds while the program runs, kept over a restart."""
+
+    async def add(self, spec: ProviderSpec) -> None:
+        """Keep it and put it in place. Raises InvalidRequest for what cannot be one, Conflict, and Overloaded when it cannot be kept
+        or does not come up; then nothing of it stays."""
+
+    async def remove(self, name: str) -> bool:
+        """Forget it and take it out; whether it was added and not configured."""
+
+    async def titles(self) -> Mapping[str, str]:
+        """The name that people have for each one that was added, "" where they gave none."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrchestratorRoutes:
-    """``add_provider`` builds a link and puts it in place; it raises InvalidRequest for what cannot be one. None where this
-    process holds no links."""
+    """``added`` is None where nobody would start a worker for a provider."""
 
     overview: Overview
     rules: RulesBook
     decisions: DecisionBook
     limits: CallLimits
-    add_provider: AddProvider | None = None
+    added: AddedProviders | None = None
 
     def endpoints(self) -> Sequence[Endpoint]:
         """The rows of the table."""
         return (
             Endpoint("GET", "/orchestrator/providers", self._providers),
             Endpoint("POST", "/orchestrator/providers", self._new_provider),
+            Endpoint("DELETE", "/orchestrator/providers/{}", self._deleted_provider),
             Endpoint("GET", "/orchestrator/provider-status/{}", self._provider_status),
             Endpoint("GET", "/orchestrator/health/{}", self._provider_health),
             Endpoint("GET", "/orchestrator/models", self._models),
@@ -56,7 +70,8 @@ class OrchestratorRoutes:
         )
 
     async def _providers(self, _asked: Asked) -> Reply:
-        return Reply({"providers": self.overview.providers()})
+        titles = await self.added.titles() if self.added else None
+        return Reply({"providers": [_with_source(row, titles) for row in self.overview.providers()]})
 
     async def _provider_status(self, asked: Asked) -> Reply:
         return Reply(self.overview.provider_status(asked.name))
@@ -69,23 +84,34 @@ class OrchestratorRoutes:
 
     async def _new_provider(self, asked: Asked) -> Reply:
         spec = provider_spec(await asked.body())
-        if self.add_provider is None:
+        added = self._changeable()
+        if spec.name in self._provider_names():
+            raise Conflict(f"There is a provider '{spec.name}' already.", param="name", code="provider_exists")
+        await added.add(spec)
+        row = _with_source(self.overview.provider_row(spec.name), await added.titles())
+        return Reply({"success": True, "message": "Provider added, and kept over restarts.", "provider": row}, 201)
+
+    async def _deleted_provider(self, asked: Asked) -> Reply:
+        if await self._changeable().remove(asked.name):
+            return Reply({"success": True, "message": f"The provider '{asked.name}' is removed.", "id": asked.name})
+        self.overview.provider_row(asked.name)
+        raise Conflict(
+            f"The provider '{asked.name}' is written in the configuration or the environment: take it out there and reload.",
+            param="id",
+            code="provider_configured",
+        )
+
+    def _changeable(self) -> AddedProviders:
+        if self.added is None:
             raise Conflict(
-                "The keys of providers are held by the workers here: add the provider to the configuration and start a"
-                " worker for it.",
+                "The keys of providers are held by workers that were started one by one here: add the provider to the"
+                " configuration and start a worker for it.",
                 code="no_links_here",
             )
-        if any(offer.provider == spec.name for offer in self.overview.planner.catalog().offers):
-            raise Conflict(f"There is a provider '{spec.name}' already.", param="name", code="provider_exists")
-        await self.add_provider(spec)
-        return Reply(
-            {
-                "success": True,
-                "message": "Provider added until the next restart; write it into the configuration to keep it.",
-                "provider": self.overview.provider_row(spec.name),
-            },
-            201,
-        )
+        return self.added
+
+    def _provider_names(self) -> set[str]:
+        return {offer.provider for offer in self.overview.planner.catalog().offers}
 
     async def _route(self, asked: Asked) -> Reply:
         asking, plan, now = await self._planned(asked)
@@ -174,7 +200,12 @@ class OrchestratorRoutes:
 
     async def _changed_rule(self, asked: Asked) -> Reply:
         self.rules.get(asked.name)
-        rule = self._read_rule({**await asked.body(), "id": asked.name})
+        body = await asked.body()
+        if body.get("id", asked.name) != asked.name:
+            raise InvalidRequest(
+                "'id' is that of another rule than the path names: leave it out, or POST a new rule.", param="id"
+            )
+        rule = self._read_rule({**body, "id": asked.name})
         return Reply(self._rule_shown(self.rules.put(rule)))
 
     async def _deleted_rule(self, asked: Asked) -> Reply:
@@ -183,7 +214,7 @@ class OrchestratorRoutes:
 
     def _read_rule(self, body: Json) -> Rule:
         rule = rule_of(body)
-        providers = {offer.provider for offer in self.overview.planner.catalog().offers}
+        providers = self._provider_names()
         if rule.provider not in providers:
             raise InvalidRequest(
                 f"'provider' must be one that is on: {', '.join(sorted(providers))}.", param="provider"
@@ -214,6 +245,15 @@ class OrchestratorRoutes:
                 code="decision_not_found",
             )
         return Reply(found)
+
+
+def _with_source(row: Json, titles: Mapping[str, str] | None) -> Json:
+    """A provider's row with where it comes from; ``titles`` are those that were added, None where that is not known."""
+    if titles is None:
+        return row
+    if row["id"] not in titles:
+        return {**row, "source": CONFIGURED}
+    return {**row, "name": titles[row["id"]] or row["name"], "source": ADDED}
 
 
 def _score(row: Json) -> Json:

@@ -27,7 +27,7 @@ TITLES = {row.name: row.title for row in ROWS}
 _MESSAGES = {
     "operational": "Provider is operational",
     "degraded": "Some models of the provider are out",
-    "down": "The provider does not answer",
+    "down": "All that was called at the provider is out",
 }
 USUAL_CAPACITY = 100
 """Requests in hand that count as full load where nothing says how many a deployment takes."""
@@ -297,10 +297,17 @@ class Overview:
         if check.status in (DEGRADED, DOWN):
             return check.status
         known = [candidate for candidate in self.planner.measures.records if candidate.provider == provider]
-        out = [standing for standing in map(self._troubled, known) if standing is not None]
-        if not out:
-            return OPERATIONAL
-        return DOWN if len(out) == len(known) and all(one.until > self.now() for one in out) else DEGRADED
+        found = [(candidate, self._troubled(candidate)) for candidate in known]
+        missing = [candidate for candidate, standing in found if standing is not None and standing.is_final]
+        there = [standing for _, standing in found if standing is None or not standing.is_final]
+        out = [standing for standing in there if standing is not None]
+        if out and len(out) == len(there) and all(one.until > self.now() for one in out):
+            return DOWN
+        # A name that the provider does not know tells of it only where its list has that name: callers make names up.
+        return DEGRADED if out or any(map(self._is_listed, missing)) else OPERATIONAL
+
+    def _is_listed(self, candidate: Candidate) -> bool:
+        return any((one.provider, one.model) == (candidate.provider, candidate.model) for one in self.deployments())
 
     def _troubled(self, candidate: Candidate) -> Standing | None:
         """Its standing, but for one that is only getting its traffic back."""

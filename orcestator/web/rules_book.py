@@ -39,9 +39,11 @@ class RulesBook:
     @property
     def rules(self) -> tuple[Rule, ...]:
         """All rules: the configured ones in their order, what stands in for them in their place, then the others."""
-        merged = {rule.id: rule for rule in self._configured}
-        merged.update(self._set)
-        return tuple(merged.values())
+        return self.under(self._configured)
+
+    def under(self, configured: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        """All rules, if these were the configured ones."""
+        return tuple({**{rule.id: rule for rule in configured}, **self._set}.values())
 
     def source(self, rule_id: str) -> str:
         """Where a rule comes from: "configuration" or "api"."""

@@ -16,16 +16,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import report
 
+from orcestator.errors import UpstreamModelMissing
 from orcestator.routing.ask import Ask
 from orcestator.routing.catalog import Alias, Catalog
 from orcestator.routing.health import BreakerPolicy, HealthBoard
 from orcestator.routing.measures import Measures
 from orcestator.routing.needs import Needs
-from orcestator.routing.offer import Offer
+from orcestator.routing.offer import Candidate, Offer
 from orcestator.routing.plan import Planner, PlanPolicy
 from orcestator.routing.quota import QuotaBook
 from orcestator.routing.rules import Rule
 from orcestator.routing.strategies import STRATEGIES
+from orcestator.routing.verdict import Verdicts
 from orcestator.routing.wishes import Wishes
 
 ROUNDS, CALLS = 40, 100
@@ -75,7 +77,8 @@ def planner(count: int, strategy: str, *, is_quiet: bool) -> Planner:
             measures.answered(option.candidate, random.uniform(0.2, 2.0), NOW - 1.0, streamed=True)
             measures.finished(option.candidate, 100, 1.0)
     if not is_quiet:
-        health.open_until("p0", "m9", NOW + 1e6)
+        gone = UpstreamModelMissing("gone", cause="model_missing")
+        health.failed(Candidate("p0", "m9", "", "proxy"), gone, Verdicts().judge(gone, "p0"), NOW)
     policy = PlanPolicy(rules=RULES)
     return Planner(lambda: catalog, health, measures, QuotaBook(), random.random, policy)
 

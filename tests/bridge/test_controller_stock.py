@@ -85,7 +85,7 @@ def spawn(tmp_path):
 
 
 async def fetch_status(address: str):
-    async with httpx.AsyncClient(verify=False) as client:
+    async with httpx.AsyncClient(verify=False, timeout=DEADLINE_SECONDS) as client:
         try:
             answer = await client.post(f"{address}/worker_get_status")
         except httpx.HTTPError as error:
@@ -94,7 +94,7 @@ async def fetch_status(address: str):
 
 
 async def post_json(url, body, headers):
-    async with httpx.AsyncClient(verify=False) as client:
+    async with httpx.AsyncClient(verify=False, timeout=DEADLINE_SECONDS) as client:
         try:
             answer = await client.post(url, json=body, headers=dict(headers))
         except httpx.HTTPError as error:
@@ -111,7 +111,7 @@ class Running:
         self.app = ControllerApp(registry, policy, **parts)
         self.app.restore()
         self.address = f"http://127.0.0.1:{port}"
-        self._client = httpx.Client(base_url=self.address, verify=False)
+        self._client = httpx.Client(base_url=self.address, verify=False, timeout=DEADLINE_SECONDS)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 self.app, "127.0.0.1", port, lifespan="off", proxy_headers=False, log_config=None, access_log=False
@@ -290,9 +290,8 @@ def test_a_stock_worker_registers_and_is_served(spawn):
         params = fit_to_context(params, length, count)
         stream = StockStream("echo", "id", 1)
         chunks = []
-        with httpx.stream(
-            "POST", f"{address}/worker_generate_stream", json=params, trust_env=False, verify=False
-        ) as answer:
+        url = f"{address}/worker_generate_stream"
+        with httpx.stream("POST", url, json=params, trust_env=False, verify=False, timeout=DEADLINE_SECONDS) as answer:
             for piece in answer.iter_raw():
                 chunks += stream.feed(piece)
         chunks += stream.end()

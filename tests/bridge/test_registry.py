@@ -35,7 +35,8 @@ from orcestator.bridge.registration_policy import (
     require_safe,
     worker_host,
 )
-from orcestator.bridge.registry import HALF_LIFE_SECONDS, MOST_PENDING, MOST_WORKERS, WorkerRegistry
+from orcestator.bridge.registry import MOST_PENDING, MOST_WORKERS, WorkerRegistry
+from orcestator.bridge.worker_entry import HALF_LIFE_SECONDS
 from orcestator.errors import InvalidRequest, StartupProblem
 
 HERE = Speaker(OPEN, "127.0.0.1")
@@ -630,3 +631,117 @@ def test_a_worker_leaves_and_nobody_else_can_send_it_away() -> None:
     assert table.leave("http://127.0.0.1:9001", HERE)
     assert table.names() == []
     assert table.version > before
+
+
+# What our own workers report.
+
+
+def offer(*checks: tuple[str, str]) -> dict:
+    return {"offers": [{"provider": name, "check": {"status": status} if status else {}} for name, status in checks]}
+
+
+def report(**changes) -> dict:
+    return {"calls": 8.0, "successes": 8.0, "seconds": 0.5, "age": 1.0, "is_out": False, **changes}
+
+
+def beat(name="http://127.0.0.1:1", **reports) -> HeartBeat:
+    return read_heart_beat({"worker_name": name, "queue_length": 0, "orcestator": {"reports": reports}})
+
+
+def two_workers(first: dict | None = None, **changes) -> WorkerRegistry:
+    """One of ours with this offer, and a stock one that looks much busier."""
+    table = registry(**changes)
+    more = {"orcestator": first} if first is not None else {}
+    table.register(registration("http://127.0.0.1:1", ["m", "p/x"], **more), HERE, ACCEPT, 0.0)
+    table.register(registration("http://127.0.0.1:2", ["m", "p/x"], queue_length=1000), HERE, ACCEPT, 0.0)
+    return table
+
+
+@pytest.mark.parametrize(
+    ("checks", "model", "passed_over"),
+    [
+        ([("p", "down")], "m", True),
+        ([("p", "down")], "p/x", True),
+        ([("p", "degraded")], "m", False),
+        ([("p", "")], "m", False),
+        ([("p", "down"), ("q", "operational")], "m", False),
+        ([("p", "down"), ("q", "operational")], "p/x", True),
+        ([("p", "operational"), ("q", "down")], "p/x", False),
+        ([("p", "down"), ("q", "down")], "m", True),
+        ([], "m", False),
+    ],
+)
+def test_a_worker_whose_checks_say_down_is_passed_over(checks, model, passed_over):
+    table = two_workers(offer(*checks))
+    assert table.get_worker_address(model, 0.0) == f"http://127.0.0.1:{2 if passed_over else 1}"
+
+
+@pytest.mark.parametrize("foreign", [{"offers": 5}, {"offers": [7]}, {"offers": [{"check": 1}]}, {}])
+def test_an_offer_of_a_foreign_shape_is_no_reason(foreign):
+    assert two_workers(foreign).get_worker_address("m", 0.0) == "http://127.0.0.1:1"
+
+
+def test_trouble_with_one_model_is_no_trouble_with_another():
+    table = two_workers(offer(("p", "")))
+    assert table.receive_heart_beat(beat(m=report(is_out=True)), HERE, 1.0)
+    assert table.get_worker_address("m", 1.0) == "http://127.0.0.1:2"
+    assert table.get_worker_address("p/x", 1.0) == "http://127.0.0.1:1"
+    assert [row["out"] for row in table.workers()] == [["m"], []]
+    table.receive_heart_beat(beat(m=report()), HERE, 2.0)
+    assert table.get_worker_address("m", 2.0) == "http://127.0.0.1:1"
+
+
+def test_nobody_is_left_without_an_address():
+    table = two_workers(offer(("p", "down")))
+    table.leave("http://127.0.0.1:2", HERE)
+    table.receive_heart_beat(beat(m=report(is_out=True)), HERE, 1.0)
+    assert table.get_worker_address("m", 1.0) == "http://127.0.0.1:1"
+
+
+def test_a_beat_that_says_nothing_leaves_what_was_said():
+    table = two_workers(offer(("p", "")))
+    table.receive_heart_beat(beat(m=report(is_out=True)), HERE, 1.0)
+    table.receive_heart_beat(HeartBeat("http://127.0.0.1:1", 0), HERE, 2.0)
+    assert table.get_worker_address("m", 2.0) == "http://127.0.0.1:2"
+
+
+def test_figures_decide_where_they_are_asked_for():
+    table = two_workers({**offer(("p", "")), "reports": {"m": report(successes=2.0, seconds=5.0)}}, dispatch="score")
+    assert table.get_worker_address("m", 0.0) == "http://127.0.0.1:2"
+    assert table.get_worker_address("p/x", 0.0) == "http://127.0.0.1:1"
+
+
+def test_a_report_is_no_news_to_api_servers():
+    table = two_workers(offer(("p", "")))
+    before = table.version
+    table.receive_heart_beat(beat(m=report(is_out=True)), HERE, 1.0)
+    told = {**offer(("p", "")), "reports": {"m": report()}}
+    table.register(registration("http://127.0.0.1:1", ["m", "p/x"], orcestator=told), HERE, ACCEPT, 2.0)
+    assert table.version == before
+    assert "reports" not in table.workers()[0]["offer"]
+
+
+def test_a_name_that_was_not_registered_is_not_remembered():
+    table = two_workers(offer(("p", "")))
+    table.receive_heart_beat(beat(**{f"other{number}": report(is_out=True) for number in range(50)}), HERE, 1.0)
+    assert table.workers()[0]["out"] == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"calls": -1},
+        {"calls": math.nan},
+        {"calls": True},
+        {"successes": 9.0},
+        {"seconds": math.inf},
+        {"seconds": "1"},
+        {"age": -1},
+        {"is_out": 1},
+        {"is_out": None},
+    ],
+)
+def test_a_silly_report_is_refused(change):
+    with pytest.raises(InvalidRequest) as refusal:
+        beat(m=report(**change))
+    assert refusal.value.param == next(iter(change))

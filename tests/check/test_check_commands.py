@@ -140,6 +140,41 @@ def test_what_would_change_on_the_running_server(folder: Path, server: _Server) 
     assert "canary" not in said
 
 
+@pytest.mark.parametrize(
+    ("outcome", "said_of_it"),
+    [
+        (
+            {"planned": 500, "changed": [("fast", "groq/x", 12, 0), ("fast", "refused: model_not_found", 0, 12)]},
+            "Of the last 500 requests there, these would go elsewhere after a reload:\n\n"
+            "  requested  first tried at            now  then\n"
+            "  fast       groq/x                     12     0\n"
+            "  fast       refused: model_not_found    0    12\n",
+        ),
+        ({"planned": 500, "changed": []}, "The last 500 requests there would go where they go now.\n"),
+        ({"planned": 0, "changed": []}, "remembers no request yet: there is nothing to try the changes with.\n"),
+    ],
+)
+def test_where_the_last_requests_would_go(folder: Path, server: _Server, outcome: Any, said_of_it: str) -> None:
+    keys = ("requested", "place", "before", "after")
+    changed = [dict(zip(keys, share, strict=True)) for share in outcome["changed"]]
+    server.answers["GET", "/admin/config"] = 200, document_of(load({}, config_path="c.yaml"))
+    server.answers["POST", "/admin/check?requests=500"] = 200, {
+        "changes": [], "requests": {**outcome, "changed": changed}, "problems": [],
+    }  # fmt: skip
+    status, said = running(command, "--config", "c.yaml", "--requests")
+    assert status == 0
+    assert said.endswith(said_of_it)
+
+
+def test_a_server_that_reads_another_configuration(folder: Path, server: _Server) -> None:
+    server.answers["GET", "/admin/config"] = 200, document_of(load({}, config_path="c.yaml"))
+    server.answers["POST", "/admin/check?requests=9"] = 400, {
+        "changes": [], "requests": {"planned": 0, "changed": []}, "problems": ["d.yaml, line 1: no."],
+    }  # fmt: skip
+    _, said = running(command, "--config", "c.yaml", "--requests", "9")
+    assert said.endswith(" reads another configuration, and it is not valid: d.yaml, line 1: no.\n")
+
+
 def test_long_values_show_where_they_part() -> None:
     shared = "tags: [" + "word, " * 20
     (line,) = changes_table([Change("models.x", shared + "old]", shared + "new]")]).splitlines()
@@ -172,6 +207,22 @@ def test_a_reload_shows_what_was_applied(folder: Path, server: _Server) -> None:
 def test_a_reload_of_nothing_new(folder: Path, server: _Server) -> None:
     server.answers["POST", "/admin/reload"] = 200, {"applied": [], "needs_restart": [], "problems": []}
     assert running(reloading) == (0, f"Nothing has changed at http://127.0.0.1:{server.server_port}.\n")
+
+
+def test_a_reload_that_only_a_restart_would_take_over(folder: Path, server: _Server) -> None:
+    server.answers["POST", "/admin/reload"] = (
+        200,
+        {
+            "applied": [],
+            "needs_restart": [{"name": "port", "old": "1", "new": "2"}],
+            "problems": [],
+        },
+    )
+    assert running(reloading) == (
+        0,
+        f"http://127.0.0.1:{server.server_port} takes this over when it is started again:\n\n"
+        "  ~ port  1 → 2   (needs a restart)\n",
+    )
 
 
 def test_a_refused_reload_says_why(folder: Path, server: _Server) -> None:

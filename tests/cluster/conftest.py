@@ -36,12 +36,12 @@ def then_beta() -> str:
     return "\n".join(lines)
 
 
+# So long that a busy machine is not taken for an upstream that stalls, and so short that those that do cost a test little.
 FAST_TIMES = {
-    "OR_FIRST_TOKEN_TIMEOUT_SECONDS": "1",
-    "OR_WHOLE_REPLY_TIMEOUT_SECONDS": "1",
-    "OR_IDLE_TIMEOUT_SECONDS": "1",
-    "OR_TOTAL_TIMEOUT_SECONDS": "4",
-    "OR_CONNECT_TIMEOUT_SECONDS": "1",
+    "OR_FIRST_TOKEN_TIMEOUT_SECONDS": "1.5",
+    "OR_WHOLE_REPLY_TIMEOUT_SECONDS": "1.5",
+    "OR_IDLE_TIMEOUT_SECONDS": "1.5",
+    "OR_TOTAL_TIMEOUT_SECONDS": "10",
     "OR_BREAKER_CONSECUTIVE_FAILURES": "1000",
     "OR_BREAKER_MINIMUM_CALLS": "100000",
 }

@@ -8,5 +8,7 @@ SLOW_OPTIONS = {
     "S12:flood": "bytes=4000000",
     "S11:tiny": "count=20000",
     "S8:comments": "count=1000",
-    "U4:no-read": "seconds=3",
+    "U4:no-read": "seconds=5",
+    "U8:headers": "interval=5",
+    "U8:body": "interval=5",
 }

@@ -142,6 +142,19 @@ def test_the_paid_model_is_the_last_resort(cluster: Cluster, paid: SandboxThread
     assert json.loads(calls(paid)[-1].body)["model"] == "echo?seed=4"
 
 
+def test_only_the_paid_model_counts_as_a_fallback_used(cluster: Cluster) -> None:
+    """As the field of the same name in answers, not every change of the candidate."""
+
+    def used() -> int:
+        return cluster.get("/admin/metrics").json()["fallbacksUsed"]
+
+    before = used()
+    asked(cluster, model=["broken", "paid/echo"])
+    assert used() == before
+    asked(cluster, model="broken")
+    assert used() == before + 1
+
+
 def test_only_and_ignore(cluster: Cluster) -> None:
     assert asked(cluster, model="both", provider={"only": ["paid"]})["_router"]["provider"] == "paid"
     assert asked(cluster, model="both", provider={"ignore": ["paid"]})["_router"]["provider"] == "free"

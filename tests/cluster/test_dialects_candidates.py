@@ -24,7 +24,7 @@ from orcestator.upstream.ids import new_id
 from orcestator.upstream.order import Answer, Order
 from orcestator.upstream.provider_link import ProviderLink, Waiting
 from orcestator.web.drain import Drain
-from orcestator.web.exchange import Gateway
+from orcestator.web.gateway import Gateway
 from tests.cluster.dialects import (
     BEFORE,
     FIRST,

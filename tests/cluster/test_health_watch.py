@@ -123,19 +123,6 @@ def test_one_failed_check_takes_nobody_out_and_as_many_as_requests_may_do() -> N
     assert value("orcestator_provider_up", {"provider": "sandbox"}) == 1
 
 
-def test_what_a_person_disabled_is_not_asked_for() -> None:
-    house = House()
-    house.board.open_until("sandbox", "", time.monotonic() + 1000.0)
-    assert not house.is_in
-
-    async def use() -> None:
-        await house.watch.checks.turn()
-        assert not house.is_in
-        assert house.watch.checks.status("sandbox").status == "operational"
-
-    play(house, [MODELS], use)
-
-
 def test_requests_tell_of_a_provider_that_cannot_be_asked() -> None:
     house = House()
 

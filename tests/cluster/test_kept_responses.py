@@ -124,7 +124,8 @@ def test_a_caller_that_leaves_after_the_last_event(callers: list[httpx.Client], 
     previous = None
     for _ in range(6):
         body = {"model": f"{name}/echo", "input": "hello", "stream": True, "previous_response_id": previous}
-        with httpx.stream("POST", f"{callers[0].base_url}{RESPONSES}", json=body, headers=bearer(FIRST)) as answer:
+        url = f"{callers[0].base_url}{RESPONSES}"
+        with httpx.stream("POST", url, json=body, headers=bearer(FIRST), timeout=30) as answer:
             assert answer.status_code == 200, answer.read()
             last = next(event for event in events_in(answer) if event["type"] == "response.completed")
         previous = last["response"]["id"]

@@ -42,6 +42,11 @@ class Received:
         return {(notice["kind"], notice["subject"]) for notice in self.notices}
 
 
+def counted(cluster: Cluster) -> list[str]:
+    """The samples that count notices."""
+    return [name for name in cluster.metrics() if name.startswith("orcestator_notices_total")]
+
+
 def test_a_fallback_and_an_exhausted_request_are_told(tmp_path: Path) -> None:
     with SandboxThread() as sandbox, Received() as received:
         environment = {
@@ -57,7 +62,6 @@ def test_a_fallback_and_an_exhausted_request_are_told(tmp_path: Path) -> None:
             until(lambda: wanted <= {kind for kind, _ in received.kinds()}, "both notices came")
             checks = 'orcestator_health_checks_total{outcome="up",provider="sandbox"}'
             until(lambda: cluster.metrics().get(checks, 0) > 0, "a check is counted")
-            told = [name for name in cluster.metrics() if name.startswith("orcestator_notices_total")]
-            assert len(told) >= len(wanted)
+            until(lambda: len(counted(cluster)) >= len(wanted), "both are counted")
         assert "secret prompt" not in json.dumps(received.notices)
         assert "fault:H1:500" not in json.dumps(received.notices), "a caller's own name for a model"

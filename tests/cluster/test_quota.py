@@ -55,3 +55,10 @@ aliases:
     with Cluster(tmp_path, config, wiring) as cluster:
         assert served(cluster, 3) == ["beta"] * 3
         assert chats(limited) == 5
+    # A new key in the place of the old one has nothing held against it; the old one, now second, still does.
+    both_keys = config.replace(
+        'api_key: "key", default_model: echo, order: 1', 'api_keys: ["new", "key"], default_model: echo, order: 1'
+    )
+    with Cluster(tmp_path, both_keys, wiring) as cluster:
+        assert served(cluster, 6) == ["alpha"] * 4 + ["beta"] * 2
+        assert chats(limited) == 10, "four for the new key, its own first refusal, and none for the old one"

@@ -94,6 +94,13 @@ def test_what_needs_a_restart_is_said(cluster: Cluster, sandbox: SandboxThread) 
     assert [change["name"] for change in answer["needs_restart"]] == ["log_text_chars"]
 
 
+def test_what_the_supervisor_chose_is_no_part_of_the_configuration(cluster: Cluster) -> None:
+    """Whoever holds a configuration against the running one has another port and no such secret."""
+    settings = cluster.get("/admin/config", headers=ADMIN).json()["settings"]
+    chosen = {"worker_secret", "metrics_host", "metrics_port"}
+    assert chosen & settings.keys() == (set() if cluster.wiring == "split" else chosen)
+
+
 def test_a_provider_comes_and_goes_and_no_stream_notices(cluster: Cluster, sandbox: SandboxThread) -> None:
     """A stream that was open before is whole after the provider that serves it is gone."""
     with SandboxThread() as other:
@@ -139,6 +146,47 @@ def test_many_reloads_under_load(cluster: Cluster, sandbox: SandboxThread) -> No
         stop.set()
         asker.join()
     assert set(statuses) == {200}
+
+
+def test_what_a_reload_would_do_to_the_last_requests(cluster: Cluster, sandbox: SandboxThread) -> None:
+    """Nothing of it is in force; the requests after it are no others than before."""
+    for _ in range(3):
+        assert cluster.post("/v1/chat/completions", chat(model="first")).status_code == 200
+    write(cluster, config(sandbox.base_url, models="  first: [alpha/other]\n  second: [alpha/echo]"))
+    limit = 3
+    outcome = cluster.post(f"/admin/check?requests={limit}", {}, headers=ADMIN).json()
+    assert {change["name"] for change in outcome["changes"]} == {"aliases.first", "aliases.second"}
+    assert not any(change["needs_restart"] for change in outcome["changes"])
+    assert outcome["requests"] == {
+        "planned": limit,
+        "changed": [
+            {"requested": "first", "place": "alpha/echo", "before": limit, "after": 0},
+            {"requested": "first", "place": "alpha/other", "before": 0, "after": limit},
+        ],
+    }
+    assert "second" not in names(cluster)
+    answer = cluster.post("/v1/chat/completions", {**chat(model="first")}, headers={"x-orcestator-router": "true"})
+    assert answer.json()["_router"]["model_name"]
+    assert answer.headers["x-orcestator-model"].endswith("echo")
+
+
+def test_a_provider_more_is_tried_with_the_last_requests(cluster: Cluster, sandbox: SandboxThread) -> None:
+    """A provider that runs nowhere yet takes part."""
+    assert cluster.post("/v1/chat/completions", chat(model="first")).status_code == 200
+    more = f'  beta: {{base_url: "{sandbox.base_url}", api_key: "beta-key", default_model: echo}}'
+    write(cluster, config(sandbox.base_url, models="  first: [beta/echo]", more=more))
+    outcome = cluster.post("/admin/check?requests=1", {}, headers=ADMIN).json()
+    assert [(share["place"], share["after"]) for share in outcome["requests"]["changed"]] == [
+        ("alpha/echo", 0),
+        ("beta/echo", 1),
+    ]
+
+
+def test_a_bad_configuration_is_told_and_not_tried(cluster: Cluster) -> None:
+    write(cluster, "routign: {}")
+    answer = cluster.post("/admin/check", {}, headers=ADMIN)
+    assert answer.status_code == 400
+    assert "routign" in answer.json()["problems"][0]
 
 
 def test_a_stranger_cannot_reload(cluster: Cluster) -> None:

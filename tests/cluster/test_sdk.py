@@ -171,7 +171,7 @@ def test_response_format(client: openai.OpenAI, alpha: SandboxThread) -> None:
     """``.parse()`` gets an object of its schema, and the schema reached the upstream whole."""
     answer = client.chat.completions.parse(model="alpha/echo", messages=says("a person"), response_format=Person)
     assert isinstance(answer.choices[0].message.parsed, Person)
-    sent = json.loads(alpha.records[-1].body)["response_format"]
+    sent = json.loads(alpha.last_call.body)["response_format"]
     assert sent["json_schema"]["schema"]["required"] == ["name", "age"]
     assert sent["json_schema"]["strict"] is True
 
@@ -182,7 +182,7 @@ def test_vision(client: openai.OpenAI, alpha: SandboxThread) -> None:
     parts: list[Any] = [{"type": "text", "text": "what is it?"}, {"type": "image_url", "image_url": {"url": url}}]
     answer = client.chat.completions.create(model="orcestator", messages=[{"role": "user", "content": parts}])
     assert answer.choices[0].message.content
-    assert json.loads(alpha.records[-1].body)["messages"][0]["content"] == parts
+    assert json.loads(alpha.last_call.body)["messages"][0]["content"] == parts
 
 
 @pytest.mark.parametrize("form", [None, "base64", "float"])
@@ -191,7 +191,7 @@ def test_embeddings(client: openai.OpenAI, alpha: SandboxThread, form: Any) -> N
     wanted = {} if form is None else {"encoding_format": form}
     answer = client.embeddings.create(model="alpha/embed", input=["one", "two"], **wanted)
     assert answer.model == "alpha/embed"
-    assert json.loads(alpha.records[-1].body)["encoding_format"] == (form or "base64")
+    assert json.loads(alpha.last_call.body)["encoding_format"] == (form or "base64")
     numbers = answer.data[1].embedding
     if form == "base64":
         assert isinstance(numbers, str)
@@ -232,7 +232,7 @@ def test_transcription(client: openai.OpenAI, alpha: SandboxThread, route: str) 
         warnings.simplefilter("ignore", DeprecationWarning)  # the SDK's own, about translations
         answer = getattr(client.audio, route).create(model="alpha/transcribe", file=("a.wav", sound), temperature=0.5)
     assert answer.text == f"A sound of {len(sound)} bytes."
-    record = alpha.records[-1]
+    record = alpha.last_call
     assert record.model == "transcribe"
     assert sound in record.body
     assert b"0.5" in record.body
@@ -329,4 +329,4 @@ def test_caller_keys(alpha: SandboxThread, full: Cluster) -> None:
     """Without caller keys any key will do, and the provider never sees it."""
     with openai.OpenAI(base_url=f"{full.url}/v1", api_key="whatever-key", max_retries=0) as other:
         other.chat.completions.create(model="orcestator", messages=says("hello"))
-    assert alpha.records[-1].headers["authorization"] == "Bearer alpha-key"
+    assert alpha.last_call.headers["authorization"] == "Bearer alpha-key"

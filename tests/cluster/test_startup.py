@@ -194,8 +194,8 @@ def test_both_keys_are_used_and_written_nowhere(keyed: Cluster, alpha: SandboxTh
     """Each provider gets its own key; no file of the cluster has either."""
     assert keyed.post("/v1/chat/completions", chat("x", "beta/echo")).status_code == 200
     assert keyed.post("/v1/chat/completions", chat("x", "mistral/echo")).status_code == 200
-    assert beta.records[-1].headers["authorization"] == f"Bearer {CANARY}-beta"
-    assert alpha.records[-1].headers["authorization"] == f"Bearer {CANARY}"
+    assert beta.last_call.headers["authorization"] == f"Bearer {CANARY}-beta"
+    assert alpha.last_call.headers["authorization"] == f"Bearer {CANARY}"
     for path in keyed.directory.rglob("*"):
         assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path
 
@@ -270,7 +270,7 @@ def test_a_killed_program_comes_back(keyed: Cluster, words: tuple[str, ...]) -> 
         assert "quince" in answer.text
         return any(all(word in line for word in words) for other, line in processes_of(keyed).items() if other != pid)
 
-    until(serves_again, "it serves again", 30)
+    until(serves_again, "it serves again")
 
 
 @pytest.mark.parametrize("wiring", WIRINGS)
@@ -321,7 +321,7 @@ providers:
   nowhere: {{base_url: "https://provider.invalid/v1", api_key: "k", default_model: m}}
   closed: {{base_url: "http://127.0.0.1:{free_port()}/v1", api_key: "k", default_model: m}}
 """
-    with Cluster(tmp_path, config, wiring, {"OR_CONNECT_TIMEOUT_SECONDS": "1"}) as cluster:
+    with Cluster(tmp_path, config, wiring, {"OR_CONNECT_TIMEOUT_SECONDS": "10"}) as cluster:
         answer = cluster.post("/v1/chat/completions", chat())
         assert answer.status_code in (502, 503, 504)
         assert "provider.invalid has no address" in answer.json()["error"]["message"]

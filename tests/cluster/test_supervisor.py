@@ -36,7 +36,7 @@ def test_no_child_outlives_a_killed_supervisor(tmp_path: Path) -> None:
 
     cluster.program.kill()
 
-    until(lambda: not any(map(is_running, children)), "every child has ended", 15)
+    until(lambda: not any(map(is_running, children)), "every child has ended")
 
 
 def test_the_banner_names_each_process(tmp_path: Path) -> None:

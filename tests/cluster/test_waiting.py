@@ -2,7 +2,9 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
+from http.client import HTTPConnection
 from itertools import pairwise
 from pathlib import Path
 
@@ -32,8 +34,18 @@ aliases:
 """
 
 
+def caller(cluster: Cluster) -> "closing[HTTPConnection]":
+    """A connection that can be left before its answer comes."""
+    return closing(HTTPConnection("127.0.0.1", cluster.port))
+
+
 def test_a_slow_model_loses_to_the_next_and_its_connection_is_cut(tmp_path: Path) -> None:
-    with SandboxThread() as alpha, SandboxThread() as beta, Cluster(tmp_path, config(alpha, beta)) as cluster:
+    hedging = {"OR_HEDGING": "true"}
+    with (
+        SandboxThread() as alpha,
+        SandboxThread() as beta,
+        Cluster(tmp_path, config(alpha, beta), environment=hedging) as cluster,
+    ):
         for _ in range(WARMING):
             assert cluster.post("/v1/chat/completions", chat(model="both")).headers["x-orcestator-provider"] == "alpha"
         alpha.server.settings = replace(SandboxSettings(), ttft_seconds=SLOW_SECONDS)
@@ -42,8 +54,8 @@ def test_a_slow_model_loses_to_the_next_and_its_connection_is_cut(tmp_path: Path
 
         assert answer.status_code == 200
         assert (answer.headers["x-orcestator-provider"], answer.headers["x-orcestator-attempts"]) == ("beta", "2")
-        records = alpha.wait_for(lambda found: found[-1].peer_closed_at is not None)
-        assert not records[-1].finished
+        alpha.wait_for(lambda _: alpha.last_call.peer_closed_at is not None)
+        assert not alpha.last_call.finished
 
 
 def test_requests_over_the_limit_wait_for_their_turn(tmp_path: Path) -> None:
@@ -61,17 +73,11 @@ def test_requests_over_the_limit_wait_for_their_turn(tmp_path: Path) -> None:
 def test_with_no_line_the_caller_is_told_when_to_come_back(tmp_path: Path) -> None:
     environment = {"OR_LINE_LENGTH": "0"}
     with SandboxThread(SandboxSettings(ttft_seconds=SLOW_SECONDS)) as alpha, SandboxThread() as beta:
-        with (
-            Cluster(tmp_path, config(alpha, beta), environment=environment) as cluster,
-            ThreadPoolExecutor(1) as callers,
-        ):
-            first = callers.submit(
-                cluster.post, "/v1/chat/completions", chat(model="narrow"), headers={"x-orcestator-timeout": "2"}
-            )
+        with Cluster(tmp_path, config(alpha, beta), environment=environment) as cluster, caller(cluster) as first:
+            first.request("POST", "/v1/chat/completions", json.dumps(chat(model="narrow")))
             alpha.wait_for(lambda found: any(record.model == "agent" for record in found))
 
             refused = cluster.post("/v1/chat/completions", chat(model="narrow"))
-            first.result()
 
         assert refused.status_code == 503
         assert refused.json()["error"]["code"] == "line_full"

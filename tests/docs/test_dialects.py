@@ -18,7 +18,7 @@ from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from orcestator.upstream.vault import Vault
 from orcestator.web import routes
 from orcestator.web.conversations import Conversations
-from orcestator.web.exchange import failure_frames
+from orcestator.web.failing import failure_frames
 from tests.cluster.harness import Cluster, SandboxThread, chat, clean_environment
 from tests.docs.losses import MODELS
 from tests.docs.made_parts import DIALECTS, remade
@@ -71,7 +71,7 @@ def rows_under(head: str) -> list[list[str]]:
 
 def ask(running: Cluster, asked: Asked, **headers: str) -> httpx.Response:
     """The answer to a request."""
-    with httpx.Client(base_url=running.url, trust_env=False, verify=False) as caller:
+    with httpx.Client(base_url=running.url, trust_env=False, verify=False, timeout=30) as caller:
         content = json.dumps(asked.body) if asked.method == "POST" else None
         return caller.request(asked.method, asked.path, content=content, headers=headers)
 

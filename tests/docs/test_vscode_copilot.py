@@ -120,9 +120,8 @@ def test_the_ollama_provider_finds_the_models(newcomer: Cluster) -> None:
     """Its requests in their order, at the address of the block: version, list, one model, and a chat without a key."""
     (group,) = json.loads(PAGE.block("json ollama"))
     assert group["vendor"] == "ollama"
-    with httpx.Client(
-        base_url=group["url"].replace(":8000", f":{newcomer.port}"), trust_env=False, verify=False
-    ) as editor:
+    url = group["url"].replace(":8000", f":{newcomer.port}")
+    with httpx.Client(base_url=url, trust_env=False, verify=False, timeout=30) as editor:
         assert tuple(map(int, editor.get("/api/version").json()["version"].split("."))) >= (0, 6, 4)
         names = [model["model"] for model in editor.get("/api/tags").json()["models"]]
         assert "orcestator" in names

@@ -26,16 +26,26 @@ def candidate(place: int, provider: str, model: str, score: float, dollars: floa
 
 
 DECISION: Json = {
+    "asked": {
+        "names": ["both", "nobody"],
+        "unused_names": ["nobody"],
+        "endpoint": "chat",
+        "wishes": {"tags": ["code", "math"], "prefer_fast": True, "budget": 0.5},
+        "needs": ["tools"],
+        "prompt_tokens": 5,
+        "output_tokens": 30,
+    },
     "strategy": "score",
     "rule": None,
     "candidates": [
         candidate(1, "alpha", "echo", 71.25, 0.0018),
         candidate(2, "beta", "a-longer-name", 9.5, None, cost=5.0),
+        {**candidate(3, "beta", "a-longer-name", 1.0, None), "credential": "2", "is_paid_fallback": True},
     ],
     "reserve": [{**candidate(0, "gamma", "echo", 0.0, 0.1), "tier": 1}],
     "excluded": [
         {
-            **{"name": "echo", "provider": "delta", "model": "echo", "tier": 0},
+            **{"name": "echo", "provider": "delta", "model": "echo", "worker": "", "credential": "", "tier": 0},
             **{"reason": "cooldown", "detail": "It asked for a pause.", "seconds_left": 12.4},
         },
     ],
@@ -60,12 +70,26 @@ RECORD: Json = {
     "options_left_out": 0,
     "attempts": [
         {
-            **{"number": 1, "provider": "alpha", "model": "echo", "started_ms": 0.25, "took_ms": 100.0},
+            **{
+                "number": 1,
+                "provider": "alpha",
+                "model": "echo",
+                "credential": "",
+                "started_ms": 0.25,
+                "took_ms": 100.0,
+            },
             **{"error": "UpstreamUnavailable", "cause": "http_503", "upstream_status": 503, "verdict": "fall_back"},
             **{"is_hedge": False, "is_probe": True},
         },
         {
-            **{"number": 2, "provider": "beta", "model": "a-longer-name", "started_ms": 100.5, "took_ms": 300.0},
+            **{
+                "number": 2,
+                "provider": "beta",
+                "model": "a-longer-name",
+                "credential": "2",
+                "started_ms": 100.5,
+                "took_ms": 300.0,
+            },
             **{"error": "", "cause": "", "upstream_status": 200, "verdict": ""},
             **{"is_hedge": False, "is_probe": False},
         },

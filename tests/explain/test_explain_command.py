@@ -84,7 +84,7 @@ def test_a_past_request(server: str) -> None:
 
 def test_a_request_that_was_not_made(server: str, tmp_path: Path) -> None:
     """Of a model and a prompt, or of a whole body."""
-    assert "gpt-4" in explain("--model", "gpt-4", "--prompt", "hi", "--url", server, "--token", TOKEN)
+    assert "model both" in explain("--model", "gpt-4", "--prompt", "hi", "--url", server, "--token", TOKEN)
     assert Handler.asked == {"model": "gpt-4", "prompt": "hi"}
     body = tmp_path / "body.json"
     body.write_text('{"model": "a", "messages": [], "tags": ["code"]}', "utf-8")

@@ -3,18 +3,21 @@
 from orcestator.explain.showing import plan_shown, record_shown
 from tests.explain.explain_samples import ANALYSIS, RECORD
 
+ASKED = "both, nobody (unknown, or the same as one before)"
+ASKING = "wishes tags=code,math prefer_fast=true budget=0.5 · needs tools"
 PLAN = """\
-           candidate           tier  score  cost  speed  quality  availability  reliability  est. cost  why not
-  1        alpha/echo             0  71.25    60     40       50           100           98  $0.001800
-  2        beta/a-longer-name     1   9.50     5     40       50           100           98          -
-  reserve  gamma/echo             1      -     -      -        -             -            -  $0.100000  unwell: tried when nothing else is left
-  out      delta/echo             0      -     -      -        -             -            -          -  cooldown: It asked for a pause. (back in 12 s)
+           candidate                  tier  score  cost  speed  quality  availability  reliability  est. cost  notes
+  1        alpha/echo                    0  71.25    60     40       50           100           98  $0.001800
+  2        beta/a-longer-name            1   9.50     5     40       50           100           98          -
+  3        beta/a-longer-name, key 2     2   1.00    60     40       50           100           98          -  the paid fallback
+  reserve  gamma/echo                    1      -     -      -        -             -            -  $0.100000  unwell: tried when nothing else is left
+  out      delta/echo                    0      -     -      -        -             -            -          -  cooldown: It asked for a pause. (back in 12 s)
   … and 3 more that nobody looked at
 """
 TRIED = """\
-     attempt               start                                      took  what came of it
-  1  alpha/echo          0.25 ms  ████████                          100 ms  UpstreamUnavailable 503 http_503 → fall back (probe)
-  2  beta/a-longer-name   100 ms          ████████████████████████  300 ms  served
+     attempt                      start                                      took  what came of it
+  1  alpha/echo                 0.25 ms  ████████                          100 ms  UpstreamUnavailable 503 http_503 → fall back (probe)
+  2  beta/a-longer-name, key 2   100 ms          ████████████████████████  300 ms  served
 
 parse 0.08 ms · plan 0.01 ms · first content 400 ms · total 12.3 s
 """
@@ -23,7 +26,7 @@ parse 0.08 ms · plan 0.01 ms · first content 400 ms · total 12.3 s
 def test_a_plan() -> None:
     """One row an option, the best first; what is known of those that are not tried."""
     assert plan_shown(ANALYSIS) == (
-        "\nmodel gpt-4 · about 5 tokens of prompt, 35 in all · needs tools\n\nstrategy score, rule urgent before it\n\n"
+        f"\nmodel {ASKED} · about 5 tokens of prompt, 35 in all\n{ASKING}\n\nstrategy score, rule urgent before it\n\n"
         f"{PLAN}\n"
     )
 
@@ -31,7 +34,8 @@ def test_a_plan() -> None:
 def test_a_record() -> None:
     """The plan, a bar an attempt on one scale, and the times."""
     assert record_shown(RECORD) == (
-        "\nreq-1 · 2026-11-21T14:13:20.250Z · asked for both · 200 served by beta/a-longer-name\n\nstrategy score\n\n"
+        f"\nreq-1 · 2026-11-21T14:13:20.250Z · asked for {ASKED} · 200 served by beta/a-longer-name\n{ASKING}\n\n"
+        "strategy score\n\n"
         f"{PLAN}\n{TRIED}\n"
     )
 
@@ -44,6 +48,24 @@ def test_a_request_that_never_had_a_plan() -> None:
     assert "No plan was made" in shown
     assert "Nobody was called." in shown
     assert "first content none" in shown
+
+
+def test_a_request_for_one_name_that_wishes_nothing() -> None:
+    """A line less."""
+    asked = {**RECORD["decision"]["asked"], "names": ["m"], "unused_names": None, "wishes": {}, "needs": []}
+    shown = record_shown({**RECORD, "decision": {**RECORD["decision"], "asked": asked}})
+    assert "asked for m · 200 served by beta/a-longer-name\n\nstrategy score" in shown
+
+
+def test_twins_are_told_apart_by_their_workers() -> None:
+    """Where several have the same, and nowhere else."""
+    first, *others = RECORD["decision"]["candidates"]
+    twins = [{**first, "worker": f"http://w{number}"} for number in (1, 2)]
+    shown = record_shown({**RECORD, "decision": {**RECORD["decision"], "candidates": [*twins, *others]}})
+    assert "alpha/echo at http://w1" in shown
+    assert "alpha/echo at http://w2" in shown
+    alone = record_shown({**RECORD, "decision": {**RECORD["decision"], "candidates": [twins[0], *others]}})
+    assert "at http://w1" not in alone
 
 
 def test_marks_of_attempts() -> None:

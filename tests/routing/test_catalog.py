@@ -139,6 +139,10 @@ def test_an_endpoint_that_no_provider_of_the_model_has() -> None:
     ) as caught:
         catalog.tiers(("llama",), "embeddings")
     assert caught.value.param == "model"
+    with pytest.raises(InvalidRequest, match="The model 'llama' is served by openrouter"):
+        catalog.tiers(("nobody-has-it", "llama"), "embeddings")
+    with pytest.raises(InvalidRequest, match="'gpt-4o' is served by openai, openrouter, which do not offer images"):
+        catalog.tiers(("gpt-4o",), "images")
 
 
 def test_replicas_of_a_provider_are_candidates_each() -> None:
@@ -280,6 +284,14 @@ def test_the_paid_fallback_stands_behind_every_name_for_chat() -> None:
     assert (last.candidate.model, last.is_paid_fallback, last.tier) == ("ada", True, 1)
     assert [option.is_paid_fallback for option in options(catalog, "openai/ada")] == [False]
     assert not any(option.is_paid_fallback for option in options(catalog, "ada", "embeddings"))
+
+
+def test_the_paid_fallback_is_one_place() -> None:
+    """OpenRouter lists ``openai/gpt-4o`` too, and nobody chose to pay there."""
+    spare = [option for option in options(Catalog([OPENAI, ROUTER], paid_fallback="openai/gpt-4o"), "meta/llama")][1:]
+    assert [(option.candidate.provider, option.is_paid_fallback) for option in spare] == [("openai", True)]
+    spare = options(Catalog([ROUTER], paid_fallback="openai/gpt-4o"), "meta/llama")[1:]
+    assert [option.candidate.provider for option in spare] == ["openrouter"]
 
 
 def test_a_candidate_for_each_credential() -> None:

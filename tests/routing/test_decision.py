@@ -134,4 +134,5 @@ def test_a_plan_over_thousands_is_kept_short() -> None:
     assert record is not None
     assert len(record["decision"]["excluded"]) == MOST_OPTIONS
     assert record["options_left_out"] == 10_000 - MOST_OPTIONS
+    assert record["decision"]["asked"]["unused_names"] is None
     assert len(plan.excluded) == 10_000

@@ -45,9 +45,24 @@ def test_all_of_a_plan_is_told() -> None:
     assert all(one["detail"] for one in told["excluded"])
 
 
+def test_what_was_asked_for_is_told() -> None:
+    """Names, with those that led to nothing, wishes that ask for something, and needs; nothing of the messages."""
+    world = World({"a": {}, "b": {}})
+    wishes = Wishes(tags=frozenset(), only=("a", "b"), budget=0.5)
+    plan = world.plan(wishes, names=("zzz", "b/m", "auto", "a/m"), parameters={"tools"}, output_tokens=20)
+    assert explanation(plan, NOW, world.measures)["asked"] == {
+        "names": ["zzz", "b/m", "auto", "a/m"],
+        "unused_names": ["zzz", "a/m"],
+        "endpoint": "chat",
+        "wishes": {"only": ("a", "b"), "budget": 0.5},
+        "needs": ["tools"],
+        "prompt_tokens": None,
+        "output_tokens": 20,
+    }
+
+
 def test_it_can_be_written_as_json_whatever_the_strategy_scores() -> None:
-    world = World({"a": {}}, "cheapest")
-    world.health.open_until("b", "m", float("inf"))
+    world = World({"a": {}, "b": {}}, "cheapest", tiers=[["a", "b"]])
     told = explanation(world.plan(), NOW, world.measures)
     assert told["candidates"][0]["score"] is None
     assert told["candidates"][0]["factors"]["cost"] == 50.0

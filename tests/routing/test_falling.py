@@ -193,6 +193,16 @@ def test_the_paid_fallback_comes_last_and_once() -> None:
     assert early.fails(failure(UpstreamRateLimited, 0.1)) is None
 
 
+def test_the_paid_fallback_answers_where_the_others_have_no_room() -> None:
+    """Nobody waits in the line for what is free while the paid one could answer at once."""
+    full, spare = of("b", max_concurrent=1), paid(max_concurrent=1)
+    for taken, expected in (((full,), spare), ((full, spare), full)):
+        request = Request(of("a"), full, spare)
+        for option in taken:
+            assert request.falling.permits.take(option)
+        assert request.fails(failure(UpstreamTimeout)) == Step(expected)
+
+
 def test_the_paid_fallback_stands_before_those_that_are_out() -> None:
     """With it behind them nobody is tried who is known to be unwell; without it the one that is back first is."""
     out = of("b")
@@ -381,3 +391,12 @@ def test_whatever_fails_the_bounds_hold(drawn: tuple[list[Option], list[Upstream
             assert is_new or not request.health.allows(step.option.candidate, NOW) or step.option.is_paid_fallback
     else:
         raise AssertionError("it never ended")
+
+
+def test_a_hedge_is_for_another_deployment_before_another_key_of_the_slow_one() -> None:
+    first, second = keys_of("a", count=2)
+    other = of("b")
+    for options, expected in (((first, second, other), other), ((first, second), second), ((first,), None)):
+        request = Request(*options)
+        request.progress.started(first)
+        assert request.falling.hedge(request.progress, NOW) == expected

@@ -1,6 +1,7 @@
 """The health of deployments: when they leave routing, how they come back, and what never moves them."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from orcestator.errors import (
     UpstreamUnavailable,
 )
 from orcestator.routing.events import Event, HealthChanged
-from orcestator.routing.health import DISABLED, MOST_RECORDS, BreakerPolicy, HealthBoard, Standing, State
+from orcestator.routing.health import MOST_RECORDS, BreakerPolicy, HealthBoard, Standing, State
 from orcestator.routing.offer import Candidate
 from orcestator.routing.verdict import judge
 from tests.routing.failures import candidate, failure, limited
@@ -186,9 +187,11 @@ def test_an_abandoned_probe_gives_its_place_back() -> None:
     board.now += 3
     board.health.started(A, board.now)
 
-    board.health.abandoned(A)
-    board.health.abandoned(B)
+    board.health.abandoned(A, board.now - 1)
+    board.health.abandoned(B, board.now)
+    assert not board.allows(), "an older attempt has no place to give back"
 
+    board.health.abandoned(A, board.now)
     assert board.allows()
 
 
@@ -319,10 +322,10 @@ class AnyHistory(RuleBasedStateMachine):
     @precondition(lambda self: self.under_way)
     @rule(data=st.data(), kind=_errors, seconds=st.none() | st.floats(0, 9000))
     def one_fails(self, data: Any, kind: type[UpstreamError], seconds: float | None) -> None:
-        at, _ = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
+        at, started = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
         before = {other: self.board.allows(other) for other in EVERYONE if other.provider != at.provider}
         error = failure(kind, seconds)
-        self.board.health.failed(at, error, judge(error), self.board.now)
+        self.board.health.failed(at, error, judge(error), self.board.now, started=started)
         assert before == {other: self.board.allows(other) for other in before}, "one deployment's failure is its own"
         if kind is UpstreamModelMissing:
             self.gone.add(at[:3])
@@ -341,10 +344,23 @@ class AnyHistory(RuleBasedStateMachine):
             assert self.board.allows(at), "proof of health brings it back, or leaves the place to the next probe"
 
     @precondition(lambda self: self.under_way)
+    @rule(data=st.data(), breaks=st.booleans())
+    def one_succeeds_and_its_stream_ends(self, data: Any, breaks: bool) -> None:
+        at, started = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
+        self.board.health.succeeded(at, started)
+        if breaks:
+            error = failure(UpstreamBroken)
+            self.board.health.broke(at, error, judge(error), self.board.now, started=started)
+        else:
+            self.board.health.finished(at)
+        if started >= self.board.now:
+            self.gone.discard(at[:3])
+
+    @precondition(lambda self: self.under_way)
     @rule(data=st.data())
     def one_is_abandoned(self, data: Any) -> None:
-        at, _ = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
-        self.board.health.abandoned(at)
+        at, started = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
+        self.board.health.abandoned(at, started)
 
     @rule(at=st.sampled_from(EVERYONE), is_listed=st.booleans())
     def a_person_or_a_listing_forgives(self, at: Candidate, is_listed: bool) -> None:
@@ -544,23 +560,6 @@ def test_a_reset_forgets_what_is_held_against_one_model_and_its_keys_only() -> N
     assert board.health.is_quiet
 
 
-def test_a_person_takes_a_model_or_a_provider_out_and_puts_it_back() -> None:
-    board = Board()
-    board.health.open_until("a", "", math.inf)
-    board.health.open_until("b", "m", board.now + 60)
-    for at, until in ((A, math.inf), (B, board.now + 60)):
-        assert board.health.standing(at, board.now) == Standing("open", until, 1.0, True, DISABLED)
-    assert board.allows(B._replace(model="another-model"))
-    assert [(state.provider, state.model, state.seconds) for state in board.health.states(board.now)] == [
-        ("a", "", -1.0), ("b", "m", 60.0),
-    ]  # fmt: skip
-
-    board.now += 60
-    assert board.allows(B)
-    assert board.health.reset("a", "m")
-    assert board.allows(A)
-
-
 def test_the_states_for_people() -> None:
     board = Board()
     gone, busy, back = candidate("gone"), candidate("busy"), candidate("back")
@@ -591,3 +590,109 @@ def test_every_way_of_failing_leaves_the_probes_place() -> None:
         standing = board.health.standing(A, board.now + 3600.0)
         assert standing is not None
         assert standing.until <= board.now + 3600.0 or standing.is_final
+
+
+def break_streams(board: Board, times: int, at: Candidate = A) -> None:
+    """Streams that begin well and break after their first content."""
+    error = failure(UpstreamBroken)
+    for _ in range(times):
+        board.succeed(at=at)
+        board.health.broke(at, error, judge(error), board.now, started=board.now)
+
+
+def test_streams_that_break_after_their_first_content_open_it_as_soon_as_others() -> None:
+    """Each was told as a success before: that must not start the count anew."""
+    board = Board()
+    break_streams(board, POLICY.consecutive_failures - 1)
+    assert board.allows()
+
+    break_streams(board, 1)
+
+    assert board.states == [("open", 2.5)]
+
+
+def test_a_stream_that_ends_well_starts_the_count_of_broken_ones_anew() -> None:
+    board = Board()
+    for _ in range(3):
+        break_streams(board, POLICY.consecutive_failures - 1)
+        board.now += POLICY.window_seconds + 1
+        board.succeed()
+        board.health.finished(A)
+
+    assert board.allows()
+    board.succeed()
+    assert board.health.is_quiet, "all is forgotten"
+
+
+def test_a_broken_stream_is_one_call_and_not_two() -> None:
+    """Of twenty calls eleven broke, none after another."""
+    board = Board()
+    board.fail()
+    for _ in range(9):
+        board.succeed()
+        board.health.finished(A)
+        break_streams(board, 1)
+    assert board.allows(), "19 calls are too few to judge by"
+
+    break_streams(board, 1)
+
+    assert not board.allows()
+    assert board.health.records[A[:3]].calls == 20
+
+
+def test_a_stream_that_breaks_after_it_brought_a_deployment_back_takes_it_out_again() -> None:
+    board = Board()
+    break_streams(board, POLICY.consecutive_failures)
+    board.now += 3
+    break_streams(board, 1)
+
+    assert [state for state in board.states if state[0] == "open"] == [("open", 2.5), ("open", 5.0)]
+
+
+def test_an_attempt_from_before_the_outage_is_no_bad_probe() -> None:
+    board = Board()
+    before = board.now - 1
+    board.fail(times=5)
+    board.now += 3
+    board.health.started(A, board.now)
+
+    board.health.failed(A, failure(), judge(failure()), board.now, started=before)
+
+    assert board.health.records[A[:3]].state is State.HALF_OPEN
+    assert not board.allows(), "the probe that is under way keeps its place"
+    board.health.succeeded(A, board.now)
+    assert board.states[-1] == ("closed", 0.0)
+
+
+def test_attempts_for_want_of_anything_else_do_not_lengthen_the_outage() -> None:
+    """With everyone out, requests go on being tried; each that fails would double the pause."""
+    board = Board()
+    board.fail(times=5)
+    board.now += 1
+    board.fail(times=20)
+    assert board.states == [("open", 2.5)]
+
+    board.succeed()
+    assert board.states[-1] == ("closed", 0.0), "one that goes well is proof"
+
+
+def test_a_good_attempt_before_its_time_is_one_of_the_good_probes_asked_for() -> None:
+    board = Board(BreakerPolicy(success_threshold=2))
+    board.fail(times=5)
+    board.succeed()
+    assert board.states[-1] == ("half_open", 0.0)
+    assert board.allows()
+
+    board.succeed()
+    assert board.states[-1] == ("closed", 0.0)
+
+
+def test_what_counts_may_be_taken_out_as_well() -> None:
+    """A person's ``cooldown_seconds`` on a failure that the breaker counts."""
+    board = Board()
+    verdict = replace(judge(failure()), cooldown_seconds=60.0)
+
+    board.health.failed(A, failure(), verdict, board.now)
+
+    assert board.states == [("cooldown", 60.0)]
+    assert board.health.records[A[:3]].consecutive == 1

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orcestator.errors import (
+    TOTAL_TIMEOUT,
     AttemptsExhausted,
     Overloaded,
     StreamInterrupted,
@@ -30,6 +31,7 @@ from orcestator.routing.health import BreakerPolicy, HealthBoard
 from orcestator.routing.loop import AttemptLoop, Tally
 from orcestator.routing.offer import Candidate
 from orcestator.routing.retry_budget import RetryBudget
+from orcestator.routing.verdict import Override, Verdicts, When
 from tests.routing.failures import candidate, failure, limited
 from tests.routing.plans import Alone, option_of, plan_of
 
@@ -137,6 +139,65 @@ def test_a_refused_request_is_the_answer_and_no_other_is_asked() -> None:
 def test_a_refusal_after_a_failure_is_still_the_answer() -> None:
     with pytest.raises(UpstreamRejected):
         World().run([failure(), failure(UpstreamRejected)], A, B)
+
+
+def test_a_persons_word_on_one_provider_decides_what_the_caller_is_told() -> None:
+    """The same failure is the last word of one provider, and at another one only an attempt among others."""
+    world = World()
+    gives_up = Override(When(providers=frozenset({"b"})), {"falls_back": False, "retries": False})
+    falls_back = Override(When(providers=frozenset({"a"})), {"falls_back": True})
+    world.loop.verdicts = Verdicts((gives_up, falls_back))
+    last = failure()
+
+    with pytest.raises(UpstreamUnavailable) as caught:
+        world.run([failure(UpstreamRejected), last], A, B, C)
+    assert caught.value is last
+
+    error = world.exhausted([failure(UpstreamRejected), failure(UpstreamTimeout)], A, C)
+    assert error.message.startswith("All 2 attempts failed: ")
+
+
+def late(cause: str = TOTAL_TIMEOUT) -> UpstreamError:
+    return failure(UpstreamTimeout, cause=cause)
+
+
+@pytest.mark.parametrize(
+    ("took", "cause", "counts"),
+    [(299.0, TOTAL_TIMEOUT, False), (300.0, TOTAL_TIMEOUT, True), (0.2, "idle_timeout", True)],
+)
+def test_a_deadline_that_left_no_time_says_nothing_about_health(took: float, cause: str, counts: bool) -> None:
+    """Callers may be impatient, and those that were tried before may have taken all the time: before the first content and after."""
+    world = World(LoopPolicy(total_seconds=600.0))
+    world.attempt_seconds = took
+    for _ in range(5):
+        world.exhausted([late(cause)], A)
+    assert world.health.allows(A, world.time) is not counts
+
+    world = World(LoopPolicy(total_seconds=600.0))
+    world.attempt_seconds = took
+    for _ in range(5):
+        world.run(["hi"], A)
+        world.loop.ended(world.tally, tokens=1, seconds=1.0, failure=StreamInterrupted(late(cause)))
+    assert world.health.allows(A, world.time) is not counts
+    measure = world.loop.measures.of(A)
+    assert measure is not None
+    assert (measure.in_flight, measure.total_failures) == (0, 5 if counts else 0)
+
+
+def test_streams_that_break_open_the_breaker_like_any_other_failure() -> None:
+    world = World()
+    for _ in range(5):
+        assert world.health.allows(A, world.time)
+        world.run(["hi"], A)
+        world.loop.ended(world.tally, tokens=1, seconds=1.0, failure=StreamInterrupted(failure(UpstreamBroken)))
+    assert not world.health.allows(A, world.time)
+
+    world = World()
+    for broke in (True, True, True, True, False, True, True, True, True):
+        world.run(["hi"], A)
+        error = StreamInterrupted(failure(UpstreamBroken)) if broke else None
+        world.loop.ended(world.tally, tokens=1, seconds=1.0, failure=error)
+    assert world.health.allows(A, world.time)
 
 
 @pytest.mark.parametrize(

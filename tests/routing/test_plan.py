@@ -68,6 +68,67 @@ def test_a_refusal_of_wishes_says_what_there_is() -> None:
         World({"a": {"tags": ["chat"]}, "b": {"tags": ["math"]}}).plan(Wishes(tags=frozenset({"code"})))
 
 
+@pytest.mark.parametrize(
+    ("wishes", "says"),
+    [
+        (
+            Wishes(tags=frozenset({"code"})),
+            r"None of the 2 deployments of 'auto' is all .* 'tags' leaves out 2\. There are tags: chat",
+        ),
+        (Wishes(type="slow"), "There are types: fast"),
+        (Wishes(min_context_size=99_999), "The largest known context is 64000 tokens"),
+        (Wishes(only=("z",)), "It is at: a, b"),
+        (Wishes(max_prompt_price=0.5), r"The lowest of their prices is 1 \(prompt\) and 2 \(completion\)"),
+        (Wishes(budget=0.0001), "It would cost about 0.001 dollars or more"),
+    ],
+)
+def test_a_refusal_says_what_could_be_asked_for(wishes: Wishes, says: str) -> None:
+    """A model with two keys is one deployment; the paid fallback is none that was asked for."""
+    facts = {**PRICED, "tags": ["chat"], "type": "fast", "context_length": 64_000}
+    offers = [
+        Offer("a", 0, CHAT, {"m": facts}, credentials=("", "2")),
+        Offer("b", 1, CHAT, {"m": facts}),
+        Offer("paid", 2, CHAT, {"m": {**facts, "tags": ["code"]}}),
+    ]
+    with pytest.raises(InvalidRequest, match=says):
+        World({"a": {}, "b": {}, "paid": {}}, offers=offers, paid_fallback="paid/m").plan(wishes)
+
+
+def test_a_refusal_of_one_deployment() -> None:
+    with pytest.raises(InvalidRequest, match="The only deployment of 'auto' is not all that was asked for"):
+        World({"a": {}}).plan(Wishes(type="fast"))
+
+
+def test_providers_are_meant_however_they_are_written() -> None:
+    world = World({"Groq": {}, "b": {}})
+    assert world.order(Wishes(ignore=("groq",))) == ["b"]
+    assert world.order(Wishes(only=("groq",))) == ["Groq"]
+    assert World({"b": {}, "Groq": {}}).order(Wishes(order=("groq",))) == ["Groq", "b"]
+
+
+def test_who_is_known_to_answer_in_json_comes_before_who_may() -> None:
+    world = World({"a": {}, "b": {"json_response": True}, "c": {"json_response": False}})
+    assert world.order(Wishes(json_response=True)) == ["b", "a"]
+    assert world.order(Wishes()) == ["a", "b", "c"]
+
+
+def test_the_strategy_that_is_told_is_the_one_that_was_used() -> None:
+    assert World({"a": {}, "b": {}}).plan(Wishes(prefer_fast=True)).strategy == "fastest"
+    world = World({"a": {"tags": ["code"]}, "b": {}}, "score")
+    assert world.plan(names=("b/m", "auto")).strategy == "adaptive"
+    assert world.plan(Wishes(tags=frozenset({"code"})), names=("b/m", "auto")).strategy == "score"
+
+
+@pytest.mark.parametrize("strategy", ["round_robin", "priority"])
+def test_a_question_takes_nobodys_turn(strategy: str) -> None:
+    """Neither among options nor among the keys of one."""
+    offers = [Offer("a", 0, CHAT, {"m": {}}, credentials=("", "2")), Offer("b", 1, CHAT, {"m": {}})]
+    world = World({"a": {}, "b": {}}, strategy, offers=offers)
+    for _ in range(6):
+        asked = [world.plan(is_question=True).options for _ in range(3)]
+        assert asked == [world.plan().options] * 3
+
+
 def test_what_is_not_known_of_price_and_json_excludes_nobody() -> None:
     wishes = Wishes(json_response=True, max_prompt_price=0.1, max_completion_price=0.1, budget=0.001)
     assert World({"a": {}}).order(wishes) == ["a"]
@@ -158,12 +219,6 @@ def test_a_model_that_is_gone_is_not_tried() -> None:
     world.lose("b")
     with pytest.raises(ModelNotFound, match="do not have it any more"):
         world.plan()
-
-
-def test_what_a_person_took_out_is_not_tried() -> None:
-    world = World({"a": {}, "b": {}})
-    world.health.open_until("a", "", NOW + 50)
-    assert reasons(world.plan()) == {"a": "disabled"}
 
 
 def test_who_recovers_gets_its_share() -> None:

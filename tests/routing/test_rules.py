@@ -17,6 +17,7 @@ RICH = Ask(
     Needs(frozenset(), frozenset(), 700),
     streamed=True,
     caller="key-1",
+    user="anna",
 )
 
 
@@ -33,6 +34,8 @@ RICH = Ask(
         ({"model": "gpt-4"}, True, True),
         ({"model": ["x", "auto"]}, False, True),
         ({"user": "key-1"}, False, True),
+        ({"user": "anna"}, False, True),
+        ({"caller": "anna"}, False, False),
         ({"caller": ["key-1", "key-2"]}, False, True),
         ({"type": "fast"}, False, True),
         ({"tags": "code"}, False, True),
@@ -78,6 +81,7 @@ def test_the_lowest_priority_number_wins_and_of_equals_the_first() -> None:
         ({"budget": {}}, "the numbers min, max or both"),
         ({"budget": {"maximum": 1}}, "the numbers min, max or both"),
         ({"budget": {"max": "1"}}, "the numbers min, max or both"),
+        ({"budget": {"min": 5, "max": 1}}, "'budget' has a min above its max"),
         ({"tokens": True}, "'tokens' takes a number"),
         ({"streamed": "yes"}, "'streamed' takes true or false"),
         ({"model": []}, "'model' takes a word, or a list"),

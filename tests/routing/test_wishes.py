@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orcestator.errors import InvalidRequest
-from orcestator.routing.wishes import NO_WISHES, Wishes, take_names, take_wishes, wishes_in
+from orcestator.routing.wishes import NO_WISHES, Wishes, flag_in, take_names, take_wishes, wishes_in
 
 Json = dict[str, Any]
 EVERYTHING: Json = {
@@ -63,6 +63,7 @@ def test_who_asks_for_nothing_gets_the_one_object() -> None:
         ({"tags": 7}, "tags"),
         ({"tags": ["a", 7]}, "tags"),
         ({"tags": ["a"] * 99}, "tags"),
+        ({"tags": [""]}, "tags"),
         ({"type": ""}, "type"),
         ({"type": ["fast"]}, "type"),
         ({"min_context_size": "32000"}, "min_context_size"),
@@ -87,6 +88,9 @@ def test_who_asks_for_nothing_gets_the_one_object() -> None:
         ({"provider": {"max_price": {"image": 1}}}, "provider.max_price"),
         ({"provider": {"max_price": {"prompt": "1"}}}, "provider.max_price.prompt"),
         ({"provider": {"data_collection": "deny"}}, "provider.data_collection"),
+        ({"provider": {"require_parameters": True}}, "provider.require_parameters"),
+        ({"provider": {"zdr": "false"}}, "provider.zdr"),
+        ({"provider": {"anything": False}}, "provider.anything"),
     ],
 )
 def test_what_cannot_be_read_names_its_field(call: Json, field: str) -> None:
@@ -111,6 +115,38 @@ def test_a_bad_header_is_named_as_it_was_written(name: str, text: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         take_wishes({}, {f"x-orcestator-{name}".encode(): text.encode()})
     assert caught.value.param == f"x-orcestator-{name}"
+
+
+def test_what_asks_openrouter_for_nothing_asks_for_nothing() -> None:
+    usual = {
+        "data_collection": "allow",
+        "require_parameters": False,
+        "zdr": False,
+        "quantizations": [],
+        "anything": None,
+    }
+    assert take_wishes({"provider": usual}, {}) == NO_WISHES
+
+
+def test_providers_may_be_written_in_capitals() -> None:
+    """As OpenRouter's display names are: an exclusion must not fail for its spelling."""
+    wishes = take_wishes({"provider": {"order": ["Groq"], "only": ["GROQ", "Openai"], "ignore": ["DeepSeek"]}}, {})
+    assert (wishes.order, wishes.only, wishes.ignore) == (("groq",), ("groq", "openai"), ("deepseek",))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(b"true", True), (b" TRUE", True), (b"1", True), (b"false", False), (b"0", False)]
+)
+def test_a_flag_of_a_header(text: bytes, said: bool) -> None:
+    assert flag_in({b"x-orcestator-router": text}, b"x-orcestator-router") is said
+    assert flag_in({}, b"x-orcestator-router") is False
+
+
+@pytest.mark.parametrize("text", [b"", b"yes", b"\xff"])
+def test_a_flag_that_says_something_else_is_named(text: bytes) -> None:
+    with pytest.raises(InvalidRequest, match="true or false") as caught:
+        flag_in({b"x-orcestator-router": text}, b"x-orcestator-router")
+    assert caught.value.param == "x-orcestator-router"
 
 
 def test_openrouters_sort_object() -> None:

@@ -29,10 +29,10 @@ class RunningSandbox:
         return self.server.base_url
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
     def wait_for(self, condition: Callable[[list[Record]], bool]) -> list[Record]:
-        return self.run(self.server.wait_for(condition, deadline_seconds=10))
+        return self.run(self.server.wait_for(condition, deadline_seconds=20))
 
     def last(self) -> Record:
         """The last record, once its script has been played."""

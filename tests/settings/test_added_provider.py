@@ -7,7 +7,7 @@ import pytest
 from orcestator.errors import StartupProblem
 from orcestator.providers.rows import DIALECT_AUTH, ROWS, find_row
 from orcestator.providers.secret import Secret
-from orcestator.settings.added_provider import added_provider
+from orcestator.settings.added_provider import added_provider, check_added_address
 from orcestator.settings.provider_choice import DIALECTS
 
 KEY = "key-0123456789"
@@ -88,6 +88,50 @@ def test_a_type_whose_words_nobody_fills_in_is_refused(row: Any) -> None:
     for name in (row.name, "mine"):
         message = refusal(name, row.name, api_key=KEY)
         assert any(variable in message for _, variable in row.fills), message
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.fills], ids=lambda row: row.name)
+@pytest.mark.parametrize("name", ["", "mine"])
+def test_those_words_may_be_given_with_it(row: Any, name: str) -> None:
+    """By the names of the variables that the environment has them in."""
+    words = {variable: "filled-in" for _, variable in row.fills}
+    found = added_provider(name or row.name, row.name, {"api_key": KEY, "models": ["m"], **words})
+    assert "{" not in found.base_url + found.row.default_model
+    assert found.row.filled == tuple((word, "filled-in") for word, _ in row.fills)
+
+
+def test_only_its_own_words_may_be_given() -> None:
+    assert "YANDEX_FOLDER_ID" in refusal("groq", api_key=KEY, YANDEX_FOLDER_ID="b1g")
+    assert "YANDEX_FOLDER_ID" in refusal("yandex", api_key=KEY, YANDEX_FOLDER_ID=5)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_allowed"),
+    [
+        ("https://api.mine.example/v1", True),
+        ("http://127.0.0.1:11434/v1", False),
+        ("http://localhost:1234", False),
+        ("http://ollama:11434", False),
+        ("https://10.0.0.1/v1", False),
+        ("https://[::1]/v1", False),
+    ],
+)
+def test_a_private_address_has_to_be_allowed(address: str, is_allowed: bool) -> None:
+    """The refusal names the setting."""
+    check_added_address(address, private=True)
+    if is_allowed:
+        check_added_address(address, private=False)
+        return
+    with pytest.raises(StartupProblem, match="OR_ADDED_PROVIDERS_ALLOW_PRIVATE=true"):
+        check_added_address(address, private=False)
+
+
+@pytest.mark.parametrize("address", ["http://169.254.169.254/latest", "https://0.0.0.0/v1", "https://[fe80::1]/v1"])
+def test_a_special_address_is_never_allowed(address: str) -> None:
+    """A cloud's metadata are no provider."""
+    for private in (False, True):
+        with pytest.raises(StartupProblem, match="special"):
+            check_added_address(address, private=private)
 
 
 @pytest.mark.parametrize("kind", ["", "GROQ"])

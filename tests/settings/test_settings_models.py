@@ -209,7 +209,7 @@ models:
         ("models: [{name: a, weight: 101}]\n", "config.yaml, line 1: models[0].weight must be a whole number from 1 to 100, not '101'."),
         ("models: [{name: a, quality: 101}]\n", "config.yaml, line 1: models[0].quality must be a number from 0 to 100, not '101'."),
         ("models: [{name: a, speedTier: quick}]\n", "config.yaml, line 1: models[0].speedTier must be one of fast, medium, slow, not 'quick'"),
-        ("models: [{name: a, limits: 5}]\n", "config.yaml, line 1: models[0].limits must be a section with rpm, rpd, tpm, tpd, usd_per_day."),
+        ("models: [{name: a, limits: 5}]\n", "config.yaml, line 1: models[0].limits must be a section with rpm, rpd, tpm, tpd, usd_per_day, usd_per_month."),
         ("models: [{name: a, limits: {rps: 5}}]\n", "config.yaml, line 1: models[0].limits.rps is not a key that is known here; the nearest is rpm."),
         ("models: [{name: a, limits: {rpm: -5}}]\n", "config.yaml, line 1: models[0].limits.rpm must be a number from 0 up, not '-5'."),
         ("models: [{name: a, contextSize: big}]\n", "config.yaml, line 1: models[0].contextSize must be a whole number from 0 up, not 'big'."),

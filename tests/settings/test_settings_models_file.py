@@ -120,7 +120,9 @@ def test_a_server_that_is_gone(loaded, given, server):
 
 def test_without_leave_a_private_address_is_refused(refusal, given):
     del given["OR_MODELS_FILE_ALLOW_PRIVATE"]
-    assert refusal(given).startswith("environment: OR_MODELS_FILE is not an address that can be used: ")
+    said = refusal(given)
+    assert said.startswith("environment: OR_MODELS_FILE is not an address that can be used: ")
+    assert said.endswith("models_file_allow_private: true allows one in your own network.")
     given["OR_MODELS_FILE"] = given["OR_MODELS_FILE"].replace("http:", "https:")
     assert "leads to a private or special address" in refusal(given)
 

@@ -6,7 +6,7 @@ import pytest
 
 from orcestator.providers.rows import ROWS
 from orcestator.providers.secret import Secret
-from orcestator.settings import child_environment
+from orcestator.settings import child_environment, spoken_variables
 
 KEYED = [row for row in ROWS if row.key_env and not row.only_named and not row.fills]
 LOCAL = [row for row in ROWS if row.is_local]
@@ -368,12 +368,16 @@ def test_a_child_has_no_key_of_another_provider(loaded, tmp_path, monkeypatch):
     for name, value in keys.items():
         monkeypatch.setenv(name, value)
     found = loaded(keys, yaml=text)
-    own = child_environment(found, {}, keys_of="groq", dotenv_path=None)
+    spoken = spoken_variables(None)
+    own = child_environment(found, spoken, {}, keys_of="groq")
     assert {name for name in keys if name in own} == {"GROQ_API_KEY", "SPARE"}
-    none = child_environment(found, {}, keys_of=None, dotenv_path=None)
+    none = child_environment(found, spoken, {}, keys_of=None)
     assert not {name for name in keys if name in none}
 
 
 def test_limits_of_a_provider(loaded):
-    found = loaded({"GROQ_API_KEY": "k"}, yaml="providers: {groq: {limits: {rpm: 30, tpd: 200000, usdPerDay: 0.5}}}\n")
-    assert found.providers[0].limits == {"rpm": 30.0, "tpd": 200000.0, "usd_per_day": 0.5}
+    found = loaded(
+        {"GROQ_API_KEY": "k"},
+        yaml="providers: {groq: {limits: {rpm: 30, tpd: 200000, usdPerDay: 0.5, usdPerMonth: 9}}}\n",
+    )
+    assert found.providers[0].limits == {"rpm": 30.0, "tpd": 200000.0, "usd_per_day": 0.5, "usd_per_month": 9.0}

@@ -19,7 +19,7 @@ ROUTER = {"config.yaml": seed("router-config.yaml"), "models.yaml": seed("models
 
 def test_the_router_with_its_three_files(loaded):
     found = loaded(dotenv=seed("router.env"), files=ROUTER)
-    assert (found.host, found.port, found.log_level, found.api_base_path) == ("0.0.0.0", 8080, "warning", "api")
+    assert (found.host, found.port, found.log_level, found.api_base_path) == ("0.0.0.0", 8080, "warning", "/api")
     assert [provider.row.name for provider in found.providers] == ["deepseek", "openrouter"]
     keys = [[key.reveal() for key in provider.keys] for provider in found.providers]
     assert keys == [["your_deepseek_key"], ["your_openrouter_key"]]
@@ -53,7 +53,6 @@ def test_what_the_router_had_and_we_do_not_act_on_yet_is_listed(loaded):
     found = loaded(dotenv=seed("router.env"), files=ROUTER)
     assert set(found.not_yet) == {
         *(
-            "API_BASE_PATH",
             "rateLimiting.enabled",
             "rateLimiting.global.requestsPerMinute",
             "rateLimiting.perClient.enabled",

@@ -48,3 +48,12 @@ def test_only_so_many_at_a_time() -> None:
     assert meter.back_at(limits, 0.0) > 0.0
     meter.release()
     assert meter.back_at(limits, 0.0) == 0.0
+
+
+@pytest.mark.parametrize(("window", "told"), [("sliding", (2, 42.0)), ("fixed", (2, 40.0)), ("bucket", (3, 18.0))])
+def test_it_tells_what_is_left_and_when_it_comes_back_as_real_ones_do(window: str, told: tuple[int, float]) -> None:
+    limits, meter = Limits(5, window), Meter()  # type: ignore[arg-type]
+    for now in (2.0, 11.0, 20.0):
+        meter.take(limits, now)
+
+    assert meter.told(limits, 20.0) == told

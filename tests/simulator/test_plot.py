@@ -1,11 +1,12 @@
 """A trial as a picture."""
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 
 from orcestator.settings import Settings
-from orcestator.simulator.plot import plot
+from orcestator.simulator.plot import bar_width, plot
 from orcestator.simulator.svg import text
 from orcestator.simulator.trial import Trial, hold_trial
 from tests.simulator.scenarios import condition, deployment, scenario
@@ -43,3 +44,21 @@ def test_everything_lies_within_the_picture(trial: Trial) -> None:
 
 def test_words_are_escaped() -> None:
     assert "a &lt; b &amp; c" in text(0, 0, "a < b & c")
+
+
+def test_what_is_better_than_the_omniscient_router_is_no_long_bar() -> None:
+    """Bars grow with what is bad."""
+    assert bar_width(-0.5, 0.25, 100.0) == bar_width(-0.5, -0.1, 100.0) == 1.0
+    assert bar_width(0.25, 0.25, 100.0) == 100.0
+    assert bar_width(0.1, 0.2, 100.0) == 50.0
+
+
+def test_no_line_of_the_grid_runs_through_the_name_of_an_event() -> None:
+    names = [f"event {number}" for number in range(4)]
+    events = tuple((100.0 * number, 100.0 * number + 50.0, name) for number, name in enumerate(names))
+    found = replace(scenario(deployment("a")), spans=events)
+    root = ElementTree.fromstring(plot(hold_trial(found, ["priority"], Settings(), 1)))
+    grid = {float(each.get("y1") or 0) for each in root.iter(SVG + "line")}
+    labels = [float(each.get("y") or 0) for each in root.iter(SVG + "text") if each.text in names]
+    assert len(labels) == 2 * len(names)
+    assert not [(base, y) for base in labels for y in grid if base - 8.0 < y < base]

@@ -83,3 +83,11 @@ def test_a_file_that_is_none_says_where(tmp_path: Path, text: str, complaint: st
 def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(StartupProblem, match="cannot be read"):
         read_replay(tmp_path / "none.log")
+
+
+def test_a_last_line_that_is_still_being_written_is_left_out(tmp_path: Path) -> None:
+    """A server that runs writes on while its log is read."""
+    text = log(line(0.0, "a/m"), line(1.0, "a/m")) + line(2.0, "a/m")
+    for cut in range(40):
+        scenario = read_replay(written(tmp_path, text[: len(text) - cut], "traffic.log"))
+        assert (len(scenario.requests), len(scenario.deployments)) == (2, 1)

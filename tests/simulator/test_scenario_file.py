@@ -87,6 +87,12 @@ def test_a_p95_that_is_not_given_keeps_its_proportion_to_the_median(tmp_path: Pa
         ("first_content: {median: 1}, ", "", "deployments[1].first_content must say how long"),
         ("model: small, ", "", "deployments[1].model is missing"),
         ("price: {input: 2.5, output: 10}", "price: 3", "price must be a mapping of keys to values"),
+        (
+            "provider: beta, model: small",
+            "provider: alpha, model: large",
+            "deployments[1] is the second of alpha/large",
+        ),
+        ("every: 50, for: 20, ", "every: 0.01, for: 0.01, ", "timeline[1].every comes more than 2000 times"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, old: str, new: str, complaint: str) -> None:

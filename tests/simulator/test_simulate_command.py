@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,23 @@ def test_a_configuration_is_what_is_simulated(tmp_path: Path) -> None:
     (without,) = json.loads(simulate("slow_tail", "--requests", "400", "--json", "--config", str(path)))
     assert with_hedges["strategies"][0]["hedges"] > 0.0
     assert without["strategies"][0]["hedges"] == 0.0
+
+
+def test_its_strategy_is_the_one_that_is_tried(tmp_path: Path) -> None:
+    config = str(written(tmp_path, "strategy: cheapest\n", "config.yaml"))
+    for more, expected in (((), ["cheapest"]), (("--strategy", "smart"), ["smart"])):
+        (found,) = json.loads(simulate("steady", "--requests", "5", "--json", "--config", config, *more))
+        assert [each["strategy"] for each in found["strategies"]] == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are closed otherwise there")
+def test_whoever_reads_only_the_first_line_gets_no_traceback() -> None:
+    program = [sys.executable, "-m", "orcestator", "simulate", "steady", "outage", "--requests", "20"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        running.stdout.close()
+        _, said = running.communicate(timeout=60)
+    assert (said, running.returncode) == (b"", 141)
 
 
 @pytest.mark.parametrize(

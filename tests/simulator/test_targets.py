@@ -16,9 +16,8 @@ from orcestator.simulator.trial import Compared, hold_trial
 
 SEED = 1
 SCENARIOS = sorted(known_scenarios())
-LIMITED = {"rate_limits", "told_limits"}
-"""Where free places are limited, the ledger's caution (never a second 429) costs more than the omniscient router pays: see
-docs/simulation.md."""
+HIDDEN = "rate_limits"
+"""Where limits are hidden, never a second 429 costs more than the omniscient router pays: see docs/simulation.md."""
 
 
 @cache
@@ -38,14 +37,14 @@ def test_first_contents_come_nearly_as_soon_as_with_full_knowledge(name: str) ->
     assert compared(name).p95_ratio <= 1.15
 
 
-@pytest.mark.parametrize("name", sorted(set(SCENARIOS) - LIMITED))
+@pytest.mark.parametrize("name", sorted(set(SCENARIOS) - {HIDDEN}))
 def test_it_costs_little_more_than_with_full_knowledge(name: str) -> None:
     assert compared(name).cost_ratio <= 1.10
 
 
-@pytest.mark.parametrize("name", sorted(LIMITED))
-def test_where_free_places_are_limited_the_objective_as_a_whole_is_close(name: str) -> None:
-    assert compared(name).regret <= 0.3
+def test_where_limits_are_hidden_it_costs_what_half_of_the_silent_ones_costs() -> None:
+    assert compared(HIDDEN).cost_ratio <= 1.55
+    assert compared(HIDDEN).regret <= 0.16
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -55,8 +54,9 @@ def test_failures_are_not_multiplied(name: str) -> None:
     assert found.hedges <= 0.05
 
 
-def test_hidden_limits_are_hit_hardly_ever() -> None:
-    assert compared("rate_limits").figures.wasted <= 0.015
+def test_limits_are_hit_hardly_ever() -> None:
+    assert compared(HIDDEN).figures.wasted <= 0.015
+    assert compared("told_limits").figures.wasted <= 0.015
 
 
 def test_hedging_takes_the_slow_tail_away() -> None:

@@ -15,6 +15,7 @@ import pytest
 from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded
 from orcestator.store.ledger import Ledger
 from orcestator.telemetry.background import BackgroundWriter
+from tests.cluster.harness import until
 
 BuildRequest = Callable[..., RequestEnded]
 BuildAttempt = Callable[..., AttemptEnded]
@@ -109,8 +110,8 @@ def test_a_locked_database_delays_rows_and_loses_none(
         other.execute("BEGIN IMMEDIATE")
         for number in range(20):
             writer(request_ended(request_id=str(number)))
-        assert not writer.flush(1)
-        assert writer.failed_writes > 0
+        assert not writer.flush(0.2)
+        until(lambda: writer.failed_writes > 0, "a write has failed")
         other.execute("ROLLBACK")
     writer.close(20)
     assert writer.dropped == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orcestator.routing.quota import QuotaRow
-from orcestator.store.quota_rows import QuotaRows
+from orcestator.store.quota_rows import QuotaRows, key_name
 
 ROW = QuotaRow("p", "2", "m", {"windows": [], "closed_until": 5.0, "pause": 0.0})
 
@@ -57,3 +57,23 @@ def test_a_file_that_goes_away_under_us_is_written_anew(tmp_path: Path) -> None:
 
     assert rows.read() == [ROW]
     rows.close()
+
+
+def test_a_key_has_one_name_in_a_file_that_tells_nothing_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "quota.sqlite"
+    salt = QuotaRows(path).salt()
+
+    assert QuotaRows(path).salt() == salt
+    assert key_name(QuotaRows(tmp_path / "other.sqlite").salt(), "sk-one") != key_name(salt, "sk-one")
+    assert len(salt) == 32
+    assert os.stat(path).st_mode & 0o077 == 0
+    assert key_name(salt, "sk-one") == key_name(salt, "sk-one") != key_name(salt, "sk-two")
+    assert len(key_name(salt, "sk-one")) == 16
+    assert QuotaRows(path).read() == []
+
+
+def test_where_nothing_can_be_written_any_salt_will_do(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("")
+
+    assert len(QuotaRows(tmp_path / "file" / "quota.sqlite").salt()) == 32
+    assert "cannot be written" in caplog.text

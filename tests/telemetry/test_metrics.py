@@ -143,7 +143,7 @@ def test_totals_before_the_first_request(metrics: Metrics) -> None:
     assert totals["performance"] == {"avg_response_time": 0.0, "p95_response_time": 0.0}
 
 
-def test_totals_add_everything_up(request_ended: BuildRequest, attempt_ended: BuildAttempt) -> None:
+def test_totals_add_everything_up(request_ended: BuildRequest) -> None:
     clock = iter([100.0, 160.5])
     metrics = Metrics({"gpt-4o"}.__contains__, lambda: next(clock))
     for streamed in (False, True):
@@ -151,12 +151,9 @@ def test_totals_add_everything_up(request_ended: BuildRequest, attempt_ended: Bu
             metrics(request_ended(latency_s=2.0, streamed=streamed))
     for outcome in ("upstream_error", "client_error", "shed", "cancelled"):
         metrics(request_ended(outcome=outcome, latency_s=2.0))
-    for provider in ("openai", "gemini"):
-        metrics(attempt_ended(error="UpstreamTimeout", cause="x", verdict="fall_back", provider=provider))
     totals = metrics.summary()
     assert totals["uptime"] == 60.5
     assert totals["requests"] == {"total": 24, "success": 20, "failed": 3, "cancelled": 1}
-    assert totals["fallbacks"] == 2
     assert totals["performance"]["avg_response_time"] == 2.0
     assert 1.0 < totals["performance"]["p95_response_time"] <= 2.5, "the bucket that two seconds fall into"
 
@@ -172,11 +169,22 @@ def test_a_quantile_is_taken_within_its_bucket(values: list[float], share: float
     assert distribution.quantile(share) == expected
 
 
-def test_active_requests_go_up_and_down(metrics: Metrics) -> None:
-    metrics.request_started()
-    metrics.request_started()
-    metrics.request_ended()
-    assert value(metrics, "active_requests") == 1
+def test_active_requests_are_what_was_told_last(metrics: Metrics) -> None:
+    assert value(metrics, "active_requests") == 0
+    metrics.active = 3
+    assert value(metrics, "active_requests") == 3
+
+
+def test_a_name_that_becomes_known_is_a_label_from_then_on(request_ended: BuildRequest) -> None:
+    known: set[str] = set()
+    metrics = Metrics(known.__contains__)
+    served = request_ended()
+    metrics(served)
+    metrics(served)
+    known.add(served.model)
+    metrics(served)
+    counted = {labels[1]: series.value for labels, series in metrics._requests.items()}
+    assert counted == {"other": 2, served.model: 1}
 
 
 def test_lag_is_counted_and_its_highest_shown(metrics: Metrics) -> None:

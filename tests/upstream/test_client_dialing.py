@@ -249,7 +249,7 @@ def test_a_handshake_that_stalls_times_out(run: Run) -> None:
 
         async with ScriptedUpstream(stalls) as upstream, upstream_client(lookup=_loopback) as client:
             with pytest.raises(UpstreamTimeout) as caught:
-                await post(client, _named(upstream, "localhost", "https"), timeouts=Timeouts(tls=0.05))
+                await post(client, _named(upstream, "localhost", "https"), timeouts=Timeouts(tls=0.5))
             assert (caught.value.cause, caught.value.sent) == ("tls", False)
             await eventually(lambda: upstream.ended == 1)
 
@@ -356,7 +356,7 @@ def test_a_proxy_that_stalls_times_out(run: Run) -> None:
         ):
             origin = Origin("https", "upstream.example", 443, private=False)
             with pytest.raises(UpstreamTimeout) as caught:
-                await post(client, origin, timeouts=Timeouts(connect=0.05))
+                await post(client, origin, timeouts=Timeouts(connect=0.5))
             assert (caught.value.cause, caught.value.sent) == ("connect_timeout", False)
             await eventually(lambda: proxy.ended == 1)
 

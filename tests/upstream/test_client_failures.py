@@ -282,9 +282,9 @@ def test_a_touch_gives_another_idle_time(run: Run) -> None:
     async def scenario() -> None:
         async with ScriptedUpstream(_comments_for_ever) as upstream, upstream_client() as client:
             loop = asyncio.get_running_loop()
-            response = await post(client, upstream.origin, timeouts=Timeouts(idle=0.2, total=LONG))
+            response = await post(client, upstream.origin, timeouts=Timeouts(idle=0.7, total=LONG))
             response.auto_touch = False
-            until = loop.time() + 0.5
+            until = loop.time() + 1.0
             while loop.time() < until:
                 assert await response.read()
                 response.touch()
@@ -294,7 +294,7 @@ def test_a_touch_gives_another_idle_time(run: Run) -> None:
 
 
 def test_every_byte_counts_by_default_until_the_total_is_up(run: Run) -> None:
-    failure = run(lambda: _failure(_comments_for_ever, Timeouts(idle=0.2, total=0.5)))
+    failure = run(lambda: _failure(_comments_for_ever, Timeouts(idle=0.7, total=1.0)))
     assert _facts(failure) == (UpstreamTimeout, "total_timeout", True)
 
 
@@ -303,7 +303,7 @@ def test_the_callers_deadline_is_a_total_too(run: Run) -> None:
         async with ScriptedUpstream(silent) as upstream, upstream_client() as client:
             now = asyncio.get_running_loop().time()
             with pytest.raises(UpstreamTimeout) as caught:
-                await post(client, upstream.origin, deadline=now + 0.05)
+                await post(client, upstream.origin, deadline=now + 0.5)
             assert _facts(caught.value) == (UpstreamTimeout, "total_timeout", True)
             with pytest.raises(UpstreamTimeout) as caught:
                 await post(client, upstream.origin, deadline=now)
@@ -323,7 +323,7 @@ def test_a_slow_reader_is_not_mistaken_for_a_silent_upstream(run: Run) -> None:
 
         finish = asyncio.Event()
         async with ScriptedUpstream(script) as upstream, upstream_client() as client:
-            response = await post(client, upstream.origin, timeouts=Timeouts(first_byte=0.5, idle=0.03, total=LONG))
+            response = await post(client, upstream.origin, timeouts=Timeouts(first_byte=1.0, idle=1.0, total=LONG))
             connection = response._connection
             assert connection is not None
             await eventually(lambda: connection._timer_at > asyncio.get_running_loop().time() + 100)

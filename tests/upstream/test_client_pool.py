@@ -90,14 +90,14 @@ def test_who_waits_too_long_or_finds_the_queue_full_is_turned_away(run: Run) -> 
         ):
             running = asyncio.ensure_future(post(client, upstream.origin))
             await eventually(lambda: len(upstream.requests) == 1)
-            waits = asyncio.ensure_future(post(client, upstream.origin, timeouts=Timeouts(pool=0.25)))
+            waits = asyncio.ensure_future(post(client, upstream.origin, timeouts=Timeouts(pool=0.75)))
             await eventually(lambda: client.waiting() == 1)
             with pytest.raises(Overloaded) as full:
                 await post(client, upstream.origin, timeouts=Timeouts(pool=5.0))
             with pytest.raises(Overloaded) as late:
                 await waits
             assert (late.value.status, late.value.code) == (503, "pool_full")
-            assert late.value.headers == {"retry-after-ms": "250", "retry-after": "1"}
+            assert late.value.headers == {"retry-after-ms": "750", "retry-after": "1"}
             assert full.value.headers["retry-after-ms"] == "5000"
             await _cancelled(running)
 

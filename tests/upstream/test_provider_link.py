@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from orcestator.errors import QUOTA, QUOTA_SIZE, UpstreamKeyRefused, UpstreamRateLimited
+from orcestator.errors import QUOTA, QUOTA_SIZE, StreamInterrupted, UpstreamKeyRefused, UpstreamRateLimited
 from orcestator.providers.models import ModelFacts
 from orcestator.providers.rows import Provider
 from orcestator.providers.secret import Secret
@@ -24,7 +24,7 @@ from orcestator.upstream.client import UpstreamClient
 from orcestator.upstream.ids import new_id
 from orcestator.upstream.order import Order, WholeAnswer
 from orcestator.upstream.provider_link import ProviderLink, Waiting
-from tests.upstream.scripted_upstream import Run, ScriptedUpstream, answers, plain, upstream_client
+from tests.upstream.scripted_upstream import Peer, Run, ScriptedUpstream, answers, chunked, plain, upstream_client
 
 KEYS = (Secret("first-key"), Secret("second-key"), Secret("third-key"))
 ROW = Provider("prov", "Prov", "", "", "", 1, models=(ModelFacts("echo"),))
@@ -127,7 +127,7 @@ def test_what_was_learned_is_known_after_a_restart(run: Run, tmp_path: Path) -> 
     async def life(limit: HiddenLimit, requests: int) -> tuple[list[str], int]:
         rows = QuotaRows(path)
         quota = book(HOUR)
-        quota.restore(rows.read(), time.monotonic())
+        quota.restore(rows.read())
         writer = BackgroundWriter("quota", rows, keeps_failed=True)
         quota.changed = writer
         writer.start()
@@ -157,8 +157,6 @@ def test_tokens_and_money_are_counted_when_the_answer_is_over(run: Run) -> None:
                 assert await outcome(at, streamed=streamed, words=10) == "ok"
             tokens, usd = (state.limit - state.remaining for state in quota.states(time.monotonic()))
             assert tokens == usd > 20.0
-            (account,) = [account for key, account in quota.accounts.items() if key[2] == "echo"]
-            assert account.in_flight == 0
 
     run(scenario)
 
@@ -215,5 +213,91 @@ def test_a_busy_upstream_behind_the_upstream_teaches_nothing(run: Run) -> None:
             with pytest.raises(UpstreamRateLimited):
                 await link.attempt("echo", order())
             assert quota.is_empty
+
+    run(scenario)
+
+
+EVENTS = b"Content-Type: text/event-stream\r\n"
+BUSY = {"error": {"code": 429, "message": "Rate limit reached (RPM): Limit 30, Used 30. Please try again in 20s."}}
+PIECE = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m",
+         "choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": None}]}  # fmt: skip
+
+
+def assert_is_learned(quota: QuotaBook) -> None:
+    now = time.monotonic()
+    assert quota.back_for("prov", "", "echo", 0, now) == pytest.approx(now + 20.0, abs=2.0)
+    assert 30.0 in {state.limit for state in quota.states(now)}
+
+
+def event(wire: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(wire).encode() + b"\n\n"
+
+
+@pytest.mark.parametrize(
+    ("reply", "streamed"),
+    [
+        (plain(json.dumps(BUSY).encode(), headers=b"Content-Type: application/json\r\n"), False),
+        (plain(event(BUSY), headers=EVENTS), True),
+    ],
+    ids=["in a 200", "first in a stream"],
+)
+def test_a_rate_limit_inside_an_answer_reaches_the_ledger(run: Run, reply: bytes, streamed: bool) -> None:
+    async def scenario() -> None:
+        quota = book()
+        async with scripted(quota, reply) as (link, _):
+            with pytest.raises(UpstreamRateLimited):
+                await link.attempt("echo", order(streamed=streamed))
+            assert_is_learned(quota)
+
+    run(scenario)
+
+
+def test_a_rate_limit_that_is_told_after_content_reaches_the_ledger(run: Run) -> None:
+    async def scenario() -> None:
+        quota, has_begun = book(), asyncio.Event()
+
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            await peer.send(chunked(event(PIECE), headers=EVENTS, end=False))
+            await has_begun.wait()
+            rest = event(BUSY)
+            await peer.send(b"%x\r\n%b\r\n" % (len(rest), rest))
+            await peer.gone()
+
+        async with ScriptedUpstream(script) as upstream, upstream_client() as client:
+            link = ProviderLink(ROW, f"http://127.0.0.1:{upstream.port}/v1", KEYS[:1], 1, client, Waiting(), quota)
+            answer = await link.attempt("echo", order(streamed=True))
+            assert not isinstance(answer, WholeAnswer)
+            assert await answer.next()
+            assert quota.is_empty
+            has_begun.set()
+            with pytest.raises(StreamInterrupted):
+                await answer.next()
+            answer.close()
+            assert_is_learned(quota)
+
+    run(scenario)
+
+
+def test_a_busy_upstream_behind_the_upstream_teaches_nothing_inside_an_answer_either(run: Run) -> None:
+    async def scenario() -> None:
+        quota = book()
+        busy = {"error": {"message": "Provider returned error", "code": 429, "metadata": {"provider_name": "X"}}}
+        async with scripted(quota, plain(event(busy), headers=EVENTS)) as (link, _):
+            with pytest.raises(UpstreamRateLimited):
+                await link.attempt("echo", order(streamed=True))
+            assert quota.is_empty
+
+    run(scenario)
+
+
+def test_a_refused_request_does_not_count_as_answered(run: Run) -> None:
+    async def scenario() -> None:
+        quota = book(HOUR)
+        quota.limit("prov", "", "echo", {"rpm": 1000.0, "tpm": 1e6})
+        async with house(quota, HiddenLimit(5, HOUR, "sliding")) as at:
+            assert [await outcome(at) for _ in range(6)] == ["ok"] * 5 + ["http_429"]
+            (account,) = quota.accounts.values()
+            assert account.pause == HOUR, "the next pause without an answer in between is longer"
 
     run(scenario)

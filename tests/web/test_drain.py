@@ -32,7 +32,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     """Run a test's coroutine with a deadline."""
 
     async def bounded() -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await work
 
     asyncio.run(bounded())

@@ -20,7 +20,8 @@ class RoundRobin:
     def order(self, options: Sequence[Option], situation: Situation) -> list[Scored]:
         """The options in turn; the score is the place from behind."""
         last = len(options)
-        return [Scored(option, float(last - place)) for place, option in enumerate(self._turns.in_turn(options))]
+        ordered = self._turns.in_turn(options, is_question=situation.ask.is_question)
+        return [Scored(option, float(last - place)) for place, option in enumerate(ordered)]
 
     def served(self, ask: Ask, option: Option, now: float) -> None:
         """A turn is taken when it is given, so that requests at the same moment spread."""

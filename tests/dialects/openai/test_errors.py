@@ -103,6 +103,16 @@ def test_a_429_with_a_time() -> None:
     assert refusal(429, header={"retry-after": "garbage"}.get).retry_after is None
 
 
+@pytest.mark.parametrize(
+    ("named", "seconds"), [(12, 12.0), (1e300, 86_400.0), (-5, None), (True, None), ("20", None), (None, None)]
+)
+def test_a_wait_in_the_body_is_as_sane_as_one_in_a_header(named: object, seconds: float | None) -> None:
+    """Our callers are told of it in a header."""
+    for detail in ({"retry_after": named}, {"metadata": {"retry_after_seconds": named}}):
+        body = json.dumps({"error": {"message": "slow down", **detail}}).encode()
+        assert error_from_reply("p", 429, lambda _name: None, body, 0.0).retry_after == seconds
+
+
 def test_a_flagged_input_is_the_callers_and_not_the_keys() -> None:
     metadata = {"reasons": ["violence"], "flagged_input": "…", "provider_name": "p"}
 

@@ -1,0 +1,85 @@
+"""What a reload would do, without doing it: the changes, and where the last requests would go."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from random import Random
+from typing import Any, NamedTuple
+
+from orcestator.cluster import parts
+from orcestator.cluster.brain import Brain, planning
+from orcestator.cluster.live import Live, told
+from orcestator.errors import StartupProblem
+from orcestator.routing.catalog import Catalog
+from orcestator.routing.offer import Offer
+from orcestator.routing.plan import Planner, PlanPolicy
+from orcestator.routing.rehearsal import Rehearsal
+from orcestator.settings import Settings
+from orcestator.settings.changes import Change
+from orcestator.web.rules_book import RulesBook
+
+Json = dict[str, Any]
+AT_ONCE = 50
+"""Requests that are planned before others get their turn: about three milliseconds."""
+MOST_SHARES = 200
+
+
+class Prospect(NamedTuple):
+    """What a reload would put in place, what is different about it (as JSON), and what could be called then."""
+
+    settings: Settings
+    changes: list[Json]
+    offers: Sequence[Offer]
+
+
+async def prospect_of(live: Live, offers_under: Callable[[Settings], Sequence[Offer]]) -> Prospect:
+    """That of a process that reads its configuration itself. Raises StartupProblem."""
+    settings, changes = await live.preview()
+    return Prospect(settings, [told_at_length(change) for change in changes], offers_under(settings))
+
+
+def told_at_length(change: Change) -> Json:
+    """A change as JSON, and whether it has to wait for a restart."""
+    return {**told(change), "needs_restart": not change.live}
+
+
+class Preview:
+    """``prospect`` gives what a reload would find. It raises StartupProblem."""
+
+    def __init__(self, brain: Brain, rules: RulesBook, prospect: Callable[[], Awaitable[Prospect]]) -> None:
+        self._brain = brain
+        self._rules = rules
+        self.prospect = prospect
+
+    async def look(self, limit: int) -> Json:
+        """The changes of a reload and, over at most ``limit`` requests, the places that would get more or fewer of them."""
+        try:
+            prospect = await self.prospect()
+        except StartupProblem as problem:
+            return {"changes": [], "requests": {"planned": 0, "changed": []}, "problems": [problem.message]}
+        rehearsal = await self._rehearsed(prospect, limit)
+        shares = [share._asdict() for share in rehearsal.changed()[:MOST_SHARES]]
+        return {
+            "changes": prospect.changes,
+            "requests": {"planned": rehearsal.planned, "changed": shares},
+            "problems": [],
+        }
+
+    async def _rehearsed(self, prospect: Prospect, limit: int) -> Rehearsal:
+        running, wanted = self._brain.planner, prospect.settings
+        catalog = parts.names(wanted).catalog(prospect.offers)
+        rehearsal = Rehearsal(
+            self._planner(running.catalog, running.policy),
+            self._planner(lambda: catalog, planning(wanted, self._rules.under(wanted.rules))),
+            lambda number: Random(number).random,
+        )
+        for number, ask in enumerate(reversed(self._brain.decisions.asks(limit)), 1):
+            rehearsal.play(ask, time.monotonic())
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return rehearsal
+
+    def _planner(self, catalog: Callable[[], Catalog], policy: PlanPolicy) -> Planner:
+        """One with what is known of the deployments, and no memory of turns and conversations."""
+        known = self._brain.planner
+        return Planner(catalog, known.health, known.measures, known.quota, known.rng, policy)

@@ -22,6 +22,8 @@ class Told:
         self._out_seconds = out_seconds
         self._seen: Catalog | None = None
         self._models: dict[_Place, frozenset[str]] = {}
+        self._since: dict[_Place, float] = {}
+        """Since when each one is as it is, also of workers that left: they may come back with other keys."""
         self._down: set[_Place] = set()
         """What is set aside until its worker says otherwise, which may leave and come back in between."""
 
@@ -40,6 +42,10 @@ class Told:
         for offer in catalog.offers:
             place = offer.provider, offer.worker
             models[place] = frozenset(offer.models)
+            if self._since.setdefault(place, offer.since) != offer.since:
+                # Its keys may be others, which only the worker sees.
+                self._since[place] = offer.since
+                self._health.has_other_keys(offer.provider)
             self._health.readmit(*place, models[place] - self._models.get(place, frozenset()))
             if offer.check.get("status") == DOWN:
                 self._down.add(place)

@@ -17,6 +17,7 @@ class Offer:
     not listed. ``takes_any`` says that the list is not known, so that any name is worth an attempt. ``dialects``
     are those the upstream speaks, the one it speaks best first. ``credentials`` are the ids of the provider's keys (never the
     keys): "" is the first or only one. ``check`` is what the worker's background checks found last, empty before the first.
+    ``since`` is when the provider was set up as it is (epoch seconds): with other keys it begins anew.
     """
 
     provider: str
@@ -31,6 +32,7 @@ class Offer:
     dialects: tuple[str, ...] = ("openai",)
     credentials: tuple[str, ...] = ("",)
     check: Mapping[str, Any] = field(default_factory=dict)
+    since: float = 0.0
 
     def to_wire(self) -> Json:
         """The JSON form that travels in a worker's registration."""
@@ -45,6 +47,7 @@ class Offer:
             "dialects": list(self.dialects),
             "credentials": list(self.credentials),
             "check": dict(self.check),
+            "since": self.since,
         }
 
     @classmethod
@@ -61,6 +64,7 @@ class Offer:
             dialects=tuple(map(str, wire["dialects"])),
             credentials=tuple(map(str, wire["credentials"])),
             check=dict(wire["check"]),
+            since=float(wire["since"]),
             worker=worker,
         )
 

@@ -388,9 +388,11 @@ def _all_lack(draft: _Draft) -> bool:
 
 
 def _alone(plan: Plan) -> Plan:
-    """The plan with its first option only."""
-    first, *others = [*plan.options, *plan.reserve]
+    """The plan with its first option only: of the caller's first name, also when only those of another one are well."""
+    options = [*plan.options, *plan.reserve]
+    first = min(options, key=lambda option: option.rank)
     detail = "The caller allows no fallbacks."
-    plan.excluded += tuple([Excluded(option, "no_fallbacks", detail) for option in others])
-    plan.scored, plan.reserve = plan.scored[:1], () if plan.scored else (first,)
+    plan.excluded += tuple([Excluded(option, "no_fallbacks", detail) for option in options if option is not first])
+    plan.scored = tuple([scored for scored in plan.scored if scored.option is first])
+    plan.reserve = () if plan.scored else (first,)
     return plan

@@ -119,6 +119,7 @@ class ProviderLink:
             takes_any=not row.models,
             dialects=row.dialects,
             credentials=tuple(self._keys),
+            since=time.time(),
         )
 
     @property

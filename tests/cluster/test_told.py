@@ -180,3 +180,16 @@ def test_the_status_is_that_of_the_last_check() -> None:
 
     process.catalog = Catalog([offer(**up())])
     assert process.told.status("a").status == "operational"
+
+
+def test_other_keys_of_a_worker_are_tried_at_once() -> None:
+    """Also when it was away in between; a worker that says the same again has the same keys."""
+    process = Process(offer(since=1.0), offer("b", since=1.0))
+    process.fails(at(), UpstreamKeyRefused)
+    process.fails(at("b"), UpstreamKeyRefused)
+    process.reads(offer(since=1.0), offer("b", since=1.0))
+    assert not process.is_in(at())
+    process.reads(offer("b", since=1.0))
+    process.reads(offer(since=2.0), offer("b", since=1.0))
+    assert process.is_in(at())
+    assert not process.is_in(at("b"))

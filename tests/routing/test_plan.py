@@ -308,9 +308,17 @@ def test_no_fallbacks_leaves_the_first_alone() -> None:
     plan = world.plan(Wishes(allow_fallbacks=False))
     assert (providers(plan.options), reasons(plan)) == (["a"], {"b": "no_fallbacks"})
     world.open("a")
+    assert providers(world.plan(Wishes(allow_fallbacks=False)).options) == ["b"]
     world.open("b")
     plan = world.plan(Wishes(allow_fallbacks=False))
     assert (plan.options, len(plan.reserve), len(plan.excluded)) == ((), 1, 1)
+
+
+def test_another_name_is_a_fallback_too() -> None:
+    world = World({"a": {}, "b": {}})
+    world.open("a")
+    plan = world.plan(Wishes(allow_fallbacks=False), names=("a/m", "b/m"))
+    assert (plan.options, providers(plan.reserve), reasons(plan)) == ((), ["a"], {"b": "no_fallbacks"})
 
 
 def test_the_paid_fallback_needs_no_tags_but_something_that_has_them() -> None:

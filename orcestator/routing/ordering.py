@@ -3,12 +3,13 @@
 All of it moves options and none of it loses one; what is not moved keeps its place.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 
 from orcestator.routing.catalog import Option
 from orcestator.routing.exclusions import ENOUGH_CALLS
 from orcestator.routing.measures import Measures
+from orcestator.routing.offer import Candidate
 from orcestator.routing.rules import Rule
 from orcestator.routing.strategies.strategy import Scored, Situation, expected
 
@@ -102,3 +103,13 @@ SORTS: Mapping[str, Callable[[Option, Situation], float]] = {
     "latency": _latency,
 }
 """What the caller may sort by: the less the better."""
+
+
+def with_twins_as_in(options: Sequence[Option], scored: Sequence[Scored]) -> list[Scored]:
+    """A strategy's order, in which twins change places with each other until they stand as in ``options``: the strategy chooses
+    the deployment, and its credentials take their turns."""
+    by_candidate = {one.option.candidate: one for one in scored}
+    twins: dict[tuple[str, str], list[Candidate]] = {}
+    for option in reversed(options):
+        twins.setdefault(option.candidate[:2], []).append(option.candidate)
+    return [by_candidate[twins[one.option.candidate[:2]].pop()] for one in scored]

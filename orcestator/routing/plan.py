@@ -13,7 +13,7 @@ from orcestator.routing.catalog import Catalog, Option, Tier
 from orcestator.routing.exclusions import DESCRIBED, Excluded, against_needs, against_wishes, refusal, unmet
 from orcestator.routing.health import HealthBoard
 from orcestator.routing.measures import Measures
-from orcestator.routing.ordering import as_wished, fallen_behind, full, ruled, with_last
+from orcestator.routing.ordering import as_wished, fallen_behind, full, ruled, with_last, with_twins_as_in
 from orcestator.routing.quota import QuotaBook
 from orcestator.routing.rules import Rule, rule_for
 from orcestator.routing.strategies import STRATEGIES
@@ -233,7 +233,8 @@ class Planner:
 
     def _add(self, draft: _Draft, tier: Tier) -> None:
         """The options of one tier that can be tried, in their order."""
-        strategy = self.strategies[self._strategy_of(tier, draft.situation.ask)]
+        name = self._strategy_of(tier, draft.situation.ask)
+        strategy = self.strategies[name]
         if len(tier.options) > MANY:
             options = self._found_among_many(draft, tier, strategy)
         else:
@@ -243,6 +244,8 @@ class Planner:
                 is_question = draft.situation.ask.is_question
                 options = self._turns.twins_in_turn(options, self.measures, is_question=is_question)
             scored = strategy.order(options, draft.situation)
+            if tier.has_twins and not (name == STICKY and draft.situation.ask.conversation):
+                scored = with_twins_as_in(options, scored)
             if self.policy.free_first and tier.is_partly_free:
                 scored.sort(key=_is_paid)
             draft.scored += scored

@@ -331,6 +331,23 @@ def test_the_paid_fallback_needs_no_tags_but_something_that_has_them() -> None:
     assert world.order(names=("paid/m",)) == ["paid"]
 
 
+@pytest.mark.parametrize("strategy", sorted(set(STRATEGIES) - {"round_robin"}))
+def test_keys_take_turns_whatever_chooses_the_deployment(strategy: str) -> None:
+    offers = [Offer("a", 0, CHAT, {"m": {}}, credentials=("", "2", "3"))]
+    world = World({"a": {}}, strategy, offers=offers)
+    world.call("a", times=9)
+    firsts = [world.plan().options[0].candidate.credential for _ in range(9)]
+    assert Counter(firsts) == {"": 3, "2": 3, "3": 3}
+
+
+def test_a_conversation_stays_with_its_key() -> None:
+    offers = [Offer("a", 0, CHAT, {"m": {"pricing": {"input": 1.0, "output": 1.0}}}, credentials=("", "2", "3"))]
+    world = World({"a": {}}, "sticky", offers=offers)
+    plan = world.plan(conversation="c.s")
+    world.planner.served(plan, plan.options[0], NOW)
+    assert {world.plan(conversation="c.s").options[0] for _ in range(9)} == {plan.options[0]}
+
+
 def test_twins_take_turns_and_the_least_busy_is_first() -> None:
     offers = [Offer("a", 0, CHAT, {"m": {}}, credentials=("", "2"), worker=worker) for worker in ("x", "y")]
     world = World({}, offers=[*offers, Offer("b", 1, CHAT, {"m": {}})])

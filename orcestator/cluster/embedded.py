@@ -72,13 +72,9 @@ async def _start(
     watch.watch(links.current)
 
     async def take(wanted: Settings) -> None:
-        running = front.live.settings
-        has_other_times = parts.patience(wanted) != parts.patience(running)
-        fresh = links.take(wanted.providers, parts.link_maker(wanted, client, quota) if has_other_times else None)
-        before = {provider.row.name: provider.keys for provider in running.providers}
-        for provider in wanted.providers:
-            if provider.keys != before.get(provider.row.name):
-                front.brain.attempts.health.has_other_keys(provider.row.name)
+        has_other_times = parts.patience(wanted) != parts.patience(front.live.settings)
+        make = parts.link_maker(wanted, client, quota) if has_other_times else None
+        fresh = links.take(wanted.providers, make, front.brain.attempts.health.has_other_keys)
         limit(quota, wanted.providers)
         await front.take(wanted)
         watch.watch(links.current)

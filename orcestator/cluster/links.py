@@ -20,8 +20,14 @@ class Links:
         self.current: list[ProviderLink] = []
         self.take(providers)
 
-    def take(self, providers: Sequence[ProviderSetting], make: Make | None = None) -> list[ProviderLink]:
-        """These providers from now on; those that are new or changed. ``make`` is given when all links have to be made anew.
+    def take(
+        self,
+        providers: Sequence[ProviderSetting],
+        make: Make | None = None,
+        has_other_keys: Callable[[str], None] | None = None,
+    ) -> list[ProviderLink]:
+        """These providers from now on; those that are new or changed. ``make`` is given when all links have to be made anew;
+        ``has_other_keys`` is told the names of those whose keys are others than before.
 
         A link that is replaced is finished by whoever still uses it.
         """
@@ -31,7 +37,10 @@ class Links:
         links = {}
         for provider in providers:
             name = provider.row.name
-            link = kept.get(name) if self._settings.get(name) == provider else None
+            before = self._settings.get(name)
+            if has_other_keys is not None and (before is None or before.keys != provider.keys):
+                has_other_keys(name)
+            link = kept.get(name) if before == provider else None
             if link is None:
                 link = self._make(provider)
                 fresh.append(link)

@@ -171,12 +171,9 @@ class _Worker:
     ) -> None:
         """Serve by these settings from now on; what runs goes on by the old ones."""
         running, self._settings = self._settings, settings
-        keys = {provider.row.name: provider.keys for provider in running.providers}
         has_other_times = parts.patience(settings) != parts.patience(running)
-        fresh = self._held.take(providers, parts.link_maker(settings, client, quota) if has_other_times else None)
-        for provider in providers:
-            if provider.keys != keys.get(provider.row.name):
-                self._brain.attempts.health.has_other_keys(provider.row.name)
+        make = parts.link_maker(settings, client, quota) if has_other_times else None
+        fresh = self._held.take(providers, make, self._brain.attempts.health.has_other_keys)
         limit(quota, providers)
         self._brain.retune(settings)
         self._gates.total_timeout = settings.total_timeout_seconds

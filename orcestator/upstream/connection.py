@@ -36,7 +36,6 @@ class Connection(asyncio.Protocol):
         "_keeps_alive",
         "_loop",
         "_on_lost",
-        "_on_made",
         "_parser",
         "_timer",
         "_timer_at",
@@ -60,13 +59,11 @@ class Connection(asyncio.Protocol):
         self,
         loop: asyncio.AbstractEventLoop,
         name: str,
-        on_made: Callable[["Connection"], None],
         on_lost: Callable[["Connection"], None],
     ) -> None:
-        """``name`` is what error messages call the upstream; ``on_lost`` is called once after ``on_made``."""
+        """``name`` is what error messages call the upstream; ``on_lost`` is called once when an open connection is gone."""
         self.name = name
         self._loop = loop
-        self._on_made = on_made
         self._on_lost = on_lost
         self.is_open = False
         self.is_busy = False
@@ -162,6 +159,11 @@ class Connection(asyncio.Protocol):
         self.is_open = False
         self._transport.abort()
 
+    def discard(self) -> None:
+        """Close a connection whose making was broken off, if it had come so far as to be open."""
+        if self.is_open:
+            self.abort()
+
     def _is_reusable(self) -> bool:
         is_over = self.is_complete and self._keeps_alive and self.failure is None and self.is_open
         # An answer may come before the request is fully written; the rest of the request is then in the way.
@@ -173,7 +175,6 @@ class Connection(asyncio.Protocol):
         """Called once by the event loop."""
         self._transport = cast(asyncio.Transport, transport)
         self.is_open = True
-        self._on_made(self)
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop for whatever came."""

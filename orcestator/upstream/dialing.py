@@ -8,11 +8,11 @@ from typing import TypeVar
 
 from orcestator.errors import TOTAL_TIMEOUT, StartupProblem, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from orcestator.upstream.addresses import is_allowed, is_literal
+from orcestator.upstream.connection import Connection
 from orcestator.upstream.origin import Origin
 from orcestator.upstream.resolver import Resolver
 from orcestator.upstream.timeouts import Timeouts
 
-P = TypeVar("P", bound=asyncio.Protocol)
 T = TypeVar("T")
 
 _HEAD_START_SECONDS = 0.25
@@ -49,12 +49,15 @@ class Dialer:
         self._proxy = proxy
         self._ssl_context = ssl_context
 
-    async def dial(self, origin: Origin, build: Callable[[], P], timeouts: Timeouts, total_at: float) -> P:
-        """A connection to the origin, with the protocol that ``build`` makes; ``total_at`` is in the loop's time."""
+    async def dial(
+        self, origin: Origin, build: Callable[[], Connection], timeouts: Timeouts, total_at: float
+    ) -> Connection:
+        """A connection to the origin, as ``build`` makes it; ``total_at`` is in the loop's time."""
+        context = self._verifying_context() if origin.scheme == "https" else None
         now = asyncio.get_running_loop().time()
         sock = await self._open_socket(origin, now + timeouts.connect, total_at)
         secured_by = now + timeouts.tls
-        handshake = self._attach(origin, sock, build)
+        handshake = self._attach(origin, sock, context, build)
         return await _within(handshake, secured_by, total_at, cause="tls", what=f"the TLS handshake with {origin.host}")
 
     async def _open_socket(self, origin: Origin, connect_by: float, total_at: float) -> socket.socket:
@@ -78,17 +81,22 @@ class Dialer:
             await _open_tunnel(sock, origin)
         return sock
 
-    async def _attach(self, origin: Origin, sock: socket.socket, build: Callable[[], P]) -> P:
+    async def _attach(
+        self, origin: Origin, sock: socket.socket, context: ssl.SSLContext | None, build: Callable[[], Connection]
+    ) -> Connection:
         loop = asyncio.get_running_loop()
-        context = self._verifying_context() if origin.scheme == "https" else None
         name = origin.host if context is not None else None
+        connection = build()
         try:
-            return (await loop.create_connection(build, sock=sock, ssl=context, server_hostname=name))[1]
-        except OSError as problem:  # ssl.SSLError is one; so is a peer that hangs up during the handshake
-            cause = "reset" if context is None else "tls"
-            what = "connection" if context is None else "trusted TLS connection"
-            message = f"no {what} to {origin.host}: {problem}"
-            raise UpstreamUnavailable(message, cause=cause, sent=False) from problem
+            await loop.create_connection(lambda: connection, sock=sock, ssl=context, server_hostname=name)
+            return connection
+        except BaseException as problem:
+            # Cancelled, it may have been made in this very moment. The loops close it gracefully then, which takes a
+            # peer that answers, and uvloop does so without a word to the protocol.
+            connection.discard()
+            if isinstance(problem, OSError):  # ssl.SSLError is one; so is a peer that hangs up during the handshake
+                raise _attach_failure(origin, problem) from problem
+            raise
 
     def _verifying_context(self) -> ssl.SSLContext:
         if self._ssl_context is None:  # loading the system's certificates takes tens of milliseconds: only when needed
@@ -134,6 +142,13 @@ def _connect_failure(peer: Origin, problem: OSError) -> UpstreamError:
     elif isinstance(problem, ConnectionError):
         cause = "reset"
     return UpstreamUnavailable(f"no connection to {peer.host_and_port}: {problem}", cause=cause, sent=False)
+
+
+def _attach_failure(origin: Origin, problem: OSError) -> UpstreamUnavailable:
+    is_plain = origin.scheme == "http"
+    what = "connection" if is_plain else "trusted TLS connection"
+    message = f"no {what} to {origin.host}: {problem}"
+    return UpstreamUnavailable(message, cause="reset" if is_plain else "tls", sent=False)
 
 
 async def _connect_first(addresses: list[str], port: int) -> socket.socket:

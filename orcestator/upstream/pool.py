@@ -17,6 +17,8 @@ _CLOSED = "the upstream connections are closed"
 
 _WIND_UP_SECONDS = 1.0
 _WIND_UP_BYTES = 64 * 1024
+_CLOSE_SECONDS = 1.0
+"""How long cut connections may take to be gone: the loop needs a turn or two."""
 
 
 class OriginPool:
@@ -114,6 +116,8 @@ class OriginPool:
         if self._all_closed is not None:
             connection.abort()
             raise self._closed()
+        if connection.is_open:  # a peer may hang up at once
+            self._connections.add(connection)
         return connection
 
     def end(self, connection: Connection) -> None:
@@ -136,7 +140,7 @@ class OriginPool:
             connection.expect().add_done_callback(lambda _: self._wind_up(connection, allowance))
 
     def _build(self) -> Connection:
-        return Connection(self.loop, self.origin.host, self._connections.add, self._forget)
+        return Connection(self.loop, self.origin.host, self._forget)
 
     def _forget(self, connection: Connection) -> None:
         self._connections.discard(connection)
@@ -149,7 +153,7 @@ class OriginPool:
         return ShuttingDown(_CLOSED)
 
     async def close(self) -> None:
-        """Turn everybody away, cut every connection and wait until they are gone."""
+        """Turn everybody away, cut every connection and wait until they are gone; not for long, as nothing depends on it."""
         self._all_closed = self.loop.create_future()
         for waiter in list(self._waiters):
             self._turn_away(waiter)
@@ -157,4 +161,4 @@ class OriginPool:
         for connection in list(self._connections):
             connection.fail(UpstreamUnavailable(_CLOSED, cause="closed"))
         if self._connections:
-            await self._all_closed
+            await asyncio.wait((self._all_closed,), timeout=_CLOSE_SECONDS)

@@ -368,6 +368,24 @@ def test_many_callers_that_leave_leave_nothing_behind(served: Cluster, alpha: Sa
     assert served.post(CHAT, chat()).status_code == 200
 
 
+@pytest.mark.parametrize("wiring", WIRINGS)
+def test_the_end_does_not_wait_for_callers_that_left_while_we_connected(
+    alpha: SandboxThread, tmp_path: Path, wiring: str
+) -> None:
+    """They leave within a millisecond or two, many in the very moment in which the connection to their upstream is made."""
+    cluster = cluster_over(alpha, tmp_path, wiring)
+    with cluster:
+        call = request_bytes(cluster, chat("x", "alpha/echo?ttft=20", stream=True))
+        for number in range(1000):
+            with closing(connected(cluster)) as caller:
+                caller.sendall(call)
+                leaves_at = time.perf_counter() + number % 100 * 0.00002
+                while time.perf_counter() < leaves_at:
+                    pass
+        until(lambda: cluster.metrics()["orcestator_active_requests"] == 0, "nothing is active")
+        assert cluster.program.stop() == 0, cluster.program.output()
+
+
 @linux_only
 def test_a_slow_reader_is_bounded(served: Cluster, alpha: SandboxThread) -> None:
     """A caller that reads nothing of a stream of 100 MB: it is read no faster, and not kept in memory."""

@@ -236,8 +236,8 @@ class UpstreamRejected(UpstreamError):
 
     @property
     def http_status(self) -> int:
-        """413 stays 413; everything else is 400: VS Code reads 422 as a content filter (checked 2026-11)."""
-        return 413 if self.upstream_status == 413 else 400
+        """404 and 413 stay what they are; everything else is 400: VS Code reads 422 as a content filter (checked 2026-11)."""
+        return self.upstream_status if self.upstream_status in (404, 413) else 400
 
 
 class UpstreamContextExceeded(UpstreamRejected):

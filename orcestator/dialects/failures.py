@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from orcestator.dialects.json_text import loads
+from orcestator.dialects.missing import missing_in
 from orcestator.dialects.rate_limits import is_congested
 from orcestator.dialects.retry_after import retry_after, sane_seconds, wait_in_prose
 from orcestator.errors import (
@@ -119,8 +120,9 @@ def error_from_reply(
     body: bytes,
     wall_now: float,
     read: Callable[[Any], Json] | None = None,
+    model: str = "",
 ) -> UpstreamError:
-    """The error that a non-200 answer means. ``header`` gives a header's text by lower-case name.
+    """The error that a non-200 answer means. ``header`` gives a header's text by lower-case name, ``model`` is what was asked for.
 
     ``read`` finds the error in a parsed body of another dialect than OpenAI's; a wait that it names counts where no
     header does, and a ``status`` that it names is what is meant (Gemini answers 400 to a key that is not valid).
@@ -136,15 +138,17 @@ def error_from_reply(
     kind = _BY_STATUS.get(status) or (UpstreamRejected if 400 <= status < 500 else UpstreamUnavailable)
     if 300 <= status < 400 or status < 200:
         kind, message = UpstreamBroken, f"{provider} answered with a redirect ({status}), which is never followed."
-    kind, cause = _told_apart(kind, f"http_{status}", detail, words)
+    kind, cause = _told_apart(kind, f"http_{status}", detail, words, model, body)
     if cause == SPENT:
         wait = wait or SPENT_SECONDS
+    if cause == NO_SUCH_PATH:
+        message += " Nothing is at this path there: look at its base_url."
     is_callers = issubclass(kind, UpstreamRejected)
     return kind(
         message,
         cause=cause,
         upstream_status=status,
-        upstream_code=_shown_code(kind, words),
+        upstream_code=NO_SUCH_PATH if cause == NO_SUCH_PATH else _shown_code(kind, words),
         retry_after=wait,
         param=_text(detail.get("param")) if is_callers else None,
         upstream_words=tuple(words),
@@ -152,24 +156,31 @@ def error_from_reply(
 
 
 def _told_apart(
-    kind: type[UpstreamError], cause: str, detail: Json, words: list[str]
+    kind: type[UpstreamError], cause: str, detail: Json, words: list[str], model: str = "", body: bytes = b""
 ) -> tuple[type[UpstreamError], str]:
     """(class, cause) of what one status means several things by."""
     text = (_text(detail.get("message")) or _text(detail.get("detail")) or "")[: 2 * LONGEST_MESSAGE]
     if kind in (UpstreamRateLimited, UpstreamKeyRefused) and not _SPENT_CODES.isdisjoint(words):
         return UpstreamKeyRefused, SPENT
     if kind is UpstreamModelMissing:
-        return _missing(cause, text, words)
+        is_plain = not detail and not body.lstrip().startswith(b"<")
+        return _missing(cause, detail, words, readable({}, body) if is_plain else text, model)
     if kind is UpstreamRejected and not _BUSY_CODES.isdisjoint(words):
         # Groq's 413: this many tokens are more than the whole minute has.
         return UpstreamRateLimited, QUOTA_SIZE
     return _refined(kind, text, detail, words), cause
 
 
-def _missing(cause: str, text: str, words: list[str]) -> tuple[type[UpstreamError], str]:
+def _missing(cause: str, detail: Json, words: list[str], text: str, model: str) -> tuple[type[UpstreamError], str]:
     if _NOT_THIS_REQUEST.search(text):
         return CannotExpress, cause
-    return UpstreamModelMissing, cause if words or "model" in text.lower() else NO_SUCH_PATH
+    missing = missing_in(detail, words, text, model)
+    if missing == "another model":
+        return CannotExpress, cause
+    return (
+        UpstreamRejected if missing == "request" else UpstreamModelMissing,
+        NO_SUCH_PATH if missing == "path" else cause,
+    )
 
 
 def _refined(kind: type[UpstreamError], text: str, detail: Json, words: list[str]) -> type[UpstreamError]:
@@ -221,6 +232,7 @@ def error_in_answer(provider: str, detail: Any) -> UpstreamError:
         cause=cause,
         upstream_status=status,
         retry_after=SPENT_SECONDS if wait is None and cause == SPENT else wait,
+        param=_text(detail.get("param")) if issubclass(kind, UpstreamRejected) else None,
         upstream_words=tuple(words),
     )
 

@@ -115,7 +115,11 @@ class Override(NamedTuple):
 REFINEMENTS: tuple[Override, ...] = (
     # A 403 may only mean that the key does not open this one model.
     Override(When(errors=frozenset({"UpstreamKeyRefused"}), causes=frozenset({"http_403"})), {"scope": "model"}),
-    Override(When(causes=frozenset({NO_SUCH_PATH})), {"is_final": False}),
+    # No word on the model: an address is wrong or a proxy in between answered, which the breaker finds out, and what ends by itself.
+    Override(
+        When(errors=frozenset({"UpstreamModelMissing"}), causes=frozenset({NO_SUCH_PATH})),
+        {"is_final": False, "cooldown_seconds": 0.0, "counts": True},
+    ),
     Override(When(causes=frozenset({QUOTA})), {"retries": False}),
     Override(When(causes=frozenset({QUOTA_SIZE})), {"retries": False, "cooldown_seconds": 0.0}),
 )

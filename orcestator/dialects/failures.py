@@ -12,7 +12,7 @@ from typing import Any
 from orcestator.dialects.json_text import loads
 from orcestator.dialects.missing import missing_in
 from orcestator.dialects.rate_limits import is_congested
-from orcestator.dialects.retry_after import retry_after, sane_seconds, wait_in_prose
+from orcestator.dialects.retry_after import retry_after, wait_in_body, wait_in_prose
 from orcestator.errors import (
     CONGESTED,
     NO_SUCH_PATH,
@@ -127,14 +127,15 @@ def error_from_reply(
     ``read`` finds the error in a parsed body of another dialect than OpenAI's; a wait that it names counts where no
     header does, and a ``status`` that it names is what is meant (Gemini answers 400 to a key that is not valid).
     """
-    detail = error_detail(body, read)
+    parsed = _parsed(body)
+    detail = {} if parsed is None else (read or openai_detail)(parsed)
     words = _words(detail)
     if isinstance(detail.get("status"), int) and 400 <= detail["status"] < 600:
         status = detail["status"]
     message = f"{provider} answered {status}: {readable(detail, body)}"
     wait = retry_after(header, wall_now)
     if wait is None:
-        wait = _wait_in(detail)
+        wait = _wait_in(detail, parsed, wall_now)
     kind = _BY_STATUS.get(status) or (UpstreamRejected if 400 <= status < 500 else UpstreamUnavailable)
     if 300 <= status < 400 or status < 200:
         kind, message = UpstreamBroken, f"{provider} answered with a redirect ({status}), which is never followed."
@@ -237,17 +238,13 @@ def error_in_answer(provider: str, detail: Any) -> UpstreamError:
     )
 
 
-def _wait_in(detail: Json) -> float | None:
-    """The wait that a body names: in a field of its own, in OpenRouter's headers in the body, or in prose."""
-    metadata = detail.get("metadata")
-    named: tuple[Any, ...] = (
-        detail.get("retry_after"),
-        metadata.get("retry_after_seconds") if isinstance(metadata, dict) else None,
-    )
-    for seconds in named:
-        if type(seconds) in (int, float) and (wait := sane_seconds(seconds)) is not None:
+def _wait_in(detail: Json, parsed: Any = None, wall_now: float | None = None) -> float | None:
+    """The wait that a body names: in the error's own fields, beside them, or in prose. Moments need ``wall_now``."""
+    for fields in (detail, parsed):
+        if (wait := wait_in_body(fields, wall_now)) is not None:
             return wait
-    return wait_in_prose((_text(detail.get("message")) or "")[:LONGEST_MESSAGE])
+    text = _text(detail.get("message")) or _text(detail.get("detail")) or ""
+    return wait_in_prose(text[:LONGEST_MESSAGE], wall_now)
 
 
 def _kind_in_answer(status: int | None, words: list[str]) -> type[UpstreamError]:
@@ -295,11 +292,16 @@ def failure_from_wire(detail: Json) -> UpstreamError:
 
 def error_detail(body: bytes, read: Callable[[Any], Json] | None = None) -> Json:
     """The error object of a JSON body, whatever the wrapping; {} when there is none."""
+    parsed = _parsed(body)
+    return {} if parsed is None else (read or openai_detail)(parsed)
+
+
+def _parsed(body: bytes) -> Any:
+    """The body's JSON; None where it is none."""
     try:
-        parsed = loads(body)
+        return loads(body)
     except ValueError:
-        return {}
-    return (read or openai_detail)(parsed)
+        return None
 
 
 def openai_detail(parsed: Any) -> Json:

@@ -105,7 +105,7 @@ def test_a_429_with_a_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "seconds"), [(12, 12.0), (1e300, 86_400.0), (-5, None), (True, None), ("20", None), (None, None)]
+    ("named", "seconds"), [(12, 12.0), (1e300, 86_400.0), (-5, None), (True, None), ("20", 20.0), (None, None)]
 )
 def test_a_wait_in_the_body_is_as_sane_as_one_in_a_header(named: object, seconds: float | None) -> None:
     """Our callers are told of it in a header."""

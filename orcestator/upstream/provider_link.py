@@ -7,6 +7,7 @@ import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import ceil
 from typing import Any, NamedTuple
 
 from orcestator import __version__
@@ -390,7 +391,7 @@ async def _metered(attempt: Coroutine[Any, Any, Answer], meter: Meter) -> Answer
 
 def _exhausted(provider: str, model: str, seconds: float, cause: str) -> UpstreamRateLimited:
     return UpstreamRateLimited(
-        f"{provider} would refuse this request: what it lets us ask of {model} is used up for another {seconds:.0f} s.",
+        f"{provider} would refuse this request: what it lets us ask of {model} is used up for another {max(1, ceil(seconds))} s.",
         cause=cause,
         retry_after=seconds,
         sent=False,

@@ -68,7 +68,7 @@ def test_a_refused_key_is_never_retried_and_needs_a_person() -> None:
     [
         ([UpstreamRateLimited, UpstreamRateLimited], UpstreamRateLimited),
         ([UpstreamRateLimited, UpstreamUnavailable], UpstreamUnavailable),
-        ([UpstreamKeyRefused, UpstreamRateLimited], UpstreamKeyRefused),
+        ([UpstreamKeyRefused, UpstreamRateLimited], UpstreamRateLimited),
         ([UpstreamUnavailable, UpstreamRejected], UpstreamRejected),
         ([UpstreamKeyRefused, UpstreamModelMissing, UpstreamUnavailable], UpstreamUnavailable),
         ([UpstreamUnavailable, UpstreamBroken, UpstreamTimeout], UpstreamTimeout),

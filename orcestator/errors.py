@@ -236,8 +236,8 @@ class UpstreamRejected(UpstreamError):
 
     @property
     def http_status(self) -> int:
-        """413 stays 413; everything else is 400: VS Code reads 422 as a content filter (checked 2026-11)."""
-        return 413 if self.upstream_status == 413 else 400
+        """404 and 413 stay what they are; everything else is 400: VS Code reads 422 as a content filter (checked 2026-11)."""
+        return self.upstream_status if self.upstream_status in (404, 413) else 400
 
 
 class UpstreamContextExceeded(UpstreamRejected):
@@ -329,15 +329,25 @@ class StreamInterrupted(OrcestatorError):
 
 
 class AttemptsExhausted(OrcestatorError):
-    """Every candidate failed; the caller sees the status and reason of the most useful failure."""
+    """Every candidate failed; the caller sees the status and reason of the most useful failure.
+
+    ``retry_after`` is when the first of them may do better, in seconds; None when that is not known or waiting does not help.
+    """
 
     type = "upstream_error"
     default_code = "attempts_exhausted"
 
-    def __init__(self, failures: Sequence[UpstreamError], most_useful: UpstreamError, summary: str) -> None:
+    def __init__(
+        self,
+        failures: Sequence[UpstreamError],
+        most_useful: UpstreamError,
+        summary: str,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(summary, param=most_useful.param, code=most_useful.code)
         self.failures = tuple(failures)
         self.most_useful = most_useful
+        self.retry_after = most_useful.retry_after if retry_after is None else retry_after
 
     @property
     def http_status(self) -> int:
@@ -354,3 +364,10 @@ class AttemptsExhausted(OrcestatorError):
                 "code": self.code,
             }
         }
+
+
+def wait_of(error: OrcestatorError) -> float | None:
+    """When trying again may help, in seconds, as far as the error itself tells; None where nobody knows."""
+    if isinstance(error, StreamInterrupted):
+        error = error.failure
+    return error.retry_after if isinstance(error, UpstreamError | NothingLeft | AttemptsExhausted) else None

@@ -22,6 +22,7 @@ class Told:
         self._out_seconds = out_seconds
         self._seen: Catalog | None = None
         self._models: dict[_Place, frozenset[str]] = {}
+        self._listed: dict[_Place, float] = {}
         self._since: dict[_Place, float] = {}
         """Since when each one is as it is, also of workers that left: they may come back with other keys."""
         self._down: set[_Place] = set()
@@ -46,7 +47,12 @@ class Told:
                 # Its keys may be others, which only the worker sees.
                 self._since[place] = offer.since
                 self._health.has_other_keys(offer.provider)
-            self._health.readmit(*place, models[place] - self._models.get(place, frozenset()))
+            if self._listed.get(place, offer.listed) != offer.listed:
+                # Whatever somebody's request made of a model, the provider itself has just said that it has it.
+                self._health.readmit(*place, models[place])
+            else:
+                self._health.readmit(*place, models[place] - self._models.get(place, frozenset()))
+            self._listed[place] = offer.listed
             if offer.check.get("status") == DOWN:
                 self._down.add(place)
                 self._health.set_aside(*place, offer.credentials, self._out_seconds, CHECKS_FAILED, now)

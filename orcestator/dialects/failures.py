@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from orcestator.dialects.json_text import loads
+from orcestator.dialects.missing import missing_in
 from orcestator.dialects.rate_limits import is_congested
-from orcestator.dialects.retry_after import retry_after, sane_seconds, wait_in_prose
+from orcestator.dialects.retry_after import retry_after, wait_in_body, wait_in_prose
 from orcestator.errors import (
     CONGESTED,
     NO_SUCH_PATH,
@@ -119,32 +120,36 @@ def error_from_reply(
     body: bytes,
     wall_now: float,
     read: Callable[[Any], Json] | None = None,
+    model: str = "",
 ) -> UpstreamError:
-    """The error that a non-200 answer means. ``header`` gives a header's text by lower-case name.
+    """The error that a non-200 answer means. ``header`` gives a header's text by lower-case name, ``model`` is what was asked for.
 
     ``read`` finds the error in a parsed body of another dialect than OpenAI's; a wait that it names counts where no
     header does, and a ``status`` that it names is what is meant (Gemini answers 400 to a key that is not valid).
     """
-    detail = error_detail(body, read)
+    parsed = _parsed(body)
+    detail = {} if parsed is None else (read or openai_detail)(parsed)
     words = _words(detail)
     if isinstance(detail.get("status"), int) and 400 <= detail["status"] < 600:
         status = detail["status"]
     message = f"{provider} answered {status}: {readable(detail, body)}"
     wait = retry_after(header, wall_now)
     if wait is None:
-        wait = _wait_in(detail)
+        wait = _wait_in(detail, parsed, wall_now)
     kind = _BY_STATUS.get(status) or (UpstreamRejected if 400 <= status < 500 else UpstreamUnavailable)
     if 300 <= status < 400 or status < 200:
         kind, message = UpstreamBroken, f"{provider} answered with a redirect ({status}), which is never followed."
-    kind, cause = _told_apart(kind, f"http_{status}", detail, words)
+    kind, cause = _told_apart(kind, f"http_{status}", detail, words, model, body)
     if cause == SPENT:
         wait = wait or SPENT_SECONDS
+    if cause == NO_SUCH_PATH:
+        message += " Nothing is at this path there: look at its base_url."
     is_callers = issubclass(kind, UpstreamRejected)
     return kind(
         message,
         cause=cause,
         upstream_status=status,
-        upstream_code=_shown_code(kind, words),
+        upstream_code=NO_SUCH_PATH if cause == NO_SUCH_PATH else _shown_code(kind, words),
         retry_after=wait,
         param=_text(detail.get("param")) if is_callers else None,
         upstream_words=tuple(words),
@@ -152,24 +157,31 @@ def error_from_reply(
 
 
 def _told_apart(
-    kind: type[UpstreamError], cause: str, detail: Json, words: list[str]
+    kind: type[UpstreamError], cause: str, detail: Json, words: list[str], model: str = "", body: bytes = b""
 ) -> tuple[type[UpstreamError], str]:
     """(class, cause) of what one status means several things by."""
     text = (_text(detail.get("message")) or _text(detail.get("detail")) or "")[: 2 * LONGEST_MESSAGE]
     if kind in (UpstreamRateLimited, UpstreamKeyRefused) and not _SPENT_CODES.isdisjoint(words):
         return UpstreamKeyRefused, SPENT
     if kind is UpstreamModelMissing:
-        return _missing(cause, text, words)
+        is_plain = not detail and not body.lstrip().startswith(b"<")
+        return _missing(cause, detail, words, readable({}, body) if is_plain else text, model)
     if kind is UpstreamRejected and not _BUSY_CODES.isdisjoint(words):
         # Groq's 413: this many tokens are more than the whole minute has.
         return UpstreamRateLimited, QUOTA_SIZE
     return _refined(kind, text, detail, words), cause
 
 
-def _missing(cause: str, text: str, words: list[str]) -> tuple[type[UpstreamError], str]:
+def _missing(cause: str, detail: Json, words: list[str], text: str, model: str) -> tuple[type[UpstreamError], str]:
     if _NOT_THIS_REQUEST.search(text):
         return CannotExpress, cause
-    return UpstreamModelMissing, cause if words or "model" in text.lower() else NO_SUCH_PATH
+    missing = missing_in(detail, words, text, model)
+    if missing == "another model":
+        return CannotExpress, cause
+    return (
+        UpstreamRejected if missing == "request" else UpstreamModelMissing,
+        NO_SUCH_PATH if missing == "path" else cause,
+    )
 
 
 def _refined(kind: type[UpstreamError], text: str, detail: Json, words: list[str]) -> type[UpstreamError]:
@@ -221,21 +233,18 @@ def error_in_answer(provider: str, detail: Any) -> UpstreamError:
         cause=cause,
         upstream_status=status,
         retry_after=SPENT_SECONDS if wait is None and cause == SPENT else wait,
+        param=_text(detail.get("param")) if issubclass(kind, UpstreamRejected) else None,
         upstream_words=tuple(words),
     )
 
 
-def _wait_in(detail: Json) -> float | None:
-    """The wait that a body names: in a field of its own, in OpenRouter's headers in the body, or in prose."""
-    metadata = detail.get("metadata")
-    named: tuple[Any, ...] = (
-        detail.get("retry_after"),
-        metadata.get("retry_after_seconds") if isinstance(metadata, dict) else None,
-    )
-    for seconds in named:
-        if type(seconds) in (int, float) and (wait := sane_seconds(seconds)) is not None:
+def _wait_in(detail: Json, parsed: Any = None, wall_now: float | None = None) -> float | None:
+    """The wait that a body names: in the error's own fields, beside them, or in prose. Moments need ``wall_now``."""
+    for fields in (detail, parsed):
+        if (wait := wait_in_body(fields, wall_now)) is not None:
             return wait
-    return wait_in_prose((_text(detail.get("message")) or "")[:LONGEST_MESSAGE])
+    text = _text(detail.get("message")) or _text(detail.get("detail")) or ""
+    return wait_in_prose(text[:LONGEST_MESSAGE], wall_now)
 
 
 def _kind_in_answer(status: int | None, words: list[str]) -> type[UpstreamError]:
@@ -283,11 +292,16 @@ def failure_from_wire(detail: Json) -> UpstreamError:
 
 def error_detail(body: bytes, read: Callable[[Any], Json] | None = None) -> Json:
     """The error object of a JSON body, whatever the wrapping; {} when there is none."""
+    parsed = _parsed(body)
+    return {} if parsed is None else (read or openai_detail)(parsed)
+
+
+def _parsed(body: bytes) -> Any:
+    """The body's JSON; None where it is none."""
     try:
-        parsed = loads(body)
+        return loads(body)
     except ValueError:
-        return {}
-    return (read or openai_detail)(parsed)
+        return None
 
 
 def openai_detail(parsed: Any) -> Json:

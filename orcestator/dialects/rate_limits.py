@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from orcestator.dialects.retry_after import duration
+from orcestator.dialects.retry_after import EPOCH_MILLISECONDS_FROM, duration
 
 Json = dict[str, Any]
 MENTION = b"ratelimit"
@@ -33,7 +33,6 @@ _PROSE = re.compile(
 _PROSE_READ = 4096
 _EPOCH_FROM = 30 * 86_400.0
 """A reset of more than thirty days is no duration but a moment, in seconds or milliseconds since the epoch."""
-_EPOCH_MILLISECONDS_FROM = 1e11
 
 
 class RateLimit(NamedTuple):
@@ -144,7 +143,7 @@ def _reset(text: str, wall_now: float) -> float | None:
     if number is None:
         return _until(text, wall_now)
     if number >= _EPOCH_FROM:
-        epoch = number / 1000.0 if number >= _EPOCH_MILLISECONDS_FROM else number
+        epoch = number / 1000.0 if number >= EPOCH_MILLISECONDS_FROM else number
         number = max(0.0, epoch - wall_now)
     return min(number, _EPOCH_FROM)
 

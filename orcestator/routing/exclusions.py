@@ -5,7 +5,7 @@ What is not known excludes nobody, but where the caller asked for it in so many 
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from math import inf
+from math import ceil, inf
 from typing import NamedTuple
 
 from orcestator.errors import InvalidRequest, ModelNotFound, NothingLeft, OrcestatorError
@@ -119,7 +119,7 @@ def refusal(ask: Ask, excluded: Sequence[Excluded], now: float) -> OrcestatorErr
         wait = min(waits)
         return NothingLeft(
             f"Every deployment of '{name}' has used up what it may do for now: {_counted(excluded)}."
-            f" The first is back in {max(1, round(wait))} s.",
+            f" The first is back in {max(1, ceil(wait))} s.",
             retry_after=wait,
         )
     fields = [one.reason for one in excluded if one.reason in DESCRIBED]

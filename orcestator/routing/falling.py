@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from orcestator.errors import QUOTA, UpstreamError, UpstreamRateLimited
+from orcestator.errors import UpstreamError, UpstreamRateLimited
 from orcestator.routing.catalog import Option
 from orcestator.routing.health import HealthBoard
 from orcestator.routing.permits import Permits
 from orcestator.routing.retry_budget import RetryBudget
+from orcestator.routing.summary import is_unsent
 from orcestator.routing.verdict import Verdict
 
 Place = tuple[str, str, str]
@@ -90,7 +91,7 @@ class Progress:
             self.dead.add(option.candidate[:3])
         if verdict.is_ours:
             self.lost.append(option)
-        if error.cause == QUOTA and not error.sent:
+        if is_unsent(error):
             # Our own ledger knew: nobody was asked.
             self.spent -= not option.is_paid_fallback
 

@@ -37,7 +37,7 @@ class BreakerPolicy:
     failure_ratio: float = 0.5
     open_seconds: float = 5.0
     longest_open_seconds: float = 300.0
-    longest_cooldown_seconds: float = 3600.0
+    longest_cooldown_seconds: float = 86_400.0
     success_threshold: int = 1
     slow_start_seconds: float = 30.0
 
@@ -287,7 +287,7 @@ class HealthBoard:
             self._tell(place, "closed", 0.0, pause.reason)
 
     def readmit(self, provider: str, worker: str, models: Collection[str]) -> None:
-        """The provider lists these models, which it did not list before: those that were missing may be tried again."""
+        """The provider's list, just read, has these models: those that were missing may be tried again."""
         for place, record in list(self.records.items()):
             if (
                 record.state is State.PERMANENTLY_UNAVAILABLE

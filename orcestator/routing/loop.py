@@ -6,6 +6,7 @@ one ``UpstreamRejected`` that no other candidate could change, or in ``Overloade
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Generic, Protocol, TypeVar
 
 from orcestator.errors import (
@@ -15,23 +16,29 @@ from orcestator.errors import (
     Overloaded,
     StreamInterrupted,
     UpstreamError,
+    UpstreamRateLimited,
 )
 from orcestator.routing.attempt_notes import AttemptNote
 from orcestator.routing.catalog import Option
 from orcestator.routing.events import HEDGE_LOST, HEDGE_WON, AttemptEnded, EventSink, Waited
+from orcestator.routing.exclusions import PASSING
 from orcestator.routing.falling import Falling, LoopPolicy, Progress, Step
 from orcestator.routing.health import HealthBoard
 from orcestator.routing.hedging import Hedging
 from orcestator.routing.line import Seat, WaitingLine
 from orcestator.routing.measures import Measures
+from orcestator.routing.offer import Candidate
 from orcestator.routing.plan import Plan
 from orcestator.routing.retry_budget import RetryBudget
-from orcestator.routing.verdict import Verdicts, most_useful
+from orcestator.routing.summary import is_unsent, summary_of
+from orcestator.routing.verdict import WAITING_IS_NO_USE, Verdict, Verdicts, most_useful
 
 Answer = TypeVar("Answer")
 HEDGED_ENDPOINT = "chat"
 """Elsewhere an answer has no first content that is awaited, or a second one would cost a picture."""
 
+UNTOLD_SECONDS = 5.0
+"""When one that failed without a word on when may do better, beside others that said when they will."""
 PROBED = ("open", "half_open")
 """The states of a breaker in which an attempt is a probe."""
 
@@ -41,6 +48,8 @@ class Tally:
     """What the loop did, for the log and the headers. ``served_at`` is when the attempt that served began."""
 
     attempts: int = 0
+    unsent: int = 0
+    """Attempts that our own ledger ended before an upstream was called."""
     retries: int = 0
     fallbacks: int = 0
     hedges: int = 0
@@ -48,6 +57,11 @@ class Tally:
     served_at: float = 0.0
     failures: list[UpstreamError] = field(default_factory=list)
     notes: list[AttemptNote] = field(default_factory=list)
+
+    @property
+    def calls(self) -> int:
+        """Attempts that reached an upstream, or tried to."""
+        return self.attempts - self.unsent
 
     @property
     def fallback_used(self) -> bool:
@@ -58,6 +72,7 @@ class Tally:
         """Count what was done for the same request before; who served then did, where nobody has since."""
         self.served = self.served or earlier.served
         self.attempts += earlier.attempts
+        self.unsent += earlier.unsent
         self.retries += earlier.retries
         self.fallbacks += earlier.fallbacks + 1
         self.hedges += earlier.hedges
@@ -174,7 +189,7 @@ class _Run(Generic[Answer]):
 
     __slots__ = (
         "_answer", "_attempt", "_began", "_deadline", "_failed", "_final", "_loop", "_opening", "_plan", "_progress",
-        "_request_id", "_rival", "_running", "_tally",
+        "_request_id", "_rival", "_running", "_tally", "_waits",
     )  # fmt: skip
 
     def __init__(
@@ -200,6 +215,7 @@ class _Run(Generic[Answer]):
         self._failed: _Try | None = None
         self._final: UpstreamError | None = None
         self._answer: Answer | None = None
+        self._waits: dict[Candidate, float | None] | None = None
 
     async def answered(self) -> Answer:
         """The answer; see ``AttemptLoop.run``."""
@@ -347,6 +363,13 @@ class _Run(Generic[Answer]):
             verdict = loop.verdicts.judge(error, candidate.provider)
             if not verdict.falls_back:
                 self._final = error
+            self._note_wait(candidate, error, verdict, now)
+            if is_unsent(error):
+                # Our own ledger knew: no upstream was called, and it is no worse for that.
+                self._tally.unsent += 1
+                loop.measures.abandoned(candidate)
+                loop.health.failed(candidate, error, verdict, now, started=tried.started)
+                return
             if loop.was_cut_short(error, tried.started):
                 loop.measures.outlasted(candidate, now - tried.started, now, streamed=self._plan.ask.streamed)
                 loop.health.abandoned(candidate, tried.started)
@@ -359,6 +382,16 @@ class _Run(Generic[Answer]):
             # Our own bulkhead is full: that says nothing about health, but the next one may have room.
             loop.measures.abandoned(candidate)
             loop.health.abandoned(candidate, tried.started)
+
+    def _note_wait(self, candidate: Candidate, error: UpstreamError, verdict: Verdict, now: float) -> None:
+        """When this one may do better: what was said last counts, and of a bare rate limit the pause that follows it."""
+        if isinstance(error, WAITING_IS_NO_USE):
+            return
+        wait = error.retry_after
+        if wait is None and isinstance(error, UpstreamRateLimited):
+            wait = verdict.cooldown_seconds
+        self._waits = self._waits or {}
+        self._waits[candidate] = None if wait is None else now + wait
 
     def _spoke(self, tried: _Try, answer: Answer) -> None:
         """The first to have content is the one; another that runs has lost."""
@@ -475,10 +508,12 @@ class _Run(Generic[Answer]):
         if self._final is not None:
             return self._final
         failures = self._tally.failures
-        useful = most_useful(failures)
-        if len(failures) == 1:
-            summary = useful.message
-        else:
-            causes = "; ".join(error.message for error in failures)
-            summary = f"All {len(failures)} attempts failed: {causes}"
-        return AttemptsExhausted(failures, useful, summary)
+        return AttemptsExhausted(failures, most_useful(failures), summary_of(failures), self._soonest())
+
+    def _soonest(self) -> float | None:
+        """Seconds until the first of those that failed, or were left out for a time, may do better; None when nobody said so."""
+        now, waits = self._loop.now(), list((self._waits or {}).values())
+        if not any(wait is not None for wait in waits):
+            return None
+        left_out = [one.until - now for one in self._plan.excluded if one.reason in PASSING and one.until > now]
+        return max(0.0, min(inf, *(UNTOLD_SECONDS if at is None else at - now for at in waits), *left_out))

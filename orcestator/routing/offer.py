@@ -17,7 +17,8 @@ class Offer:
     not listed. ``takes_any`` says that the list is not known, so that any name is worth an attempt. ``dialects``
     are those the upstream speaks, the one it speaks best first. ``credentials`` are the ids of the provider's keys (never the
     keys): "" is the first or only one. ``check`` is what the worker's background checks found last, empty before the first.
-    ``since`` is when the provider was set up as it is (epoch seconds): with other keys it begins anew.
+    ``since`` is when the provider was set up as it is (epoch seconds): with other keys it begins anew. ``listed`` is when its own list
+    of models was last read (epoch seconds), 0.0 for never.
     """
 
     provider: str
@@ -33,6 +34,7 @@ class Offer:
     credentials: tuple[str, ...] = ("",)
     check: Mapping[str, Any] = field(default_factory=dict)
     since: float = 0.0
+    listed: float = 0.0
 
     def to_wire(self) -> Json:
         """The JSON form that travels in a worker's registration."""
@@ -48,6 +50,7 @@ class Offer:
             "credentials": list(self.credentials),
             "check": dict(self.check),
             "since": self.since,
+            "listed": self.listed,
         }
 
     @classmethod
@@ -65,6 +68,7 @@ class Offer:
             credentials=tuple(map(str, wire["credentials"])),
             check=dict(wire["check"]),
             since=float(wire["since"]),
+            listed=float(wire.get("listed", 0.0)),
             worker=worker,
         )
 

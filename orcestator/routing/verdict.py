@@ -84,6 +84,10 @@ USEFULNESS: tuple[type[UpstreamError], ...] = (
 """Which failure tells the caller most, best first, when several attempts failed differently."""
 
 
+WAITING_IS_NO_USE = CannotExpress | UpstreamContextExceeded | UpstreamKeyRefused | UpstreamModelMissing
+"""Failures of one candidate that are the same tomorrow, and that another one may not have."""
+
+
 class When(NamedTuple):
     """Which failures an override is about; an empty set is any. ``errors`` are classes of the tree, with their subclasses;
     ``codes`` the words by which the upstream names the error, its type among them."""
@@ -115,7 +119,11 @@ class Override(NamedTuple):
 REFINEMENTS: tuple[Override, ...] = (
     # A 403 may only mean that the key does not open this one model.
     Override(When(errors=frozenset({"UpstreamKeyRefused"}), causes=frozenset({"http_403"})), {"scope": "model"}),
-    Override(When(causes=frozenset({NO_SUCH_PATH})), {"is_final": False}),
+    # No word on the model: an address is wrong or a proxy in between answered, which the breaker finds out, and what ends by itself.
+    Override(
+        When(errors=frozenset({"UpstreamModelMissing"}), causes=frozenset({NO_SUCH_PATH})),
+        {"is_final": False, "cooldown_seconds": 0.0, "counts": True},
+    ),
     Override(When(causes=frozenset({QUOTA})), {"retries": False}),
     Override(When(causes=frozenset({QUOTA_SIZE})), {"retries": False, "cooldown_seconds": 0.0}),
 )
@@ -151,16 +159,17 @@ def _refined(verdict: Verdict, overrides: Sequence[Override], error: UpstreamErr
     return verdict if met is None else replace(verdict, **met.changes)
 
 
-def most_useful(failures: list[UpstreamError]) -> UpstreamError:
+def most_useful(failures: Sequence[UpstreamError]) -> UpstreamError:
     """The failure whose status and reason the caller should see.
 
-    A rate limit is the caller's business only if every candidate is limited (then waiting helps).
+    A rate limit is the caller's business only if it is all that waiting changes: nothing but limited candidates, and those that
+    will not take the request however long it waits.
     """
     ranked = sorted(failures, key=_rank)
-    if isinstance(ranked[0], UpstreamRateLimited) and not all(isinstance(e, UpstreamRateLimited) for e in failures):
-        others = [error for error in ranked if not isinstance(error, UpstreamRateLimited)]
-        return others[0]
-    return ranked[0]
+    limited = next((error for error in ranked if isinstance(error, UpstreamRateLimited)), None)
+    if limited is not None and all(isinstance(error, UpstreamRateLimited | WAITING_IS_NO_USE) for error in failures):
+        return limited
+    return next((error for error in ranked if not isinstance(error, UpstreamRateLimited)), ranked[0])
 
 
 def _rank(error: UpstreamError) -> int:

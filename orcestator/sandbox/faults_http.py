@@ -60,6 +60,8 @@ def _error(call: Call, status: int, more: str = "") -> Any:
         status, ("invalid_request_error" if status < 500 else "server_error", "sandbox_fault")
     )
     phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "unknown"
+    if status == HTTPStatus.NOT_FOUND:
+        more = f" The model '{call.model.text}' does not exist.{more}"
     message = f"The sandbox was told to answer {status} ({phrase}).{more}"
     if call.dialect == "openai":
         return error_of(call.dialect, status, message, kind=kind, code=code)

@@ -276,6 +276,10 @@ class Metrics:
     def _count_attempt(self, event: AttemptEnded) -> None:
         provider = event.provider
         verdict = event.verdict
+        if event.cause == QUOTA:
+            # Nobody was called.
+            self._count_unserved(event)
+            return
         if verdict in (HEDGE_WON, HEDGE_LOST):
             self._hedges.at((provider, verdict)).value += 1
         # Of one that another outran nobody knows how long it takes.

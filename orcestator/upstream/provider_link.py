@@ -7,6 +7,7 @@ import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import ceil
 from typing import Any, NamedTuple
 
 from orcestator import __version__
@@ -16,8 +17,10 @@ from orcestator.dialects.json_text import loads
 from orcestator.dialects.rate_limits import MENTION, RateLimit, is_congested, limits_in_headers, limits_in_refusal
 from orcestator.errors import (
     CONGESTED,
+    NO_SUCH_PATH,
     QUOTA,
     QUOTA_SIZE,
+    CannotExpress,
     Overloaded,
     UpstreamBroken,
     UpstreamError,
@@ -65,11 +68,12 @@ class Waiting:
 
 
 class _Asked(NamedTuple):
-    """What was asked for, with which of our keys, and when the ledger took it."""
+    """What was asked for, with which of our keys, when the ledger took it, and at which endpoint."""
 
     model: str
     credential: str
     taken_at: float
+    endpoint: str
 
 
 class ProviderLink:
@@ -98,6 +102,8 @@ class ProviderLink:
         }
         self._quota = QuotaBook(time.time() - time.monotonic()) if quota is None else quota
         self._limits_due: dict[tuple[str, str], float] = {}
+        self._answered: set[str] = set()
+        """The endpoints that ever answered 200: their paths, and the address before them, are right."""
         self._is_pacific = row.dialect == "gemini"
         vault = Vault(time.monotonic) if wants_reasoning_back(row) else None
         self._speaker = Speaker(row, vault)
@@ -155,10 +161,12 @@ class ProviderLink:
         )
         try:
             if response.status != 200:
-                raise await self._refused(response, speech.dialect, model, credential, taken_at)
+                raise await self._refused(response, speech.dialect, _Asked(model, credential, taken_at, order.endpoint))
+            if order.endpoint not in self._answered:
+                self._answered.add(order.endpoint)
             if response.headers.mentions(MENTION):
                 self._learn_limits(response, model, credential, taken_at)
-            return await self._opened(response, order, speech, _Asked(model, credential, taken_at))
+            return await self._opened(response, order, speech, _Asked(model, credential, taken_at, order.endpoint))
         except BaseException:
             response.close()
             raise
@@ -212,12 +220,16 @@ class ProviderLink:
             self.row.name, credential, model, _told(response), now, taken_at=taken_at, is_pacific=self._is_pacific
         )
 
-    async def _refused(
-        self, response: Response, dialect: UpstreamDialect | None, model: str, credential: str, taken_at: float
-    ) -> UpstreamError:
+    async def _refused(self, response: Response, dialect: UpstreamDialect | None, asked: _Asked) -> UpstreamError:
         """The refusal's error; one for our rate is told to the ledger."""
         body = await _body_of(response)
-        error = self._refusal(response, body, dialect)
+        error = self._refusal(response, body, dialect, asked.model)
+        if error.cause == NO_SUCH_PATH and self._answered and asked.endpoint not in self._answered:
+            # Other paths of this address work: it has no such endpoint, and what it has is well.
+            return CannotExpress(
+                f"{self.row.name} answered {response.status}: it seems to have no endpoint for {asked.endpoint}.",
+                cause=NO_SUCH_PATH, sent=True, upstream_status=response.status,
+            )  # fmt: skip
         if not isinstance(error, UpstreamRateLimited):
             return error
         try:
@@ -226,7 +238,7 @@ class ProviderLink:
             parsed = None
         readings = (*_told(response), *limits_in_refusal(parsed, time.time()))
         is_ours = error.cause != QUOTA_SIZE and not is_congested(parsed)
-        self._tell_refusal(error, _Asked(model, credential, taken_at), readings, is_ours=is_ours)
+        self._tell_refusal(error, asked, readings, is_ours=is_ours)
         return error
 
     def _tell_refusal(
@@ -277,7 +289,7 @@ class ProviderLink:
         found = {name: facts.filled_from(known.get(name)) for name, facts in listed.items() if name not in named}
         models = {name: self._probed(facts).to_wire() for name, facts in (named | found).items()}
         default = self.offer.default_model or next(iter(models))
-        self.offer = replace(self.offer, models=models, default_model=default, takes_any=False)
+        self.offer = replace(self.offer, models=models, default_model=default, takes_any=False, listed=time.time())
         self._speaker.learn(models)
 
     def _probed(self, facts: ModelFacts) -> ModelFacts:
@@ -289,7 +301,9 @@ class ProviderLink:
         lines = [*self._head_lines(self.row.dialect, ""), ("Accept", JSON)]
         return "".join(f"{name}: {text}\r\n" for name, text in lines).encode("latin-1")
 
-    def _refusal(self, response: Response, body: bytes, dialect: UpstreamDialect | None = None) -> UpstreamError:
+    def _refusal(
+        self, response: Response, body: bytes, dialect: UpstreamDialect | None = None, model: str = ""
+    ) -> UpstreamError:
         def header(name: str) -> str | None:
             value = response.headers.get(name.encode("latin-1"))
             return None if value is None else value.decode("latin-1")
@@ -300,7 +314,7 @@ class ProviderLink:
                 body = body.replace(key.reveal().encode("latin-1"), b"(key)")
         # A date in Retry-After is compared with the wall clock; only the resulting duration is kept.
         read = None if dialect is None else dialect.error
-        return error_from_reply(self.row.name, response.status, header, body, time.time(), read)
+        return error_from_reply(self.row.name, response.status, header, body, time.time(), read, model)
 
     def _timeouts(self, order: Order) -> Timeouts:
         if not order.streamed:
@@ -377,7 +391,7 @@ async def _metered(attempt: Coroutine[Any, Any, Answer], meter: Meter) -> Answer
 
 def _exhausted(provider: str, model: str, seconds: float, cause: str) -> UpstreamRateLimited:
     return UpstreamRateLimited(
-        f"{provider} would refuse this request: what it lets us ask of {model} is used up for another {seconds:.0f} s.",
+        f"{provider} would refuse this request: what it lets us ask of {model} is used up for another {max(1, ceil(seconds))} s.",
         cause=cause,
         retry_after=seconds,
         sent=False,

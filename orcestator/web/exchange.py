@@ -440,7 +440,7 @@ class Exchange:
                 estimated,
                 seconds,
                 self._first_content,
-                tally.attempts,
+                tally.calls,
                 tally.fallbacks,
                 parse,
                 planned,

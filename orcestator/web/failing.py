@@ -4,13 +4,12 @@ import math
 
 from orcestator.dialects.json_text import dumps
 from orcestator.errors import (
-    AttemptsExhausted,
     ClientError,
     NothingLeft,
     OrcestatorError,
     Overloaded,
-    UpstreamError,
     UpstreamRejected,
+    wait_of,
 )
 from orcestator.routing.events import Outcome
 from orcestator.upstream.ids import new_id
@@ -26,14 +25,17 @@ def outcome_of(error: OrcestatorError) -> Outcome:
     return "upstream_error"
 
 
+WAITABLE = (429, 502, 503, 504)
+"""Statuses of which waiting may be the remedy."""
+
+
 def advice(error: OrcestatorError) -> Headers:
     """Whether an SDK should try again, and when.
 
     We have spent our own attempts, so the SDK's would only multiply them, unless waiting is what helps.
     """
-    last = error.most_useful if isinstance(error, AttemptsExhausted) else error
-    wait = last.retry_after if isinstance(last, UpstreamError | NothingLeft) else None
-    if wait is not None and last.http_status in (429, 503):
+    wait = wait_of(error)
+    if wait is not None and error.http_status in WAITABLE:
         return [(b"retry-after", b"%d" % max(1, math.ceil(wait)))]
     if isinstance(error, Overloaded):
         return []

@@ -4,6 +4,7 @@ from typing import Any
 
 from orcestator.dialects.json_text import dumps
 from orcestator.routing.loop import Tally
+from orcestator.routing.summary import short
 from orcestator.upstream.ids import new_id
 from orcestator.upstream.order import Answer
 from orcestator.web.asgi import Headers
@@ -22,7 +23,7 @@ def fact_headers(tally: Tally, answer: Answer | None) -> Headers:
         # A caller may have invented the name: no line end of it may end a header.
         facts.append((b"x-orcestator-model", served.candidate.model.encode("unicode_escape")))
     if tally.attempts:
-        facts.append((b"x-orcestator-attempts", b"%d" % tally.attempts))
+        facts.append((b"x-orcestator-attempts", b"%d" % tally.calls))
     if served is not None and served.is_paid_fallback:
         facts.append((b"x-orcestator-fallback-used", b"true"))
     if tally.failures:
@@ -38,9 +39,9 @@ def router_facts(tally: Tally) -> Json:
     return {
         "provider": served.candidate.provider if served else None,
         "model_name": (served.traits.name or served.candidate.model) if served else None,
-        "attempts": tally.attempts,
+        "attempts": tally.calls,
         "fallback_used": tally.fallback_used,
-        "errors": [{"type": type(error).__name__, "message": error.message} for error in tally.failures],
+        "errors": [{"type": type(error).__name__, "message": short(error.message)} for error in tally.failures],
     }
 
 

@@ -150,6 +150,19 @@ def test_a_model_that_is_listed_anew_is_readmitted() -> None:
     assert process.states[-1] == ("a", "closed", "listed again")
 
 
+def test_a_model_that_a_fresh_list_names_is_readmitted() -> None:
+    """Also one that never left it; a catalog that is new for another reason is no fresh list."""
+    process = Process(offer(listed=1.0), offer("b", listed=1.0))
+    process.fails(at(), UpstreamModelMissing)
+    process.reads(offer(listed=1.0), offer("b", listed=2.0))
+    assert not process.is_in(at())
+
+    process.reads(offer("a", "http://w1", "n", listed=2.0), offer("b", listed=2.0))
+    assert not process.is_in(at())
+    process.reads(offer(listed=3.0), offer("b", listed=2.0))
+    assert process.is_in(at())
+
+
 def test_a_catalog_that_was_seen_says_nothing_again() -> None:
     """Looking is cheap: what a person did meanwhile is not undone by what is old."""
     process = Process(offer(**down()))

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orcestator.dialects.retry_after import LONGEST_SECONDS, retry_after
+from orcestator.dialects.failures import error_from_reply
+from orcestator.dialects.retry_after import LONGEST_SECONDS, retry_after, wait_in_body, wait_in_prose
 
 NOW = 1_700_000_000.0
 NAMES = (
@@ -29,6 +30,8 @@ def wait(**headers: str) -> float | None:
     ("text", "seconds"),
     [
         ("1", 1.0), ("0", 0.0), ("0.5", 0.5), (" 7 ", 7.0), ("99999999999", LONGEST_SECONDS),
+        ("1700000030", 30.0), ("1700000030000", 30.0), ("1600000000", 0.0), ("20s", 20.0), ("1m30s", 90.0),
+        ("2023-11-14T22:13:50Z", 30.0),
         ("-5", None), ("1e999", None), ("NaN", None), ("inf", None), ("", None), ("soon", None), ("1, 2", None), ("9" * 400, None),
         ("Tue, 14 Nov 2023 22:13:50 GMT", 30.0),
         ("Tue, 14 Nov 2023 22:13:50", 30.0),
@@ -48,7 +51,8 @@ def test_retry_after(text: str, seconds: float | None) -> None:
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("1s", 1.0), ("6m0s", 360.0), ("20ms", 0.02), ("1h2m3s4ms", 3723.004), ("7.66s", 7.66), ("0s", 0.0), ("9" * 60 + "h", LONGEST_SECONDS),
-     ("", None), ("6", None), ("s", None), ("-1s", None), ("1s1h", None), ("1d", None)],
+     ("6", 6.0), ("1d", LONGEST_SECONDS), ("1m 30s", 90.0), ("00:01:30", 90.0), ("2 minutes", 120.0),
+     ("", None), ("s", None), ("-1s", None), ("1s1h", None), ("1s2s", None), ("1w", None), ("5 requests", None)],
 )  # fmt: skip
 def test_reset_durations(text: str, seconds: float | None) -> None:
     assert wait(x_ratelimit_reset_requests=text) == seconds
@@ -102,3 +106,115 @@ def test_a_date_is_as_far_away_as_it_says(seconds: int) -> None:
     date = format_datetime(datetime.fromtimestamp(NOW + seconds, UTC), usegmt=True)
 
     assert wait(retry_after=date) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"x-ratelimit-reset": "20"}, 20.0),
+        ({"x-ratelimit-reset": "1700000030"}, 30.0),
+        ({"x-ratelimit-reset": "1700000030000"}, 30.0),
+        ({"x-ratelimit-reset-after": "3.5"}, 3.5),
+        ({"ratelimit-reset": "9"}, 9.0),
+        ({"ratelimit": "limit=10, remaining=0, reset=12"}, 12.0),
+        ({"ratelimit": '"default";r=0;t=13'}, 13.0),
+        ({"x-ratelimit-reset-tokens-day": "3600"}, 3600.0),
+        ({"anthropic-ratelimit-requests-reset": "2023-11-14T22:13:50Z"}, 30.0),
+        ({"anthropic-ratelimit-unified-reset": "1700000030"}, 30.0),
+        ({"anthropic-ratelimit-input-tokens-reset": "2023-11-14T22:13:50Z"}, 30.0),
+        ({"retry-after": "garbage", "x-ratelimit-reset": "20"}, 20.0),
+    ],
+)
+def test_a_reset_alone_is_a_wait(headers: dict[str, str], seconds: float) -> None:
+    assert retry_after(headers.get, NOW) == seconds
+
+
+def test_the_limit_that_is_used_up_is_the_one_to_wait_for() -> None:
+    headers = {
+        "x-ratelimit-reset-requests": "1s", "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-tokens": "6m0s", "x-ratelimit-remaining-tokens": "100",
+    }  # fmt: skip
+    assert retry_after(headers.get, NOW) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Please try again in 6m0s.", 360.0),
+        ("Limit 3, Used 3, Requested 1. Please try again in 20s. Visit x", 20.0),
+        ("try again in 1m30s", 90.0),
+        ("Try again in 2m 30s", 150.0),
+        ("Please wait 20 seconds", 20.0),
+        ("Please wait another 1.5 minutes", 90.0),
+        ("wait for 1 hour and 5 minutes", 3900.0),
+        ("wait 1 minute, 5 seconds", 65.0),
+        ("resets in 20s", 20.0),
+        ("Limit resets in: 4h30m", 16_200.0),
+        ("quota will reset after 1h2m3s", 3723.0),
+        ("retry-after: 20s", 20.0),
+        ("Retry after 20 seconds", 20.0),
+        ("Please retry in 42.583s.", 42.583),
+        ("Please retry your request in about 250ms", 0.25),
+        ("try again after approximately 10 minutes", 600.0),
+        ("try again in 3 days 2 hours", LONGEST_SECONDS),
+        ("Your limit will reset at 2023-11-14T22:13:50Z", 30.0),
+        ("your limit will reset at 2023-11-14 22:13:50", 30.0),
+        ("your limit will reset at 2023-11-15 06:13:50 +08:00", 30.0),
+        ("resets at Tue, 14 Nov 2023 22:13:50 GMT.", 30.0),
+        ("Wait until 2023-11-14 22:13:50 UTC", 30.0),
+        ("reset at 1700000030", 30.0),
+        ("reset at 1700000030000", 30.0),
+        ("your limit will reset at 2023-11-14 21:00:00", None),
+        ("Try again later.", None),
+        ("Too many requests: 5 per 1 minute", None),
+        ("limit 10 requests. reset 5 requests per 1 minute", None),
+    ],
+)
+def test_a_wait_in_words(text: str, seconds: float | None) -> None:
+    assert wait_in_prose(text, NOW) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        ({"error": {"type": "usage_limit_reached", "resets_at": NOW + 25, "resets_in_seconds": 20}}, 20.0),
+        ({"error": {"type": "usage_limit_reached", "resets_at": NOW + 25}}, 25.0),
+        ({"error": "slow down", "retry_after": 20}, 20.0),
+        ({"error": "slow down", "retry_after": "20s"}, 20.0),
+        ({"retry_after_ms": 2000}, 2.0),
+        ({"error": {"retryAfterMs": 2500}}, 2.5),
+        ({"error": {"retryAfterMilliseconds": "1500"}}, 1.5),
+        ({"parameters": {"retry_after": 7}}, 7.0),
+        ({"error": {"metadata": {"headers": {"X-RateLimit-Reset": "1700000030000"}}}}, 30.0),
+        ({"error": {"details": [{"@type": "RetryInfo", "retryDelay": "17s"}]}}, 17.0),
+        ({"reset_at": "2023-11-14T22:13:50Z"}, 30.0),
+        ({"resetTime": 1_700_000_030_000}, 30.0),
+        ({"reset_time_ms": 1_700_000_030_000}, 30.0),
+        ({"retry_after": 10**400}, LONGEST_SECONDS),
+        ({"retry_after": -5}, None),
+        ({"retry_after": True}, None),
+        ({"retry_after": [1]}, None),
+        ({"usage": {"limit": 20}}, None),
+    ],
+)
+def test_a_wait_in_a_field(body: object, seconds: float | None) -> None:
+    assert wait_in_body(body, NOW) == seconds
+
+
+def test_a_header_comes_before_the_body_and_that_before_its_words() -> None:
+    body = b'{"error": {"message": "try again in 3s", "code": "x"}, "retry_after": 2}'
+    header = {"retry-after": "1"}
+    waits = [
+        error_from_reply("p", 429, told.get, text, NOW).retry_after
+        for told, text in ((header, body), ({}, body), ({}, body.replace(b"retry_after", b"other")))
+    ]
+    assert waits == [1.0, 2.0, 3.0]
+
+
+@given(
+    st.text(max_size=200),
+    st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=70), st.lists),
+)
+def test_nothing_that_a_stranger_says_is_an_exception(text: str, value: object) -> None:
+    for wait in (wait_in_prose(text, NOW), wait_in_body({"retry_after": value, "resets_at": value, text: value}, NOW)):
+        assert wait is None or 0.0 <= wait <= LONGEST_SECONDS

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from orcestator.errors import (
-    NO_SUCH_PATH,
     SPENT,
     UpstreamBroken,
     UpstreamError,
@@ -222,8 +221,7 @@ def test_a_probe_that_is_rate_limited_leaves_the_next_probe_to_come() -> None:
     [
         (limited(), "cooldown", 5.0),
         (limited(12.5), "cooldown", 12.5),
-        (limited(86_400.0), "cooldown", 3600.0),
-        (failure(UpstreamModelMissing, cause=NO_SUCH_PATH), "cooldown", 600.0),
+        (limited(86_400.0), "cooldown", 86_400.0),
         (failure(UpstreamKeyRefused), "key_refused", 3600.0),
         (failure(UpstreamKeyRefused, 60.0), "key_refused", 60.0),
     ],

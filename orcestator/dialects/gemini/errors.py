@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from orcestator.dialects.failures import error_in_answer
-from orcestator.errors import AttemptsExhausted, OrcestatorError, StreamInterrupted, UpstreamError
+from orcestator.errors import OrcestatorError, UpstreamError, wait_of
 
 Json = dict[str, Any]
 SPENT_DAY_SECONDS = 3600.0
@@ -67,20 +67,12 @@ def error_body(error: OrcestatorError, request_id: str) -> Json:
     if error.param and status == 400:
         violation = {"field": error.param, "description": error.message}
         details.append({"@type": f"{_RPC}BadRequest", "fieldViolations": [violation]})
-    wait = _wait_of(error)
+    wait = wait_of(error)
     if wait is not None:
         details.append({"@type": f"{_RPC}RetryInfo", "retryDelay": f"{wait:g}s"})
     if request_id:
         details.append({"@type": f"{_RPC}RequestInfo", "requestId": request_id})
     return {"error": wire | ({"details": details} if details else {})}
-
-
-def _wait_of(error: OrcestatorError) -> float | None:
-    if isinstance(error, AttemptsExhausted):
-        error = error.most_useful
-    elif isinstance(error, StreamInterrupted):
-        error = error.failure
-    return error.retry_after if isinstance(error, UpstreamError) else None
 
 
 def _error_object(parsed: Any) -> Json:

@@ -1,0 +1,27 @@
+"""What a caller is told when every attempt failed: each cause once, and short."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from orcestator.errors import QUOTA, UpstreamError
+
+LONGEST_CAUSE = 300
+"""Characters of one cause; an upstream's own message may be a page."""
+
+
+def is_unsent(error: UpstreamError) -> bool:
+    """Whether it is our own ledger's refusal: it knew what the upstream would say, and asked nobody."""
+    return error.cause == QUOTA and not error.sent
+
+
+def summary_of(failures: Sequence[UpstreamError]) -> str:
+    """All causes in their order; equal ones once, with their number. Only attempts that an upstream saw are counted as such."""
+    calls = sum(not is_unsent(error) for error in failures)
+    causes = Counter(short(error.message) for error in failures)
+    told = "; ".join(f"{cause} ({times} times)" if times > 1 else cause for cause, times in causes.items())
+    return f"All {calls} attempts failed: {told}" if calls > 1 else told
+
+
+def short(message: str) -> str:
+    """The message, cut where it is too long for one of several."""
+    return message if len(message) <= LONGEST_CAUSE else message[: LONGEST_CAUSE - 2].rstrip() + " …"

@@ -55,8 +55,8 @@ class Ledger:
             self._connection = None
 
     def _connected(self) -> "LedgerConnection":
-        if self._connection is not None and not self._connection.is_at(self._path):
-            self.close()  # Removed or replaced under us: rows written to it would be gone.
+        if self._connection is not None and not self._connection.file.is_still_there():
+            self.close()
         if self._connection is None:
             # Here and not above: see the module's docstring.
             from orcestator.store.ledger_connection import LedgerConnection  # noqa: PLC0415

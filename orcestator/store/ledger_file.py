@@ -3,12 +3,12 @@
 Must never change the rows of a file it did not make.
 """
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from orcestator.errors import StartupProblem
+from orcestator.store import database_file
 
 VERSION = 1
 """The version of the schema in ``tables``; a file of a newer one is refused."""
@@ -24,7 +24,7 @@ def check(path: Path) -> None:
     Raises StartupProblem with the one sentence to print.
     """
     try:
-        make(path)
+        database_file.make(path)
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
             _check_sound(connection, path)
             _check_writable(connection)
@@ -37,12 +37,6 @@ def check(path: Path) -> None:
         raise StartupProblem(
             f"{path} was written by a newer orcestator (schema {version}, this one knows {VERSION}); {_REMEDY}"
         )
-
-
-def make(path: Path) -> None:
-    """Make the file and its folder where they are missing, for its owner alone: it holds prompts. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 _REMEDY = "set OR_DB_PATH to another file"

@@ -38,9 +38,9 @@ class Ledger:
         """Commit a row for each request and attempt among ``items``. Raises OSError when nothing was written."""
         requests = [self._kept(event) for event in items if isinstance(event, RequestEnded)]
         attempts = [event for event in items if isinstance(event, AttemptEnded)]
+        connection = self._connected()
         if not requests and not attempts:
             return
-        connection = self._connected()
         try:
             connection.insert(requests, attempts)
         except OSError:

@@ -29,6 +29,8 @@ def check(path: Path) -> None:
             _check_sound(connection, path)
             _check_writable(connection)
             version = _version(connection)
+            if version <= VERSION:
+                _use_write_ahead_log(connection)
     except OSError as problem:
         raise StartupProblem(f"{path} cannot be made for the ledger: {problem.strerror}; {_REMEDY}") from problem
     except sqlite3.DatabaseError as problem:
@@ -57,6 +59,15 @@ def _check_writable(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
     except sqlite3.OperationalError as problem:
         # Another process is writing right now: that is no reason not to start, the rows wait in the queue.
+        if problem.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Here, while nobody else of this process is there: the switch waits for no lock, and one of two that make it fails."""
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as problem:
         if problem.sqlite_errorcode != sqlite3.SQLITE_BUSY:
             raise
 

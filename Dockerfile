@@ -22,6 +22,6 @@ VOLUME /data/logs
 # 8000 the API, 8001 Prometheus metrics.
 EXPOSE 8000 8001
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
-  CMD ["python", "-c", "import os, urllib.request as web; web.urlopen('http://127.0.0.1:' + os.environ.get('OR_PORT', '8000') + '/health', timeout=3)"]
+  CMD ["python", "-c", "import os, urllib.request as web; web.urlopen('http://127.0.0.1:' + (os.environ.get('OR_PORT') or '8000') + '/ready', timeout=3)"]
 # A key or OR_ALLOW_ANONYMOUS=true has to be given on purpose: seen from inside a container nobody is "this machine".
 CMD ["python", "-m", "orcestator", "up"]

@@ -5,9 +5,10 @@ import asyncio
 from collections.abc import Callable
 
 from orcestator.check.arguments import AT_SETTINGS, HAS_CHANGES
-from orcestator.check.showing import changes_table, shares_table, summary
+from orcestator.check.showing import NO_PROVIDER, changes_table, shares_table, summary
 from orcestator.errors import StartupProblem
 from orcestator.explain.asking import ask
+from orcestator.providers.rows import SANDBOX
 from orcestator.routing.rehearsal import Share
 from orcestator.settings import Settings, load
 from orcestator.settings.changes import document_difference, document_of
@@ -35,15 +36,20 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
     url = own_address(settings) if named in (None, AT_SETTINGS) else named
     token = arguments.token or settings.admin_token.reveal()
     has_changes = _compare(settings, url, token, say)
+    if has_changes is None:
+        return IS_INVALID
     if arguments.requests is not None:
         _rehearse(url, token, arguments.requests, say)
     return HAS_CHANGES if has_changes and arguments.exit_code else 0
 
 
-def _compare(settings: Settings, url: str, token: str, say: Callable[[str], None]) -> bool:
-    """Whether the running server has other settings; they are said."""
+def _compare(settings: Settings, url: str, token: str, say: Callable[[str], None]) -> bool | None:
+    """Whether the running server has other settings; they are said. None for settings that it would refuse."""
     running = asyncio.run(ask(url, token, CONFIG_PATH))
     changes = document_difference(running, document_of(settings))
+    if settings.sandbox_fallback and any(change.name == f"providers.{SANDBOX}" for change in changes):
+        say(f"\nA reload would be refused at {url}, which has providers: {NO_PROVIDER}\n")
+        return None
     if not changes:
         say(f"\nNothing would change at {url}.\n")
         return False

@@ -11,6 +11,7 @@ from orcestator.settings.changes import Change, shown
 LONGEST_VALUE = 60
 SHARED_BEGINNING = 12
 MOST_NAMES = 8
+NO_PROVIDER = "no provider is on; a first start serves the built-in sandbox, and a reload is refused."
 NEEDS_RESTART = "needs a restart"
 
 
@@ -103,6 +104,8 @@ def _rules(settings: Settings) -> Iterator[str]:
 
 
 def _warnings(settings: Settings) -> Iterable[str]:
+    if settings.sandbox_fallback:
+        yield NO_PROVIDER
     yield from settings.notices
     if settings.not_yet:
         yield f"accepted, not acted on yet: {', '.join(settings.not_yet)}"

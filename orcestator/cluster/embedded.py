@@ -53,7 +53,7 @@ async def _start(
     settings = await sandbox.found_in(settings)
     client = parts.upstream_client(settings)
     lifetime.on_close(client.close)
-    quota = open_quota(settings, lifetime)
+    quota, quota_writer = open_quota(settings, lifetime)
     links = Links(parts.link_maker(settings, client, quota), settings.providers)
     controller = parts.controller(settings, client, settings.controller_host)
     controller.restore()
@@ -62,6 +62,7 @@ async def _start(
         settings, lifetime, log, directory, lambda now: parts.carriers(now, client, links.named), quota, load_again,
         is_shared=False,
     )  # fmt: skip
+    front.recording.others.append(quota_writer)
 
     watch = HealthWatch(
         settings,

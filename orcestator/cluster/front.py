@@ -112,7 +112,7 @@ class Front:
         overview = Overview(self.brain.planner, time.monotonic, time.time, check or told.status)
         app = ApiApp(
             self.gateway,
-            Health(self.drain, {**components, "records": self._writers}),
+            Health(self.drain, components, {"records": self.recording.state}),
             StockApi(controller, settings.caller_keys).app,
             StatusRoutes(overview),
             management_routes(
@@ -150,7 +150,3 @@ class Front:
             self.rules.poll()
             told.look()
             await asyncio.sleep(LOOK_SECONDS)
-
-    def _writers(self) -> tuple[bool, dict[str, object]]:
-        dropped = {writer.name: writer.dropped for writer in self.recording.writers}
-        return not any(dropped.values()), {"dropped": dropped}

@@ -49,7 +49,10 @@ class Live:
     async def preview(self) -> tuple[Settings, list[Change]]:
         """What a reload would put in place, and all that is different. Raises StartupProblem."""
         # It reads files, and maybe an address.
-        wanted = await self.prepare(await asyncio.to_thread(self.load_again))
+        loaded = await asyncio.to_thread(self.load_again)
+        if loaded.sandbox_fallback and not self.settings.sandbox_fallback:
+            raise _no_provider(loaded)
+        wanted = await self.prepare(loaded)
         changes = difference(self.settings, wanted)
         return _without(wanted, self.settings, [change for change in changes if not change.live]), changes
 
@@ -66,6 +69,15 @@ class Live:
 
 async def _as_they_are(settings: Settings) -> Settings:
     return settings
+
+
+def _no_provider(settings: Settings) -> StartupProblem:
+    """Who starts without a key wants to see a working cluster; of one that runs a file was lost, and an echo must not answer for it."""
+    why = " ".join(settings.notices) or "No provider has a key, neither in the environment nor in a file."
+    return StartupProblem(
+        f"No provider would be left, so the running ones stay. {why}"
+        " To have the sandbox answer after all, switch it on under providers: or start anew."
+    )
 
 
 def _without(wanted: Settings, running: Settings, waiting: list[Change]) -> Settings:

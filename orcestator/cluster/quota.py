@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from orcestator.cluster.lifetime import Lifetime
-from orcestator.routing.quota import QuotaBook
+from orcestator.routing.quota import QuotaBook, QuotaRow
 from orcestator.settings import Settings
 from orcestator.settings.choices import ProviderSetting
 from orcestator.store.quota_rows import FILE_NAME, QuotaRows, key_name
@@ -16,16 +16,16 @@ from orcestator.telemetry.background import BackgroundWriter
 CLOSE_SECONDS = 5.0
 
 
-def open_quota(settings: Settings, lifetime: Lifetime) -> QuotaBook:
-    """The ledger, as it was when the last process wrote it."""
+def open_quota(settings: Settings, lifetime: Lifetime) -> tuple[QuotaBook, BackgroundWriter[QuotaRow]]:
+    """The ledger, as it was when the last process wrote it, and what keeps it."""
     rows = QuotaRows(Path(settings.state_dir) / FILE_NAME)
-    writer = BackgroundWriter("quota", rows, keeps_failed=True)
+    writer = BackgroundWriter[QuotaRow]("quota", rows, keeps_failed=True)
     book = QuotaBook(time.time() - time.monotonic(), changed=writer, tag=partial(key_name, rows.salt()))
     book.restore(rows.read())
     limit(book, settings.providers)
     writer.start()
     lifetime.on_close(lambda: asyncio.to_thread(writer.close, CLOSE_SECONDS))
-    return book
+    return book, writer
 
 
 def limit(book: QuotaBook, providers: Sequence[ProviderSetting]) -> None:

@@ -33,6 +33,8 @@ class Recording:
         self._log = log
         self.metrics = Metrics(knows)
         self.writers: list[BackgroundWriter[Any]] = []
+        self.others: list[BackgroundWriter[Any]] = [log]
+        """Writers that somebody else starts and closes."""
         self._request_sinks: list[EventSink] = [self.metrics, log]
         self._failure_sinks: list[EventSink] = [self.metrics, log]
         if settings.log_file:
@@ -82,6 +84,12 @@ class Recording:
         for writer in self.writers:
             await asyncio.to_thread(writer.flush)
         self.lag.start()
+
+    def state(self) -> tuple[bool, dict[str, object]]:
+        """Whether each writer takes what it is given now, and which ones do not; with all that was ever lost."""
+        writers = [*self.writers, *self.others]
+        failing = [writer.name for writer in writers if writer.is_failing]
+        return not failing, {"failing": failing, "dropped": {writer.name: writer.dropped for writer in writers}}
 
     def exposition(self) -> bytes:
         """The metrics as Prometheus reads them."""

@@ -62,7 +62,7 @@ async def run_worker(
         listener = listen(host, port, "--port")
         client = parts.upstream_client(settings)
         lifetime.on_close(client.close)
-        quota = open_quota(settings, lifetime)
+        quota, _ = open_quota(settings, lifetime)
         held = Links(parts.link_maker(settings, client, quota), _served(settings, only))
         directory = LocalDirectory(held.current, None, Names({}, settings.default_targets()), model_id)
         brain = Brain.of(settings, directory.catalog, log, quota)

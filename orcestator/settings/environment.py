@@ -1,7 +1,7 @@
 """The environment and ``.env``: the only place that reads them. The real environment comes before the file."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -24,11 +24,21 @@ class Variable:
         return self.place != ENVIRONMENT
 
 
-class Variables:
-    """What is set, by name."""
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A line of ``.env`` that says nothing although somebody meant to say something; ``complaint`` follows the name."""
 
-    def __init__(self, found: Mapping[str, Variable]) -> None:
+    name: str
+    complaint: str
+    place: Place
+
+
+class Variables:
+    """What is set, by name; ``doubts`` are the lines of ``.env`` that set nothing, of names that are not set elsewhere."""
+
+    def __init__(self, found: Mapping[str, Variable], doubts: Iterable[Doubt] = ()) -> None:
         self._found = {name: variable for name, variable in found.items() if variable.text.strip()}
+        self.doubts = tuple(doubt for doubt in doubts if doubt.name not in self._found)
 
     def __iter__(self) -> Iterator[Variable]:
         return iter(self._found.values())
@@ -39,32 +49,52 @@ class Variables:
 
 
 def read_variables(environ: Mapping[str, str] | None, dotenv_path: str | None) -> Variables:
-    """``environ`` (None: the process's own) over the file at ``dotenv_path``. Raises StartupProblem."""
+    """``environ`` (None: the process's own) over the file at ``dotenv_path``. Raises StartupProblem.
+
+    What is set to nothing, as ``${NAME:-}`` of a Compose file does it, is not set: it hides no line of the file.
+    """
     actual = os.environ if environ is None else environ  # noqa: TID251 - this is the one place
-    found = _from_file(Path(dotenv_path), actual) if dotenv_path else {}
-    found |= {name: Variable(name, text, ENVIRONMENT) for name, text in actual.items()}
-    return Variables(found)
+    spoken = {name: text for name, text in actual.items() if text.strip()}
+    found, doubts = _from_file(Path(dotenv_path), spoken) if dotenv_path else ({}, [])
+    return Variables(found | {name: Variable(name, text, ENVIRONMENT) for name, text in spoken.items()}, doubts)
 
 
-def _from_file(path: Path, actual: Mapping[str, str]) -> dict[str, Variable]:
+def _from_file(path: Path, actual: Mapping[str, str]) -> tuple[dict[str, Variable], list[Doubt]]:
     if not path.is_file():
-        return {}
+        return {}, []
     # Not at the top: it costs 50 ms to import, and most processes have no such file.
     from dotenv.parser import parse_stream  # noqa: PLC0415
-    from dotenv.variables import parse_variables  # noqa: PLC0415
 
     found: dict[str, Variable] = {}
-    known: dict[str, str | None] = {}
+    doubts: list[Doubt] = []
     for binding in parse_stream(StringIO(_content(path))):
+        name, written = binding.key, binding.value
         place = Place(path.name, _line_of(binding.original.string, binding.original.line))
         if binding.error:
             raise problem(place, "this line", "is not NAME=value (a quote may be open)")
-        if binding.key and binding.value is not None:
-            # As python-dotenv does it: a reference sees the real environment first, then the lines above.
-            text = "".join(atom.resolve(known | dict(actual)) for atom in parse_variables(binding.value))
-            known[binding.key] = text
-            found[binding.key] = Variable(binding.key, text, place)
-    return found
+        if not name:
+            continue
+        if written is None:
+            doubts.append(Doubt(name, "is not set by this line: there is no = in it", place))
+            continue
+        # As python-dotenv does it: a reference sees the real environment first, then the lines above.
+        text, missing = _resolved(written, {**{known.name: known.text for known in found.values()}, **actual})
+        if missing:
+            doubts.append(Doubt(name, f"refers to ${{{missing}}}, which is not set", place))
+        elif text.strip():
+            found[name] = Variable(name, text, place)
+    return found, doubts
+
+
+def _resolved(written: str, known: Mapping[str, str]) -> tuple[str, str]:
+    """The text with its references replaced, and the first variable that is not set and has no default."""
+    from dotenv.variables import Variable as Reference  # noqa: PLC0415 - as above
+    from dotenv.variables import parse_variables  # noqa: PLC0415
+
+    atoms = list(parse_variables(written))
+    references = [atom for atom in atoms if isinstance(atom, Reference)]
+    missing = [atom.name for atom in references if atom.default is None and atom.name not in known]
+    return "".join(atom.resolve(known) for atom in atoms), next(iter(missing), "")
 
 
 def _content(path: Path) -> str:

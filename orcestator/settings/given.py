@@ -57,8 +57,14 @@ def given_by_overrides(overrides: Mapping[str, Any]) -> Values:
 def given_by_variables(variables: Variables) -> Values:
     """What the environment and ``.env`` say; our own name of a setting comes before its other names."""
     for variable in variables:
-        if variable.name.startswith("OR_") and variable.name not in BY_VARIABLE and variable.name not in NOT_IN_TABLE:
+        # In the environment of a person other programs may have such names; a line of .env is meant for us.
+        begins = variable.name.upper() if variable.is_from_file else variable.name
+        if begins.startswith("OR_") and variable.name not in BY_VARIABLE and variable.name not in NOT_IN_TABLE:
             raise unknown(variable.place, variable.name, "a setting", [*BY_VARIABLE, *NOT_IN_TABLE])
+    for doubt in variables.doubts:
+        # Without it the default would hold in silence; a key that is missing is told by its provider.
+        if doubt.name in BY_VARIABLE and "$" in doubt.complaint:
+            raise problem(doubt.place, doubt.name, doubt.complaint)
     given: Values = {}
     for row in TABLE:
         found = next(_variables_of(row, variables), None)

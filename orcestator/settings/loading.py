@@ -1,10 +1,13 @@
 """Puts the sources together: the command line before the environment, that before ``.env``, that before the file."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from orcestator.errors import StartupProblem
+from orcestator.providers.rows import ROWS
+from orcestator.providers.secret import Secret
 from orcestator.settings.choices import ModelEntry, ProviderSetting
 from orcestator.settings.environment import Variables, read_variables
 from orcestator.settings.given import (
@@ -37,6 +40,8 @@ SECTIONS = frozenset({"providers", "models", "aliases", "routing_rules", "verdic
 VERBATIM = frozenset({"providers", "aliases"})
 """Those whose keys are names."""
 OWN_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})
+_FOREIGN_REFERENCE = re.compile(r"os\.environ/.*|\$\w+|\$?\{+.*\}+|%\w+%|(?:env|secret)[:.]\w+")
+"""How litellm, shells, templates, Windows and others name a variable."""
 NO_FILE = Section("", Place("configuration"))
 
 
@@ -84,7 +89,15 @@ def load(
         rules=tuple(read_rules(tree.nodes.get("routing_rules"), choice.rows)),
         verdicts=tuple(read_verdicts(tree.nodes.get("verdicts"), choice.rows)),
         not_yet=tuple(dict.fromkeys(_later(given))),
-        notices=(*choice.notices, *added_notices, *list_notices, *_notices(entries, choice), *probe_notices),
+        notices=(
+            *_misread(variables),
+            *_foreign_references(given, choice),
+            *choice.notices,
+            *added_notices,
+            *list_notices,
+            *_notices(entries, choice),
+            *probe_notices,
+        ),
     )
 
 
@@ -173,6 +186,30 @@ def _own_address(given: Values, provider: ProviderSetting) -> str:
         f"{provider.row.name}: {provider.base_url} is orcestator's own address; "
         f"change OR_PORT or {provider.row.base_url_env or 'its base_url'}."
     )
+
+
+def _misread(variables: Variables) -> Iterator[str]:
+    """Lines of ``.env`` that somebody wrote for a purpose and that say nothing."""
+    for doubt in variables.doubts:
+        yield f"{doubt.place}: {doubt.name} {doubt.complaint}."
+    known = {name for row in ROWS for name in (row.key_env, row.also_key_env, row.token_env, row.base_url_env) if name}
+    for variable in variables:
+        meant = variable.name.upper()
+        if variable.is_from_file and variable.name != meant and meant in known:
+            yield f"{variable.place}: {variable.name} is not read: its name is {meant}, in capitals."
+
+
+def _foreign_references(given: Values, choice: Choice) -> Iterator[str]:
+    """Secrets that are written as other programs refer to a variable; here they would be sent as they are."""
+    named = {found.key: found.value for found in given.values()}
+    named |= {f"the key of {provider.row.name}": provider.keys for provider in choice.providers}
+    for name, value in named.items():
+        for held in value if isinstance(value, tuple) else (value,):
+            if isinstance(held, Secret) and _FOREIGN_REFERENCE.fullmatch(held.reveal()):
+                yield (
+                    f"{name} looks like another program's name of a variable and is taken as it is written:"
+                    " a variable is named as ${NAME} here."
+                )
 
 
 def _later(given: Values) -> Iterator[str]:

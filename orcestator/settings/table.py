@@ -198,7 +198,9 @@ class Settings(LaterSettings):
         ),
     )
     log_format: LogFormat = setting("json", Spec("How the program's log is written.", RECORDS))
-    log_file: str = setting("logs/traffic.log", Spec("The traffic log, one line a request.", RECORDS))
+    log_file: str = setting(
+        "logs/traffic.log", Spec("The traffic log, one line a request; /dev/null (NUL on Windows) keeps none.", RECORDS)
+    )
     log_texts: LogTexts = setting(
         "full",
         Spec(

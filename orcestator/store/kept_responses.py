@@ -123,8 +123,8 @@ class KeptRows:
             self._connection = None
 
     def _connected(self) -> "KeptConnection":
-        if self._connection is not None and not self._connection.is_at(self.path):
-            self.close()  # Removed or replaced under us: rows written to it would be gone.
+        if self._connection is not None and not self._connection.file.is_still_there():
+            self.close()
         if self._connection is None:
             # Here and not above: see the module's docstring.
             from orcestator.store.kept_connection import KeptConnection  # noqa: PLC0415

@@ -38,9 +38,9 @@ class Ledger:
         """Commit a row for each request and attempt among ``items``. Raises OSError when nothing was written."""
         requests = [self._kept(event) for event in items if isinstance(event, RequestEnded)]
         attempts = [event for event in items if isinstance(event, AttemptEnded)]
+        connection = self._connected()
         if not requests and not attempts:
             return
-        connection = self._connected()
         try:
             connection.insert(requests, attempts)
         except OSError:
@@ -55,8 +55,8 @@ class Ledger:
             self._connection = None
 
     def _connected(self) -> "LedgerConnection":
-        if self._connection is not None and not self._connection.is_at(self._path):
-            self.close()  # Removed or replaced under us: rows written to it would be gone.
+        if self._connection is not None and not self._connection.file.is_still_there():
+            self.close()
         if self._connection is None:
             # Here and not above: see the module's docstring.
             from orcestator.store.ledger_connection import LedgerConnection  # noqa: PLC0415

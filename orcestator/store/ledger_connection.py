@@ -5,7 +5,6 @@ write half a batch, and never let one impossible row hold up the others.
 """
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import chain
@@ -19,7 +18,7 @@ from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
 
 from orcestator.routing.events import AttemptEnded, RequestEnded
-from orcestator.store import ledger_file
+from orcestator.store import database_file, ledger_file
 from orcestator.store.tables import AttemptRow, RequestRow, SchemaVersion
 
 BUSY_MILLISECONDS = 5_000
@@ -49,17 +48,10 @@ class DatabaseConnection:
     """Opens the file at ``path`` and makes all tables. ``pragmas`` are for this connection. Raises OSError."""
 
     def __init__(self, path: Path, pragmas: Sequence[str] = ()) -> None:
-        ledger_file.make(path)
+        database_file.make(path)
         self._engine = _engine(path, pragmas)
-        self._file = os.stat(path)
+        self.file = database_file.Opened(path)
         self._connection = as_os_error(self._connect)
-
-    def is_at(self, path: Path) -> bool:
-        """Whether ``path`` still names the file that is open."""
-        try:
-            return os.path.samestat(os.stat(path), self._file)
-        except FileNotFoundError:
-            return False
 
     def close(self) -> None:
         """Close the connection and its file."""
@@ -68,10 +60,14 @@ class DatabaseConnection:
 
     def _connect(self) -> Connection:
         connection = self._engine.connect()
-        with connection.begin():
-            SQLModel.metadata.create_all(connection)
-            if connection.execute(select(func.count()).select_from(SchemaVersion)).scalar() == 0:
-                connection.execute(insert(SchemaVersion).values(version=ledger_file.VERSION))
+        try:
+            with connection.begin():
+                SQLModel.metadata.create_all(connection)
+                if connection.execute(select(func.count()).select_from(SchemaVersion)).scalar() == 0:
+                    connection.execute(insert(SchemaVersion).values(version=ledger_file.VERSION))
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
 

@@ -3,12 +3,12 @@
 Must never change the rows of a file it did not make.
 """
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from orcestator.errors import StartupProblem
+from orcestator.store import database_file
 
 VERSION = 1
 """The version of the schema in ``tables``; a file of a newer one is refused."""
@@ -24,11 +24,13 @@ def check(path: Path) -> None:
     Raises StartupProblem with the one sentence to print.
     """
     try:
-        make(path)
+        database_file.make(path)
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
             _check_sound(connection, path)
             _check_writable(connection)
             version = _version(connection)
+            if version <= VERSION:
+                _use_write_ahead_log(connection)
     except OSError as problem:
         raise StartupProblem(f"{path} cannot be made for the ledger: {problem.strerror}; {_REMEDY}") from problem
     except sqlite3.DatabaseError as problem:
@@ -37,12 +39,6 @@ def check(path: Path) -> None:
         raise StartupProblem(
             f"{path} was written by a newer orcestator (schema {version}, this one knows {VERSION}); {_REMEDY}"
         )
-
-
-def make(path: Path) -> None:
-    """Make the file and its folder where they are missing, for its owner alone: it holds prompts. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 _REMEDY = "set OR_DB_PATH to another file"
@@ -63,6 +59,15 @@ def _check_writable(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
     except sqlite3.OperationalError as problem:
         # Another process is writing right now: that is no reason not to start, the rows wait in the queue.
+        if problem.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Here, while nobody else of this process is there: the switch waits for no lock, and one of two that make it fails."""
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as problem:
         if problem.sqlite_errorcode != sqlite3.SQLITE_BUSY:
             raise
 

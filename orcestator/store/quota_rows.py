@@ -14,6 +14,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from orcestator.routing.quota import QuotaRow
+from orcestator.store import database_file
 
 FILE_NAME = "quota.sqlite"
 BUSY_SECONDS = 5.0
@@ -39,6 +40,7 @@ class QuotaRows:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._file: database_file.Opened | None = None
 
     def read(self) -> list[QuotaRow]:
         """Everything that was kept; nothing, with a line in the log, when the file cannot be read."""
@@ -90,15 +92,18 @@ class QuotaRows:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+            self._file = None
 
     def _connected(self) -> sqlite3.Connection:
+        if self._file is not None and not self._file.is_still_there():
+            self.close()
         if self._connection is None:
             self._connection = self._made()
+            self._file = database_file.Opened(self._path)
         return self._connection
 
     def _made(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        database_file.make(self._path)
         try:
             return _opened(self._path)
         except sqlite3.OperationalError as problem:
@@ -108,6 +113,7 @@ class QuotaRows:
             aside = self._path.with_suffix(".damaged")
             self._path.replace(aside)
             logger.warning("%s is damaged and was put aside as %s: %s", self._path, aside.name, problem)
+            database_file.make(self._path)
             return _opened(self._path)
 
 

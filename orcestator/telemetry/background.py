@@ -39,7 +39,9 @@ class Target(Protocol[Item_contra]):
         """Do what is slow before the first item comes. Raises OSError; ``write`` is called all the same."""
 
     def write(self, items: Sequence[Item_contra]) -> None:
-        """Write all items, or none. Raises OSError when they could not be written."""
+        """Write all items, or none. Raises OSError when they could not be written.
+
+        Without items it finds out whether some could be written now, where the last ones could not."""
 
     def close(self) -> None:
         """Let go of files and connections."""
@@ -70,6 +72,8 @@ class BackgroundWriter(Generic[Item]):
     ) -> None:
         self.name = name
         self.failed_writes = 0
+        self.is_failing = False
+        """Whether the target takes nothing now: the last write failed, and what it was about is not given up."""
         self._target = target
         self._keeps_failed = keeps_failed
         self._most_tries = most_tries
@@ -141,6 +145,8 @@ class BackgroundWriter(Generic[Item]):
             return self._queue.get(timeout=ORPHAN_LOOK_SECONDS)
         except Empty:
             self._closing = self._closing or _program_is_over()
+            if self.is_failing:
+                self._guarded(lambda: self._target.write([]), 0)
             return None
 
     def _write_batch(self, first: Item | threading.Event) -> None:
@@ -176,6 +182,8 @@ class BackgroundWriter(Generic[Item]):
 
     def _drop(self, items: list[Item]) -> None:
         self._unwritten += len(items)
+        # Whether one that is tried so often only would take the next item, nobody knows before there is one.
+        self.is_failing = not self._most_tries
         if _program_is_over():
             self._give_up.set()  # The interpreter waits for this thread: it must not fail batch after batch.
         if self._keeps_failed:
@@ -186,6 +194,7 @@ class BackgroundWriter(Generic[Item]):
             step()
         except OSError as problem:
             self.failed_writes += 1
+            self.is_failing = True
             self._report(problem, items, "will be tried again" if self._keeps_failed else "are lost")
             return False
         except Undeliverable as refusal:
@@ -197,13 +206,15 @@ class BackgroundWriter(Generic[Item]):
             self.failed_writes += 1
             self._unwritten += items
             logger.exception("%s: %d records were lost to an unexpected error", self.name, items)
+        self.is_failing = False
         return True
 
     def _report(self, problem: Exception, items: int, what: str) -> None:
         now = time.monotonic()
         if now >= self._next_report:
             self._next_report = now + REPORT_SECONDS
-            logger.error("%s cannot be written: %s; %d records %s", self.name, problem, items, what)
+            end = f"; {items} records {what}" if items else ""
+            logger.error("%s cannot be written: %s%s", self.name, problem, end)
 
     def _tell_overflow(self) -> None:
         if self._overflowed and not self._overflow_told:

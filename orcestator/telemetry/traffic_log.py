@@ -29,12 +29,15 @@ class TrafficLog:
         self._path = path
         self._text = text
         self._redact = redact
-        self._torn = b""  # what a full disk cut off a line: it must come first when there is room again
+        self._torn = (
+            b""  # what a full disk cut off a line, or the line after it: it comes first when there is room again
+        )
         try:
             self._file = _open(path)
         except OSError as problem:
             raise StartupProblem(
-                f"the traffic log {path} cannot be written ({problem.strerror}); set OR_LOG_FILE to another file"
+                f"the traffic log {path} cannot be written ({problem.strerror}); set OR_LOG_FILE to another file, or to"
+                f" {os.devnull} for none"
             ) from problem
 
     def prepare(self) -> None:
@@ -43,9 +46,9 @@ class TrafficLog:
     def write(self, items: Sequence[Event]) -> None:
         """Append a line for each request among ``items``. Raises OSError when they did not all fit on the disk."""
         lines = [format_line(self._line(event)) for event in items if isinstance(event, RequestEnded)]
-        if lines:
+        if lines or not items:
             self._follow_rotation()
-            self._append(("\n".join(lines) + "\n").encode())
+            self._append("".join(f"{line}\n" for line in lines).encode())
 
     def close(self) -> None:
         """Close the file."""
@@ -65,6 +68,7 @@ class TrafficLog:
 
     def _append(self, data: bytes) -> None:
         pending = self._torn + data
+        self._torn = _rest_of_line(pending, 0)
         written = os.write(self._file, pending)
         if written < len(pending):
             self._torn = _rest_of_line(pending, written)
@@ -103,6 +107,4 @@ def _is_same_file(path: Path, file: int) -> bool:
 
 
 def _rest_of_line(data: bytes, written: int) -> bytes:
-    if written == 0 or data[written - 1] == ord("\n"):
-        return b""
-    return data[written : data.index(b"\n", written) + 1]
+    return data[written : data.find(b"\n", written) + 1]

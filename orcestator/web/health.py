@@ -13,23 +13,29 @@ Component = Callable[[], tuple[bool, Json]]
 
 
 class Health:
-    """``components`` by name; the service is healthy while each of them works, and ready while it is not draining."""
+    """``needed`` are the components without which no request is served, ``beside`` those without which each is.
 
-    def __init__(self, drain: Drain, components: Mapping[str, Component]) -> None:
+    The service is healthy while all of them work, degraded while one beside does not, and unhealthy while a needed one does not.
+    """
+
+    def __init__(self, drain: Drain, needed: Mapping[str, Component], beside: Mapping[str, Component]) -> None:
         self._drain = drain
-        self._components = dict(components)
+        self._needed = dict(needed)
+        self._beside = dict(beside)
 
     async def health(self, _scope: Scope, send: Send) -> None:
         """200 with every component's state; 503 when one that is needed does not work."""
-        states = {name: component() for name, component in self._components.items()}
-        works = all(ok for ok, _ in states.values())
+        needed = {name: component() for name, component in self._needed.items()}
+        beside = {name: component() for name, component in self._beside.items()}
+        works = all(ok for ok, _ in needed.values())
+        is_whole = all(ok for ok, _ in beside.values())
         body = {
-            "status": "healthy" if works else "unhealthy",
+            "status": ("healthy" if is_whole else "degraded") if works else "unhealthy",
             "version": __version__,
             "draining": self._drain.is_draining,
             "active_requests": len(self._drain.active),
             "components": {
-                **{name: {"status": _word(ok), **facts} for name, (ok, facts) in states.items()},
+                **{name: {"status": _word(ok), **facts} for name, (ok, facts) in (needed | beside).items()},
                 # What other orchestrators call the whole, in their form: a word in place of an object.
                 "model_manager": _word(works),
                 "load_balancer": _word(not self._drain.is_draining),

@@ -107,6 +107,19 @@ def test_the_environment_alone_can_be_checked(folder: Path) -> None:
     assert status == 0
     assert said.startswith("The environment is valid.\n")
     assert "sandbox (because no other is on)" in said
+    assert (
+        "  warnings    no provider is on; a first start serves the built-in sandbox, and a reload is refused." in said
+    )
+
+
+def test_one_without_a_provider_is_told_where_a_server_has_some(folder: Path, server: _Server) -> None:
+    running_document = document_of(load({}, config_path="c.yaml"))
+    server.answers["GET", "/admin/config"] = (200, running_document)
+    status, said = running(command, "--against-running")
+    assert status == 1
+    assert "A reload would be refused" in said
+    server.answers["GET", "/admin/config"] = (200, document_of(load({})))
+    assert running(command, "--against-running")[0] == 0
 
 
 def test_one_that_is_not_valid_says_where_and_what(folder: Path) -> None:

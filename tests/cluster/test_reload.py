@@ -1,6 +1,8 @@
 """A configuration that is changed while requests run: put in place whole or not at all, and no stream notices."""
 
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cluster.harness import WIRINGS, Cluster, SandboxThread, chat, events_of, text_of, until
+from tests.cluster.harness import WIRINGS, Cluster, SandboxThread, chat, clean_environment, events_of, text_of, until
 
 Json = dict[str, Any]
 TOKEN = {"OR_ADMIN_TOKEN": "admin-token-of-the-test"}
@@ -86,6 +88,39 @@ def test_a_bad_one_changes_nothing(cluster: Cluster, sandbox: SandboxThread) -> 
     assert "config.yaml" in problem
     assert "first" in names(cluster)
     assert cluster.post("/v1/chat/completions", chat(model="first")).status_code == 200
+
+
+@pytest.mark.parametrize("lost", ["the file's text", "the variable", "the variables and the file's text"])
+def test_one_that_leaves_no_provider_changes_nothing(cluster: Cluster, sandbox: SandboxThread, lost: str) -> None:
+    """An editor empties a file for a moment: an echo must not answer in place of a model."""
+    text = config(sandbox.base_url, models="  first: [alpha/echo]").replace('"alpha-key"', "${ALPHA}")
+    variables = cluster.directory / ".env"
+    variables.write_text("ALPHA=alpha-key\n", "utf-8")
+    write(cluster, text)
+    assert reloaded(cluster).status_code == 200
+    write(cluster, "" if "file" in lost else text)
+    variables.write_text("" if "variable" in lost else "ALPHA=alpha-key\n", "utf-8")
+
+    answer = reloaded(cluster)
+    assert answer.status_code == 400
+    (problem,) = answer.json()["problems"]
+    assert problem.startswith("No provider would be left, so the running ones stay. ")
+    assert lost != "the variable" or "alpha is off: ALPHA is not set." in problem
+    assert cluster.post("/admin/check", {}, headers=ADMIN).json()["problems"] == [problem]
+    process = cluster.program.process
+    assert process is not None
+    process.send_signal(signal.SIGHUP)
+    refused = "the configuration was not reloaded: No provider would be left"
+    until(lambda: cluster.program.output().count(refused) > 1, "the signal's reload is refused, too")
+    arguments = ["reload", "--env-file", "", "--url", cluster.url, "--token", TOKEN["OR_ADMIN_TOKEN"]]
+    asked = subprocess.run(
+        [sys.executable, "-m", "orcestator", *arguments], env=clean_environment(), capture_output=True, timeout=50,
+        check=False,
+    )  # fmt: skip
+    assert (asked.returncode, b"No provider would be left" in asked.stdout) == (1, True), asked
+    served = cluster.post("/v1/chat/completions", chat(model="first"))
+    assert (served.status_code, served.headers["x-orcestator-provider"]) == (200, "alpha")
+    variables.unlink()
 
 
 def test_what_needs_a_restart_is_said(cluster: Cluster, sandbox: SandboxThread) -> None:

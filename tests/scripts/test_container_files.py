@@ -81,12 +81,12 @@ def test_every_setting_named_is_one(name: str) -> None:
     assert named <= known
 
 
-class Health(BaseHTTPRequestHandler):
-    """Answers /health with the server's status."""
+class Ready(BaseHTTPRequestHandler):
+    """Answers /ready with the server's status."""
 
     def do_GET(self) -> None:
         """One answer."""
-        self.send_response(self.server.status if self.path == "/health" else 404)  # type: ignore[attr-defined]
+        self.send_response(self.server.status if self.path == "/ready" else 404)  # type: ignore[attr-defined]
         self.send_header("content-length", "0")
         self.end_headers()
 
@@ -96,7 +96,7 @@ class Health(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[HTTPServer]:
-    with HTTPServer(("127.0.0.1", 0), Health) as listening:
+    with HTTPServer(("127.0.0.1", 0), Ready) as listening:
         thread = threading.Thread(target=listening.serve_forever)
         thread.start()
         yield listening
@@ -105,7 +105,9 @@ def server() -> Iterator[HTTPServer]:
 
 
 @pytest.mark.parametrize(("status", "is_healthy"), [(200, True), (503, False)])
-def test_the_health_check_asks_health_at_the_set_port(server: HTTPServer, status: int, is_healthy: bool) -> None:
+def test_the_health_check_asks_whether_it_is_ready_at_the_set_port(
+    server: HTTPServer, status: int, is_healthy: bool
+) -> None:
     server.status = status  # type: ignore[attr-defined]
     command = json.loads(instructions("HEALTHCHECK")[0].partition("CMD ")[2])
     assert command[0] == "python"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from orcestator.errors import StartupProblem
 from orcestator.routing.strategies import STRATEGIES
 from orcestator.routing.strategies.strategy import TIER_SECONDS
-from orcestator.settings import Settings, load
+from orcestator.settings import Settings, load, spoken_variables
 from orcestator.settings.choices import STRATEGY_SYNONYMS, StrategyName
 from orcestator.settings.given import BY_NAME, BY_VARIABLE, NOT_IN_TABLE, TABLE
 from orcestator.settings.model_choice import SPEED_TIERS
@@ -43,6 +43,68 @@ def test_the_command_line_comes_first_then_the_environment_then_dotenv_then_the_
 
 def test_an_empty_value_says_nothing(loaded):
     assert loaded({"OR_PORT": "", "OR_API_KEY": " "}, dotenv="OR_HOST=\n", port=None).port == 8000
+
+
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_an_empty_variable_hides_no_line_of_dotenv(loaded, nothing):
+    """Compose makes one of ``${NAME:-}``. The order of the sources is that of those that say something."""
+    dotenv = (
+        "OR_PORT=1234\nGROQ_API_KEY=sk-file\nGROQ_API_KEY_2=sk-second\nOR_CALLER_KEYS=abc\nOR_ADMIN_TOKEN=t-123\n"
+        "LOG_LEVEL=debug\nGROQ_BASE_URL=http://127.0.0.1:9/v1\nOR_HOST=${NAME}\n"
+    )
+    names = [line.partition("=")[0] for line in dotenv.split()]
+    found = loaded(dict.fromkeys(names, nothing) | {"NAME": "::1"}, dotenv=dotenv, yaml="port: 99\n")
+    (groq,) = found.providers
+    assert (found.port, found.host, found.log_level) == (1234, "::1", "debug")
+    assert [key.reveal() for key in (*found.caller_keys, found.admin_token)] == ["abc", "t-123"]
+    assert [key.reveal() for key in groq.keys] == ["sk-file", "sk-second"]
+    assert groq.base_url == "http://127.0.0.1:9/v1"
+
+
+def test_an_empty_variable_hides_no_line_that_a_reference_is_to(loaded):
+    assert loaded({"A": ""}, dotenv="A=::1\nOR_HOST=${A}\n").host == "::1"
+    assert loaded({"A": ""}, dotenv="A=::1\n", yaml="host: ${A}\n").host == "::1"
+
+
+def test_an_empty_line_takes_nothing_back(loaded):
+    assert loaded(dotenv="OR_PORT=1234\nOR_PORT=\n", yaml="port: 99\n").port == 1234
+
+
+def test_supervised_programs_are_given_what_dotenv_says(tmp_path, monkeypatch):
+    (tmp_path / ".env").write_text("GROQ_API_KEY=sk-file\n")
+    monkeypatch.setitem(os.environ, "GROQ_API_KEY", "")
+    assert spoken_variables(str(tmp_path / ".env"))["GROQ_API_KEY"] == "sk-file"
+
+
+@pytest.mark.parametrize("environ", [{}, {"OR_PORT": ""}])
+def test_a_reference_to_nothing_stops_the_start_where_it_is_a_setting(refusal, loaded, environ):
+    sentence = ".env, line 2: OR_PORT refers to ${UNDEFINED}, which is not set."
+    assert refusal(environ, dotenv="# port\nOR_PORT=${UNDEFINED}\n") == sentence
+    assert loaded({"OR_PORT": "5"}, dotenv="OR_PORT=${UNDEFINED}\n").port == 5
+    assert loaded(dotenv="OR_PORT=${UNDEFINED:-5}\n").port == 5
+    found = loaded(dotenv="GROQ_API_KEY=${UNDEFINED}\n")
+    assert found.sandbox_fallback
+    assert ".env, line 1: GROQ_API_KEY refers to ${UNDEFINED}, which is not set." in found.notices
+
+
+def test_a_line_that_sets_nothing_is_told(loaded):
+    told = ".env, line 1: GROQ_API_KEY is not set by this line: there is no = in it."
+    assert told in loaded(dotenv="GROQ_API_KEY\n").notices
+    assert told not in loaded({"GROQ_API_KEY": "sk-1"}, dotenv="GROQ_API_KEY\n").notices
+
+
+def test_a_name_in_small_letters_is_told(refusal, loaded):
+    assert refusal(dotenv="or_port=1\n") == ".env, line 1: or_port is not a setting; the nearest is OR_PORT."
+    found = loaded({"or_port": "1"}, dotenv="groq_api_key=sk-1\nsomething=else\n")
+    assert found.notices == (".env, line 1: groq_api_key is not read: its name is GROQ_API_KEY, in capitals.",)
+
+
+@pytest.mark.parametrize("text", ["os.environ/X", "$X", "{{X}}", "${env:X}", "%X%", "env:X"])
+def test_another_programs_reference_is_told(loaded, text):
+    found = loaded({"OR_CALLER_KEYS": f"abc,{text}"}, yaml=f'providers: {{groq: {{api_key: "{text}"}}}}\n')
+    assert [notice.partition(" looks like")[0] for notice in found.notices] == ["OR_CALLER_KEYS", "the key of groq"]
+    assert not any(text in notice for notice in found.notices), "a secret that only looks like one is not shown"
+    assert not loaded({"OR_CALLER_KEYS": "sk-1,a$b"}).notices
 
 
 def test_our_name_comes_before_another_programs_name(loaded):

@@ -128,3 +128,68 @@ def test_no_file_gives_anything_but_settings_or_one_sentence(tmp_path, text):
         said = refused.message
     assert said
     assert "\n" not in said
+
+
+def test_a_reference_may_stand_in_a_list_and_in_a_mapping(loaded):
+    text = """
+providers:
+  groq: {api_keys: [${A}, "${B}", '${C:-c}'], limits: {rpm: ${RPM:-5}}}
+  own: {base_url: ${URL}, models: [${M:-x, y]}, z-${A}-${B}]}
+"""
+    found = loaded({"A": "a,]}", "B": "b:{", "URL": "http://127.0.0.1:1/v1"}, yaml=text)
+    own, groq = sorted(found.providers, key=lambda provider: provider.row.name, reverse=True)
+    assert [key.reveal() for key in groq.keys] == ["a,]}", "b:{", "c"]
+    assert [model.id for model in own.row.models] == ["x, y]", "z-a,]}-b:{"]
+    assert groq.limits == {"rpm": 5}
+
+
+def test_a_reference_in_a_list_that_is_not_set_is_told_as_any_other(refusal, loaded):
+    assert refusal(yaml="\ndefault_model: [a, ${NOBODY}]\n") == (
+        "config.yaml, line 2: default_model[1] refers to ${NOBODY}, which is not set."
+    )
+    found = loaded({"A": "a"}, yaml="providers: {groq: {api_keys: [${A}, ${NOBODY}]}}\n")
+    assert [key.reveal() for key in found.providers[0].keys] == ["a"]
+    assert "groq has fewer keys: NOBODY is not set." in found.notices
+
+
+@pytest.mark.parametrize("text", ["providers: {groq: {api_key: ${env X}}}\n", "providers: {groq: {api_key: {{X}}}}\n"])
+def test_braces_of_others_are_to_be_put_into_quotes(refusal, text):
+    assert refusal(yaml=text).endswith("; put a value with braces into quotes.")
+
+
+MERGED = """
+providers:
+  pa: &base
+    base_url: http://127.0.0.1:1/v1
+    api_key: ${K}
+    limits: &limits {rpm: 3, rpd: 5}
+    models: [m1]
+  pb:
+    <<: *base
+    models: [m2]
+    limits: {<<: [{rpm: 9}, *limits], tpm: 7}
+"""
+
+
+def test_sections_are_merged(loaded):
+    pa, pb = loaded({"K": "k"}, yaml=MERGED).providers
+    assert (pb.base_url, pb.keys, [model.id for model in pb.row.models]) == (pa.base_url, pa.keys, ["m2"])
+    assert pb.limits == {"rpm": 9, "rpd": 5, "tpm": 7}
+
+
+def test_names_stay_as_they_are_written_where_they_are_merged(loaded):
+    text = "aliases:\n  <<: &names {MyName: [a/b]}\n  other: [c/d]\n"
+    assert set(loaded(yaml=text).aliases) == {"MyName", "other"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("providers:\n  pb:\n    <<: 3\n", "config.yaml, line 3: providers.pb.<< must be a section, or a list of sections."),
+        ("a: &a\n  <<: *a\n", "config.yaml, line 1: "),
+        ("<<: {prot: 1}\n", "config.yaml, line 1: <<.prot is not a setting; the nearest is port."),
+        ("a: &a {x: 1}\nproviders:\n  pb: {<<: *a}\n", "config.yaml, line 1: a is not a setting"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_merged_is_said_with_its_line(refusal, text, expected):
+    assert refusal(yaml=text).startswith(expected)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from orcestator.telemetry.background import BackgroundWriter
+from tests.cluster.harness import until
 
 
 class Shelf:
@@ -188,6 +189,7 @@ def test_closing_twice_or_without_a_start_is_harmless() -> None:
 PROGRAM = """
 import sys
 from orcestator.telemetry.background import BackgroundWriter
+from tests.cluster.harness import until
 class Printer:
     def prepare(self): pass
     def write(self, items): {write}
@@ -231,3 +233,42 @@ def test_a_call_never_waits_for_the_target() -> None:
         threading.Thread(target=many, args=(writer,)).start()
         assert finished.wait(20)
         shelf.gate.set()
+
+
+@pytest.mark.parametrize("keeps_failed", [True, False])
+def test_a_target_fails_only_as_long_as_it_takes_nothing(keeps_failed: bool) -> None:
+    """That it takes items again is found without one: nobody may come for hours."""
+    shelf = Shelf()
+    shelf.trouble = OSError("no space left")
+    with running(BackgroundWriter("shelf", shelf, keeps_failed=keeps_failed)) as writer:
+        assert not writer.is_failing
+        writer(1)
+        for _ in range(2):
+            assert shelf.tried.acquire(timeout=20)
+        assert writer.is_failing
+        shelf.trouble = None
+        until(lambda: not writer.is_failing, "it takes items again")
+    assert shelf.items == ([1] if keeps_failed else [])
+
+
+def test_a_target_that_is_tried_so_often_only_fails_no_longer_than_that() -> None:
+    """Whether a receiver of notices is there again, only the next notice can tell."""
+    shelf = Shelf()
+    shelf.trouble = OSError("unreachable")
+    writer = BackgroundWriter("shelf", shelf, keeps_failed=True, most_tries=2, first_pause_seconds=0.01)
+    with running(writer):
+        writer(1)
+        assert writer.flush(20)
+        assert (writer.is_failing, writer.dropped) == (False, 1)
+
+
+def test_a_target_that_cannot_be_prepared_fails(caplog: pytest.LogCaptureFixture) -> None:
+    shelf = Shelf()
+    shelf.trouble = OSError("locked")
+    shelf.prepare = lambda: shelf.write([])  # type: ignore[method-assign]
+    with running(BackgroundWriter("shelf", shelf, keeps_failed=True)) as writer:
+        assert writer.flush(20)
+        assert writer.is_failing
+        shelf.trouble = None
+        until(lambda: not writer.is_failing, "it takes items again")
+    assert caplog.messages == ["shelf cannot be written: locked"]

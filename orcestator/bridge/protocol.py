@@ -10,8 +10,9 @@ from typing import Any
 
 from orcestator.errors import InvalidRequest
 from orcestator.routing.offer import Candidate
+from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from orcestator.upstream.ids import new_id
-from orcestator.upstream.order import OPENAI, Order
+from orcestator.upstream.order import COUNT, OPENAI, PATHS, Order
 
 Json = dict[str, Any]
 ATTEMPT_PATH = "/orcestator/attempt"
@@ -19,7 +20,26 @@ ORDER_HEADER = "x-orcestator-order"
 DROPPED_HEADER = "x-orcestator-dropped"
 
 _NATIVE = ("chat", "count")
-_PATH = re.compile(r"(?:/[a-z_]{1,32}){1,4}")
+_DIALECTS = frozenset({OPENAI, *UPSTREAM_DIALECTS})
+_HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
+_HEADER_TEXT = re.compile(r"[\t -~\x80-\xff]{0,8192}")
+_NOT_FORWARDED = frozenset(
+    {
+        *(
+            "host",
+            "connection",
+            "content-length",
+            "content-type",
+            "transfer-encoding",
+            "te",
+            "trailer",
+            "upgrade",
+            "expect",
+        ),
+        *("authorization", "proxy-authorization", "cookie", "x-api-key", "x-goog-api-key", "api-key"),
+    }
+)
+"""Framing and addressing are of one connection, credentials are the worker's own: no order chooses them."""
 
 
 def goes_native(candidate: Candidate, order: Order) -> bool:
@@ -58,14 +78,16 @@ def order_to_wire(candidate: Candidate, order: Order, seconds_left: float) -> st
 def order_from_wire(
     text: str, body: bytes, call: Json | None, content_type: str, now: float
 ) -> tuple[Candidate, Order]:
-    """(candidate, order). Raises InvalidRequest on a foreign header.
+    """(candidate, order). Raises InvalidRequest on a foreign header, and on one that would make more of a request than an attempt.
 
     The worker always asks for usage: who counts tokens is the API server.
     """
     try:
         wire = json.loads(text)
-        if not _PATH.fullmatch(wire["path"]):
+        if wire["path"] not in PATHS[wire["endpoint"]]:
             raise ValueError("path")
+        if wire["dialect"] not in (UPSTREAM_DIALECTS if wire["endpoint"] == COUNT else _DIALECTS):
+            raise ValueError("dialect")
         order = Order(
             endpoint=str(wire["endpoint"]),
             path=str(wire["path"]),
@@ -82,7 +104,7 @@ def order_from_wire(
             new_id=new_id,
             dialect=str(wire["dialect"]),
             own=call,
-            headers=tuple((str(name), str(text)) for name, text in wire["headers"]),
+            headers=tuple(_header(name, text) for name, text in wire["headers"]),
             unread=tuple(map(str, wire["unread"])),
             owner=str(wire["owner"]),
             is_strict=bool(wire["strict"]),
@@ -92,5 +114,12 @@ def order_from_wire(
             str(wire["provider"]), str(wire["model"]), "", "proxy", credential=str(wire["credential"])
         )
         return candidate, order
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise InvalidRequest(f"The header {ORDER_HEADER} is not an order of this version.") from None
+
+
+def _header(name: Any, text: Any) -> tuple[str, str]:
+    """A caller's header for the upstream. Raises ValueError for one that would be more than that."""
+    if not (_HEADER_NAME.fullmatch(name) and _HEADER_TEXT.fullmatch(text)) or name.lower() in _NOT_FORWARDED:
+        raise ValueError("headers")
+    return name, text

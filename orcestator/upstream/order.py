@@ -1,6 +1,6 @@
 """What one attempt needs to know, in the form that crosses process borders, and the kinds of answer it gives."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,6 +11,18 @@ from orcestator.dialects.openai.resumed import Broken, ResumedWriter
 Json = dict[str, Any]
 OPENAI = "openai"
 BYTES_PER_TOKEN = 4
+COUNT, COUNT_PATH = "count", "/count"
+"""An order that is only counted, by an upstream of the caller's own dialect, which has its own path for that."""
+PATHS: Mapping[str, frozenset[str]] = {
+    "chat": frozenset({"/chat/completions"}),
+    "completions": frozenset({"/completions"}),
+    "embeddings": frozenset({"/embeddings"}),
+    "images": frozenset({"/images/generations"}),
+    "moderations": frozenset({"/moderations"}),
+    "audio": frozenset({"/audio/speech", "/audio/transcriptions", "/audio/translations"}),
+    COUNT: frozenset({COUNT_PATH}),
+}
+"""Every path that is ever called at an OpenAI upstream, by endpoint: an order from elsewhere may name no other."""
 
 
 @dataclass(slots=True)

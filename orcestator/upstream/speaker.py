@@ -3,7 +3,8 @@
 A body whose dialect the upstream speaks goes through as it came; any other is translated from the canonical call.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from orcestator.dialects.canonical import Target
@@ -18,14 +19,12 @@ from orcestator.errors import CannotExpress, InvalidRequest
 from orcestator.providers.rows import NO_STREAM_OPTIONS, STRICT_BODY, Provider
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from orcestator.upstream.opening import EVENT_STREAMS
-from orcestator.upstream.order import OPENAI, Order
+from orcestator.upstream.order import COUNT, OPENAI, Order
 from orcestator.upstream.speech import Speech
 from orcestator.upstream.vault import KEPT, Vault, restored
 
 Json = dict[str, Any]
 CHAT = "chat"
-COUNT = "count"
-"""The endpoint of an order that is only counted, by an upstream of the caller's own dialect."""
 HINTS = frozenset(
     {
         *(
@@ -64,7 +63,7 @@ class Speaker:
         """The request for one attempt. Raises CannotExpress for what this upstream cannot be told."""
         is_chat = order.endpoint == CHAT
         if order.endpoint == COUNT or (is_chat and order.dialect != OPENAI and order.dialect in self._row.dialects):
-            return self._relayed(model, order)
+            return self._expressed(self._relayed, model, order)
         speech = self._chat(model, order) if is_chat else self._other(model, order)
         lost = [name for name in speech.dropped if name not in HINTS] if order.is_strict else []
         if lost:
@@ -75,8 +74,13 @@ class Speaker:
 
     def _chat(self, model: str, order: Order) -> Speech:
         preferred = str(self._facts.get(model, {}).get("dialect") or self._row.dialect)
+        make = self._plain if preferred == OPENAI else partial(self._translated, preferred)
+        return self._expressed(make, model, order)
+
+    def _expressed(self, make: Callable[[str, Order], Speech], model: str, order: Order) -> Speech:
+        """What ``make`` gives. Raises CannotExpress for what it refuses: another candidate may take it."""
         try:
-            return self._plain(model, order) if preferred == OPENAI else self._translated(preferred, model, order)
+            return make(model, order)
         except InvalidRequest as refusal:
             raise CannotExpress(f"{self._row.name}: {refusal.message}", refusal.param) from refusal
 

@@ -13,6 +13,7 @@ from orcestator.web.asgi import Receive, Scope, Send, send_json
 from orcestator.web.counting import Counting
 from orcestator.web.gateway import Gateway
 from orcestator.web.json_body import parse_object, read_body
+from orcestator.web.request_id import request_id_of
 from orcestator.web.routes import GEMINI_PATH
 
 Json = dict[str, Any]
@@ -44,7 +45,8 @@ class CatalogRoutes:
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one of them. Raises OrcestatorError."""
         path, method = scope["path"], scope["method"]
-        self._gateway.admission.admit(scope, header_map(scope["headers"]))
+        headers = header_map(scope["headers"])
+        who = self._gateway.admission.admit(scope, headers), request_id_of(headers)
         if path in self._gets:
             _require(path, method, "GET")
             await send_json(send, 200, self._gets[path]())
@@ -54,9 +56,9 @@ class CatalogRoutes:
             await send_json(send, 200, self._show(body))
         elif path == COUNT_MESSAGES:
             _require(path, method, "POST")
-            await send_json(send, 200, await self._counting.messages(await self._body(receive), scope))
+            await send_json(send, 200, await self._counting.messages(await self._body(receive), scope, *who))
         else:
-            await send_json(send, 200, await self._gemini(path, method, receive, scope))
+            await send_json(send, 200, await self._gemini(path, method, receive, scope, who))
 
     @property
     def _catalog(self) -> Catalog:
@@ -65,7 +67,7 @@ class CatalogRoutes:
     async def _body(self, receive: Receive) -> bytes:
         return await read_body(receive, self._gateway.policy.max_body_bytes)
 
-    async def _gemini(self, path: str, method: str, receive: Receive, scope: Scope) -> Json:
+    async def _gemini(self, path: str, method: str, receive: Receive, scope: Scope, who: tuple[str, str]) -> Json:
         # Behind a colon stands what is asked of a model, or else a part of its name.
         found = None if method in ("GET", "HEAD") else GEMINI_PATH.fullmatch(path)
         if found is None:
@@ -78,7 +80,7 @@ class CatalogRoutes:
                 param="model",
             )
         _require(path, method, "POST")
-        return await self._counting.contents(found["model"], await self._body(receive), scope)
+        return await self._counting.contents(found["model"], await self._body(receive), scope, *who)
 
     def _show(self, body: Json) -> Json:
         name = body.get("model", body.get("name"))

@@ -4,13 +4,8 @@ from orcestator.dialects.canonical import UpstreamDialect
 from orcestator.dialects.gemini.cleaning import with_stand_ins
 from orcestator.dialects.gemini.errors import error_detail
 from orcestator.dialects.gemini.upstream_reply import canonical_reply
-from orcestator.dialects.gemini.upstream_request import path_to, wire_call
+from orcestator.dialects.gemini.upstream_request import count_path, path_to, wire_call
 from orcestator.dialects.gemini.upstream_stream import GeminiReader
-
-
-def _count_path(model: str) -> str:
-    return f"/models/{model}:countTokens"
-
 
 UPSTREAM = UpstreamDialect(
     name="gemini",
@@ -20,6 +15,6 @@ UPSTREAM = UpstreamDialect(
     error=error_detail,
     relay_path=path_to,
     clean=with_stand_ins,
-    count_path=_count_path,
+    count_path=count_path,
     names_model=False,
 )

@@ -6,7 +6,6 @@ instruction.
 """
 
 from typing import Any
-from urllib.parse import quote
 
 from orcestator.dialects.canonical import Target, WireCall
 from orcestator.dialects.gemini.model_traits import ModelTraits, traits_of
@@ -14,6 +13,7 @@ from orcestator.dialects.gemini.upstream_config import generation_config, respon
 from orcestator.dialects.gemini.upstream_contents import Contents
 from orcestator.dialects.gemini.upstream_tools import tool_fields
 from orcestator.dialects.json_text import dumps
+from orcestator.dialects.url_path import segment
 from orcestator.errors import InvalidRequest
 
 Json = dict[str, Any]
@@ -30,9 +30,17 @@ _TOLD = frozenset(
 
 
 def path_to(model: str, streamed: bool) -> str:
-    """Where a request for a model goes, after a base URL that ends in the API's version."""
-    name = quote(model.removeprefix("models/"), safe="")
-    return f"/models/{name}:streamGenerateContent?alt=sse" if streamed else f"/models/{name}:generateContent"
+    """Where a request for a model goes, after a base URL that ends in the API's version. Raises InvalidRequest."""
+    return _method_path(model, "streamGenerateContent?alt=sse" if streamed else "generateContent")
+
+
+def count_path(model: str) -> str:
+    """Where the tokens of a request for a model are counted. Raises InvalidRequest."""
+    return _method_path(model, "countTokens")
+
+
+def _method_path(model: str, method: str) -> str:
+    return f"/models/{segment(model.removeprefix('models/'))}:{method}"
 
 
 def wire_call(call: Json, target: Target) -> WireCall:

@@ -10,7 +10,7 @@ import pytest
 
 from orcestator.upstream.client import UpstreamClient
 from orcestator.upstream.origin import Origin
-from tests.upstream.scripted_upstream import Peer, Run, Script, ScriptedUpstream, eventually, plain, post, silent
+from tests.upstream.scripted_upstream import Peer, Run, Script, ScriptedUpstream, eventually, post, silent
 
 Certificate = tuple[Path, Path]
 TURNS = range(13)

@@ -29,7 +29,7 @@ Facts live in the exception; judgement lives in ``routing/verdict.py``; HTTP liv
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 Json = dict[str, Any]
 
@@ -72,6 +72,15 @@ class OrcestatorError(Exception):
     def http_status(self) -> int:
         """The HTTP status a caller sees."""
         return self.status
+
+    def kept(self) -> Self:
+        """The error itself, fit to be kept longer than the handling of it: without where it came from.
+
+        A traceback holds every variable on its way, bodies of replies among them, and where one of these holds the error,
+        nothing of it is freed before the garbage collector comes.
+        """
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+        return self
 
     def body(self) -> Json:
         """The OpenAI error body (https://platform.openai.com/docs/guides/error-codes, checked 2026-11)."""
@@ -226,6 +235,12 @@ class UpstreamError(OrcestatorError):
         self.retry_after = retry_after
         self.sent = sent
         self.upstream_words = upstream_words
+
+    def anew(self) -> Self:
+        """The same failure to be raised, where this one is kept: a kept one that is raised would hold what holds it."""
+        twin = type(self).__new__(type(self), *self.args)
+        twin.__dict__.update(self.__dict__)
+        return twin
 
 
 class UpstreamRejected(UpstreamError):

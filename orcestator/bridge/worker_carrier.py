@@ -53,7 +53,7 @@ class WorkerCarrier:
             return await open_answer(response, order, candidate.provider, comments_count=True, speech=speech)
         except UpstreamError as failure:
             response.close()
-            if failure is response.failure and failure.cause in _CUTS:
+            if response.failure is not None and failure.cause in _CUTS:
                 raise _lost(candidate, failure) from failure
             raise
         except BaseException:

@@ -232,7 +232,7 @@ class _Run(Generic[Answer]):
                     return await self._carried(tried)
                 return await loop.concurrency.race(self._carried(tried), delay, self._hedge)
             except UpstreamError as error:
-                step = self._after_failure(error)
+                step = self._after_failure(error.kept())
             except Overloaded as error:
                 step = self._after_no_room(error)
                 if step is None:

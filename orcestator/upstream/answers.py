@@ -46,14 +46,14 @@ class StreamAnswer:
             if frames:
                 return frames
             if self._failure is not None:
-                raise StreamInterrupted(self._failure) from self._failure
+                raise StreamInterrupted(self._failure)
             if decoder.done:
                 self._response.release()
                 return b""
             try:
                 await self._read()
             except UpstreamError as error:
-                self._failure = error
+                self._failure = error.kept()
                 if self.on_failure is not None:
                     self.on_failure(error)
 
@@ -134,7 +134,7 @@ class RawAnswer:
         try:
             return await self._response.read()
         except UpstreamError as error:
-            raise StreamInterrupted(error) from error
+            raise StreamInterrupted(error.kept()) from None
 
     def failure_frames(self, error: OrcestatorError) -> bytes:
         """Nothing can be said inside audio: the connection is cut, which no client takes for an end."""

@@ -176,7 +176,7 @@ async def _exchange(connection: Connection, head: bytes, body: bytes, timeouts: 
 
 def _raise_unless_unheard(failure: UpstreamError) -> None:
     if not isinstance(failure, UpstreamUnavailable):
-        raise failure
+        raise failure.anew()
 
 
 async def _exchange_fresh(
@@ -186,7 +186,7 @@ async def _exchange_fresh(
     try:
         connection = await pool.connect(timeouts, total_at)
         if not await _exchange(connection, head, body, timeouts, total_at) and connection.failure is not None:
-            raise connection.failure
+            raise connection.failure.anew()
     except UpstreamError as failure:
         failure.sent = failure.sent or is_repeated
         raise

@@ -208,6 +208,7 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        del self._parser, self.on_body  # they hold this connection, which holds them
         self._on_lost(self)
 
     def _end(self, problem: Exception | None) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from orcestator.errors import TOTAL_TIMEOUT, StartupProblem, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from orcestator.upstream.addresses import is_allowed, is_literal
@@ -158,7 +158,7 @@ async def _connect_first(addresses: list[str], port: int) -> socket.socket:
     loop = asyncio.get_running_loop()
     left = list(reversed(addresses))
     running: set[asyncio.Task[socket.socket]] = set()
-    failure: BaseException | None = None
+    refusal: tuple[Any, ...] = ("no address to connect to",)
     try:
         while left or running:
             if left:
@@ -167,14 +167,15 @@ async def _connect_first(addresses: list[str], port: int) -> socket.socket:
             ended, _ = await asyncio.wait(running, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             for task in ended:
                 running.discard(task)
-                failure = task.exception()
-                if failure is None:
+                problem = task.exception()
+                if problem is None:
                     return task.result()
+                refusal = (getattr(problem, "errno", None), str(getattr(problem, "strerror", "") or problem))
     finally:
         for task in running:
             task.cancel()
             task.add_done_callback(_close_unused)
-    raise failure or OSError("no address to connect to")
+    raise OSError(*refusal)  # a new one: the task's own, raised here, would hold the task that holds it
 
 
 def _close_unused(task: "asyncio.Task[socket.socket]") -> None:

@@ -188,6 +188,8 @@ class _Duel(Generic[T]):
             if self._first_runs:
                 self._cut = True
                 self._caller.cancel()
-        elif not isinstance(error, OrcestatorError):
+        elif isinstance(error, OrcestatorError):
+            error.kept()
+        else:
             # A failed hedge fails nobody, but a bug has to be seen.
             task.get_loop().call_exception_handler({"message": "a bug ended a hedge", "exception": error, "task": task})

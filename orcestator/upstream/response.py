@@ -59,7 +59,7 @@ class Response:
             if connection.pieces:
                 return self._take(connection)
             if connection.failure is not None:
-                self._fail(connection.failure)
+                raise self._failed(connection.failure)
             elif connection.is_complete:
                 self._has_ended = True
                 self.close()
@@ -67,7 +67,9 @@ class Response:
                 await connection.expect()
         if self._has_ended:
             return b""
-        raise self._failure or UpstreamBroken("the answer was closed before its end", cause="closed")
+        if self._failure is not None:
+            raise self._failure.anew()
+        raise UpstreamBroken("the answer was closed before its end", cause="closed")
 
     async def read_all(self) -> bytes:
         """The rest of the body; raises what ``read`` raises."""
@@ -104,9 +106,7 @@ class Response:
         piece = connection.take()
         self._received += len(piece)
         if self._received > self._max_bytes:
-            failure = UpstreamBroken(f"the answer of {connection.name} is too large", cause="too_large")
-            self._fail(failure)
-            raise failure
+            raise self._failed(UpstreamBroken(f"the answer of {connection.name} is too large", cause="too_large"))
         if connection.is_complete and connection.failure is None:
             self._has_ended = True
             self.close()
@@ -114,9 +114,11 @@ class Response:
             connection.allow(self._idle_seconds)
         return piece
 
-    def _fail(self, failure: UpstreamError) -> None:
+    def _failed(self, failure: UpstreamError) -> UpstreamError:
+        """Let go for good; what to raise."""
         self._failure = failure
         self.close()
+        return failure.anew()
 
 
 class EncodedResponse(Response):
@@ -140,7 +142,7 @@ class EncodedResponse(Response):
     async def read(self) -> bytes:
         """The next plain bytes, in bounded pieces; see ``Response.read``."""
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.anew()
         try:
             while not (plain := self._decoder.step()):
                 piece = await super().read()
@@ -149,8 +151,9 @@ class EncodedResponse(Response):
                     return b""
                 self._decoder.feed(piece)
         except UpstreamBroken as failure:
-            self._has_ended = False
-            self._fail(failure)
+            if self._failure is None:
+                self._has_ended = False
+                self._failed(failure.anew())
             raise
         return plain
 

@@ -99,6 +99,9 @@ class Exchange:
             logger.exception("a bug ended a request", extra={"request_id": self._intake.request_id})
             await self._fail(OrcestatorError(f"orcestator failed inside ({type(error).__name__}); the log has more."))
         finally:
+            scope.pop(
+                "orcestator.on_disconnect", None
+            )  # the connection keeps its scope, and this exchange the connection
             self._close()
             drain.active.discard(self)
             if drain.is_draining:
@@ -338,7 +341,7 @@ class Exchange:
 
     async def _fail(self, error: OrcestatorError) -> None:
         """Tell the caller: by status while none was sent, inside the stream afterwards."""
-        self._error = error
+        self._error = error.kept()
         self._outcome = outcome_of(error)
         try:
             await self._stop_pulse()
@@ -378,6 +381,7 @@ class Exchange:
     def _close(self) -> None:
         if self._pulse is not None:
             self._pulse.cancel()
+            self._pulse = None
         answer = self._answer
         if answer is None:
             return

@@ -10,6 +10,7 @@ text in a tool delta, ``[DONE]`` once. A healthy chunk keeps its bytes: only the
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from orcestator.dialects.canonical import Reader, Writer
@@ -384,7 +385,7 @@ class ChatStream:
         index = wire_index if isinstance(wire_index, int) and 0 <= wire_index < MOST_CHOICES else 0
         choice = self._choices.get(index)
         if choice is None:
-            calls = ToolCallOrder(lambda: self.terms.new_id("call_"), self.terms.custom_tools)
+            calls = ToolCallOrder(partial(self.terms.new_id, "call_"), self.terms.custom_tools)
             choice = self._choices[index] = ChoiceState(calls)
         return index, choice
 

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from orcestator.bridge.carrier import worker_origin
 from orcestator.bridge.protocol import ATTEMPT_PATH, DROPPED_HEADER, ORDER_HEADER, goes_native, order_to_wire
 from orcestator.bridge.registration_policy import SECRET_HEADER
+from orcestator.bridge.worker_pulse import HUNG, RESTART_SECONDS, WorkerPulse, hung_worker
 from orcestator.dialects.failures import FACTS, error_detail, error_from_reply, failure_from_wire
 from orcestator.errors import OrcestatorError, Overloaded, UpstreamError, UpstreamUnavailable, WorkerLost
 from orcestator.providers.secret import Secret
@@ -15,29 +15,32 @@ from orcestator.upstream.client import Response, UpstreamClient
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from orcestator.upstream.opening import open_answer
 from orcestator.upstream.order import Answer, Order
-from orcestator.upstream.origin import Origin
 from orcestator.upstream.provider_link import Waiting
 from orcestator.upstream.speech import Speech
 from orcestator.upstream.timeouts import Timeouts
 
-RESTART_SECONDS = 1.0
-"""About what a worker that died needs until it serves again under its supervisor."""
 SLACK_SECONDS = 5.0
 """Our timers run this much longer than the worker's, so that its better explained failure arrives first."""
 
-_CUTS = frozenset({"closed", "reset"})
+_CUTS = frozenset({"closed", "reset", HUNG})
 _ADVICE = ("retry-after", "retry-after-ms")
 
 
 class WorkerCarrier:
-    """Speaks the order protocol of ``bridge/protocol.py``. ``waiting`` is how long the worker itself waits."""
+    """Speaks the order protocol of ``bridge/protocol.py``. ``waiting`` is how long the worker itself waits; ``pulse`` knows which workers
+    hang: without one that runs, nobody does."""
 
     def __init__(
-        self, client: UpstreamClient, secret: Secret | None, waiting: Waiting, slack_seconds: float = SLACK_SECONDS
+        self,
+        client: UpstreamClient,
+        secret: Secret | None,
+        waiting: Waiting,
+        pulse: WorkerPulse | None = None,
+        slack_seconds: float = SLACK_SECONDS,
     ) -> None:
         self._client = client
+        self._pulse = pulse or WorkerPulse(client)
         self._secret_line = f"{SECRET_HEADER}: {secret.reveal()}\r\n" if secret else ""
-        self._origins: dict[str, Origin] = {}
         self._slack = slack_seconds
         self._whole = _timeouts(waiting, waiting.whole_reply, slack_seconds)
         self._streamed = _timeouts(waiting, max(waiting.first_token, waiting.first_token_reasoning), slack_seconds)
@@ -61,11 +64,13 @@ class WorkerCarrier:
             raise
 
     async def _send(self, candidate: Candidate, order: Order) -> Response:
+        if candidate.worker in self._pulse.hung:
+            raise hung_worker(candidate.provider, sent=False)
         left = order.deadline - asyncio.get_running_loop().time()
         head = f"Content-Type: {order.content_type}\r\n{ORDER_HEADER}: {order_to_wire(candidate, order, left)}\r\n"
         try:
             return await self._client.send(
-                self._origin(candidate.worker),
+                self._pulse.origin(candidate.worker),
                 b"POST",
                 ATTEMPT_PATH.encode(),
                 (head + self._secret_line).encode("latin-1"),
@@ -73,6 +78,8 @@ class WorkerCarrier:
                 self._streamed if order.streamed else self._whole,
                 deadline=order.deadline + self._slack,
             )
+        except WorkerLost as failure:
+            raise hung_worker(candidate.provider) from failure
         except UpstreamUnavailable as failure:
             raise _lost(candidate, failure) from failure
 
@@ -85,12 +92,6 @@ class WorkerCarrier:
             # The worker's own bulkhead is full: no failure of the upstream's health, as it is none in one process.
             return _overloaded(detail, response)
         return error_from_reply(f"the worker of {candidate.provider}", response.status, lambda _name: None, body, 0.0)
-
-    def _origin(self, worker: str) -> Origin:
-        known = self._origins.get(worker)
-        if known is None:
-            known = self._origins[worker] = worker_origin(worker)
-        return known
 
 
 def _speech(candidate: Candidate, order: Order, response: Response) -> Speech:
@@ -120,6 +121,8 @@ def _timeouts(waiting: Waiting, first_byte: float, slack: float) -> Timeouts:
 
 
 def _lost(candidate: Candidate, failure: UpstreamError) -> WorkerLost:
+    if failure.cause == HUNG:
+        return hung_worker(candidate.provider)
     return WorkerLost(
         f"The worker of {candidate.provider} is gone.",
         cause=failure.cause,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from orcestator.bridge.directory import LocalDirectory
+from orcestator.bridge.worker_pulse import WorkerPulse
 from orcestator.cluster import parts
 from orcestator.cluster.added import Added
 from orcestator.cluster.banner import Facts, banner
@@ -58,8 +59,10 @@ async def _start(
     controller = parts.controller(settings, client, settings.controller_host)
     controller.restore()
     directory = LocalDirectory(links.current, controller.registry, parts.names(settings))
+    pulse = WorkerPulse(client)
+    lifetime.run_beside(pulse.run())
     front = Front(
-        settings, lifetime, log, directory, lambda now: parts.carriers(now, client, links.named), quota, load_again,
+        settings, lifetime, log, directory, lambda now: parts.carriers(now, client, links.named, pulse), quota, load_again,
         is_shared=False,
     )  # fmt: skip
     front.recording.others.append(quota_writer)

@@ -15,6 +15,7 @@ from orcestator.bridge.registration_policy import RegistrationPolicy, is_loopbac
 from orcestator.bridge.registry import WorkerRegistry
 from orcestator.bridge.stock_carrier import StockCarrier
 from orcestator.bridge.worker_carrier import WorkerCarrier
+from orcestator.bridge.worker_pulse import WorkerPulse
 from orcestator.cluster.brain import Brain
 from orcestator.cluster.recording import Recording
 from orcestator.routing.events import EventSink
@@ -85,7 +86,9 @@ def link_maker(
     return make
 
 
-def carriers(settings: Settings, client: UpstreamClient, link_of: Callable[[str], ProviderLink | None]) -> Carriers:
+def carriers(
+    settings: Settings, client: UpstreamClient, link_of: Callable[[str], ProviderLink | None], pulse: WorkerPulse
+) -> Carriers:
     """The ways an attempt can go from this process."""
     waiting = Timeouts(
         connect=settings.connect_timeout_seconds,
@@ -96,7 +99,9 @@ def carriers(settings: Settings, client: UpstreamClient, link_of: Callable[[str]
     # A stock worker has no use for the cluster's secret, and could call our own workers with it.
     control = ControlClient(client, None)
     return Carriers(
-        local, WorkerCarrier(client, settings.worker_secret, patience(settings)), StockCarrier(client, control, waiting)
+        local,
+        WorkerCarrier(client, settings.worker_secret, patience(settings), pulse),
+        StockCarrier(client, control, waiting),
     )
 
 

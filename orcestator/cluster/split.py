@@ -7,6 +7,7 @@ from typing import Any
 
 from orcestator.bridge.control import ControlClient
 from orcestator.bridge.directory import RemoteDirectory
+from orcestator.bridge.worker_pulse import WorkerPulse
 from orcestator.cluster import parts
 from orcestator.cluster.added import Added
 from orcestator.cluster.front import Front
@@ -67,8 +68,10 @@ async def run_api_server(
         lifetime.on_close(client.close)
         control = ControlClient(client, settings.worker_secret)
         directory = RemoteDirectory(control, controller, parts.names(settings))
+        pulse = WorkerPulse(client)
+        lifetime.run_beside(pulse.run())
         front = Front(
-            settings, lifetime, log, directory, lambda now: parts.carriers(now, client, _no_link), QuotaBook(),
+            settings, lifetime, log, directory, lambda now: parts.carriers(now, client, _no_link, pulse), QuotaBook(),
             partial(load_from, None), is_shared=True,
         )  # fmt: skip
         supervisor = lifetime.stopping.supervisor

@@ -5,6 +5,7 @@ more on a fresh one, and nothing else is ever repeated.
 """
 
 import ssl
+from collections.abc import Callable
 
 from orcestator.errors import (
     TOTAL_TIMEOUT,
@@ -109,6 +110,18 @@ class UpstreamClient:
     def in_use(self) -> int:
         """How many exchanges are running."""
         return sum(pool.in_use for pool in self._pools.values())
+
+    def in_use_at(self, origin: Origin) -> int:
+        """How many exchanges are running with one origin."""
+        pool = self._pools.get(origin)
+        return pool.in_use if pool is not None else 0
+
+    def break_off(self, origin: Origin, failure: Callable[[], UpstreamError], *, begun: bool) -> None:
+        """End the running exchanges with an origin that is known to send nothing more; without ``begun`` only those whose answer
+        has not begun. ``failure`` makes the failure of each."""
+        pool = self._pools.get(origin)
+        if pool is not None:
+            pool.break_off(failure, begun=begun)
 
     def idle(self) -> int:
         """How many open connections wait to be used again."""

@@ -6,8 +6,9 @@ however that happens; whoever holds a slot leaves it exactly once.
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 
-from orcestator.errors import Overloaded, ShuttingDown, UpstreamUnavailable
+from orcestator.errors import Overloaded, ShuttingDown, UpstreamError, UpstreamUnavailable
 from orcestator.upstream.connection import Connection
 from orcestator.upstream.dialing import Dialer
 from orcestator.upstream.origin import Origin
@@ -138,6 +139,12 @@ class OriginPool:
             self.end(connection)
         else:
             connection.expect().add_done_callback(lambda _: self._wind_up(connection, allowance))
+
+    def break_off(self, failure: Callable[[], UpstreamError], *, begun: bool) -> None:
+        """End the running exchanges, without ``begun`` only those whose answer has not begun."""
+        for connection in list(self._connections):
+            if connection.is_busy and not connection.is_complete and (begun or not connection.has_head):
+                connection.fail(failure())
 
     def _build(self) -> Connection:
         return Connection(self.loop, self.origin.host, self._forget)

@@ -88,5 +88,14 @@ _HINTS = tuple({hint for pattern in _PATTERNS for hint in pattern.hints})
 
 
 def _forms(secret: str) -> set[str]:
-    """The secret as it is, in a URL, and inside JSON."""
-    return {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    """The secret as it is, in a URL, and inside JSON, also as PHP writes it."""
+    escaped = json.dumps(secret)[1:-1]
+    plain = json.dumps(secret, ensure_ascii=False)[1:-1]
+    return {
+        secret,
+        quote(secret, safe=""),
+        escaped,
+        plain,
+        escaped.replace("/", "\\/"),
+        escaped.replace("/", "\\u002f"),
+    }

@@ -8,6 +8,12 @@ from orcestator.dialects.openai.usage import estimate
 from orcestator.errors import OrcestatorError, StreamInterrupted, UpstreamBroken, UpstreamError
 from orcestator.upstream.client import Response
 
+LONGEST_ERROR_BYTES = 64 << 10
+"""Of an event that tells of an error; longer ones are pictures and sounds."""
+PASSED_TYPES = frozenset(
+    {"application/json", "application/octet-stream", "application/x-ndjson", "application/x-subrip", "text/event-stream", "text/plain", "text/srt", "text/vtt"}
+)  # fmt: skip
+
 
 class StreamAnswer:
     """A decoded event stream. ``commit`` reads up to the first content; ``next`` gives what follows."""
@@ -106,16 +112,20 @@ class StreamAnswer:
 
 
 class RawAnswer:
-    """Bytes passed on as they come: speech, image events. It has no way to report a failure but to be cut."""
+    """Bytes passed on as they come: speech, image events. It has no way to report a failure but to be cut.
 
-    __slots__ = ("_first", "_response", "_seen", "content_type", "dropped")
+    ``mask`` takes keys out of errors that come as events among the others.
+    """
+
+    __slots__ = ("_first", "_held", "_response", "content_type", "dropped", "mask")
 
     def __init__(self, response: Response, first: bytes, content_type: str) -> None:
         self._response = response
         self._first = first
-        self._seen = 0
+        self._held = b""
         self.content_type = content_type
         self.dropped: tuple[str, ...] = ()
+        self.mask: Callable[[str], str] | None = None
 
     @classmethod
     async def opened(cls, response: Response, provider: str) -> "RawAnswer":
@@ -123,11 +133,20 @@ class RawAnswer:
         first = await response.read()
         if not first:
             raise UpstreamBroken(f"{provider} answered with an empty body.", cause="empty")
-        content_type = response.headers.get(b"content-type") or b"application/octet-stream"
-        return cls(response, first, content_type.decode("latin-1"))
+        return cls(response, first, passed_type(response.headers.get(b"content-type") or b""))
 
     async def next(self) -> bytes:
         """The next bytes, b"" at the end. Raises StreamInterrupted."""
+        mask = self.mask
+        if mask is None or not self.content_type.startswith("text/"):
+            return await self._piece()
+        while piece := await self._piece():
+            if lines := self._masked(piece, mask):
+                return lines
+        rest, self._held = self._held, b""
+        return _masked_line(rest, mask)
+
+    async def _piece(self) -> bytes:
         if self._first:
             first, self._first = self._first, b""
             return first
@@ -135,6 +154,14 @@ class RawAnswer:
             return await self._response.read()
         except UpstreamError as error:
             raise StreamInterrupted(error.kept()) from None
+
+    def _masked(self, piece: bytes, mask: Callable[[str], str]) -> bytes:
+        """The whole lines of what came; no reader can use a part of an event before the rest is there."""
+        whole, end, self._held = (self._held + piece).rpartition(b"\n")
+        if len(self._held) > LONGEST_ERROR_BYTES:
+            # A picture or a sound, and no error: it is not kept waiting.
+            whole, end, self._held = whole + end + self._held, b"", b""
+        return b"\n".join(_masked_line(line, mask) for line in whole.split(b"\n")) + end
 
     def failure_frames(self, error: OrcestatorError) -> bytes:
         """Nothing can be said inside audio: the connection is cut, which no client takes for an end."""
@@ -158,3 +185,16 @@ class RawAnswer:
     def native(self) -> dict[str, Any] | None:
         """There is none."""
         return None
+
+
+def passed_type(content_type: bytes) -> str:
+    """An upstream's content type as it is passed on: what a browser would run as a page or a script becomes plain bytes."""
+    kind = content_type.partition(b";")[0].strip().lower().decode("latin-1")
+    is_harmless = kind in PASSED_TYPES or (kind.startswith(("audio/", "image/", "video/")) and "xml" not in kind)
+    return content_type.decode("latin-1") if is_harmless else "application/octet-stream"
+
+
+def _masked_line(line: bytes, mask: Callable[[str], str]) -> bytes:
+    if b"rror" not in line or len(line) > LONGEST_ERROR_BYTES:
+        return line
+    return mask(line.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

@@ -3,12 +3,14 @@
 It makes one attempt at the one model it is told. It decides nothing: what follows from a failure is routing's.
 """
 
+import re
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 from orcestator import __version__
 from orcestator.dialects.canonical import UpstreamDialect
@@ -27,12 +29,13 @@ from orcestator.errors import (
     UpstreamKeyRefused,
     UpstreamRateLimited,
 )
+from orcestator.providers.masking import KeyMask
 from orcestator.providers.models import ModelFacts, facts_from_listing
 from orcestator.providers.rows import NO_MODELS_LIST, Provider, find_row, joined
-from orcestator.providers.secret import SHORTEST_SECRET, Secret
+from orcestator.providers.secret import Secret
 from orcestator.routing.offer import Offer
 from orcestator.routing.quota import QuotaBook
-from orcestator.upstream.answers import StreamAnswer
+from orcestator.upstream.answers import RawAnswer, StreamAnswer
 from orcestator.upstream.client import Response, UpstreamClient
 from orcestator.upstream.metering import Meter, MeteredAnswer
 from orcestator.upstream.opening import open_answer
@@ -44,6 +47,8 @@ from orcestator.upstream.timeouts import Timeouts
 from orcestator.upstream.vault import Vault
 
 JSON = "application/json"
+QUERY_SECRET = re.compile(r"key|token|secret|sig|pass", re.IGNORECASE)
+"""Of a provider's query: the names whose values are credentials."""
 MOST_HEADER_BLOCKS = 64
 MOST_PATHS = 1024
 """Paths remembered; in some dialects they hold a model's name, which callers may invent."""
@@ -100,6 +105,8 @@ class ProviderLink:
         self._keys: dict[str, Secret | None] = {str(n) if n > 1 else "": key for n, key in enumerate(keys, 1)} or {
             "": None
         }
+        told = (value for name, value in parse_qsl(row.query.lstrip("?")) if QUERY_SECRET.search(name))
+        self._mask = KeyMask([*(key.reveal() for key in keys), *told])
         self._quota = QuotaBook(time.time() - time.monotonic()) if quota is None else quota
         self._limits_due: dict[tuple[str, str], float] = {}
         self._answered: set[str] = set()
@@ -149,6 +156,14 @@ class ProviderLink:
         return attempt if meter is None else _metered(attempt, meter)
 
     async def _answer(self, model: str, order: Order, credential: str, taken_at: float) -> Answer:
+        try:
+            return await self._asked(model, order, credential, taken_at)
+        except UpstreamError as error:
+            # Some providers repeat the key that they refuse; from here on the error goes to callers, logs and other processes.
+            self._mask.in_error(error)
+            raise
+
+    async def _asked(self, model: str, order: Order, credential: str, taken_at: float) -> Answer:
         speech = self._speaker.speech(model, order)
         response = await self._client.send(
             self._origin,
@@ -181,8 +196,14 @@ class ProviderLink:
             self._refused_inside(error, asked)
             raise
         if isinstance(answer, StreamAnswer):
-            answer.on_failure = partial(self._refused_inside, asked=asked)
+            answer.on_failure = partial(self._failed_inside, asked=asked)
+        elif isinstance(answer, RawAnswer):
+            answer.mask = self._mask
         return answer
+
+    def _failed_inside(self, error: UpstreamError, asked: _Asked) -> None:
+        self._mask.in_error(error)
+        self._refused_inside(error, asked)
 
     def _refused_inside(self, error: UpstreamError, asked: _Asked) -> None:
         if isinstance(error, UpstreamRateLimited):
@@ -308,10 +329,6 @@ class ProviderLink:
             value = response.headers.get(name.encode("latin-1"))
             return None if value is None else value.decode("latin-1")
 
-        # Some providers repeat the key that they refuse, and not every key looks like one.
-        for key in self._keys.values():
-            if key is not None and len(key.reveal()) >= SHORTEST_SECRET:
-                body = body.replace(key.reveal().encode("latin-1"), b"(key)")
         # A date in Retry-After is compared with the wall clock; only the resulting duration is kept.
         read = None if dialect is None else dialect.error
         return error_from_reply(self.row.name, response.status, header, body, time.time(), read, model)

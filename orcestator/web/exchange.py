@@ -43,6 +43,11 @@ EVENT_ENDPOINTS = frozenset({"chat", "completions"})
 ROUTER_HEADER = b"x-orcestator-router"
 _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
 _NO_CACHE = (b"cache-control", b"no-cache")
+_NO_BUFFER = (b"x-accel-buffering", b"no")
+"""A reverse proxy has to hand events on as they come (https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering,
+checked 2026-11)."""
+_NO_SNIFF = (b"x-content-type-options", b"nosniff")
+"""What models say, callers may have put into their mouths: no browser may take it for a page."""
 
 
 class Exchange:
@@ -324,8 +329,11 @@ class Exchange:
         if self._status:
             return
         self._status = 200
-        kind = _EVENTS if content_type == "text/event-stream" else (b"content-type", content_type.encode("latin-1"))
-        headers = [kind, _NO_CACHE, self._id_header(), *fact_headers(self._tally, self._answer)]
+        headers = [_NO_CACHE, _NO_BUFFER, self._id_header(), *fact_headers(self._tally, self._answer)]
+        if content_type == "text/event-stream":
+            headers.append(_EVENTS)
+        else:
+            headers += (b"content-type", content_type.encode("latin-1")), _NO_SNIFF
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def _beat(self) -> None:

@@ -5,7 +5,6 @@ It must never touch a connection: it says whether one more may come in, and the 
 
 import ipaddress
 
-
 _LOOPBACK_V6 = "::/64"
 
 

@@ -227,7 +227,13 @@ class Settings(LaterSettings):
         10.0, Spec("How long the headers may take; then 408.", CALLER_LIMITS, 0.1, LONGEST_SECONDS)
     )
     body_timeout_seconds: float = setting(
-        10.0, Spec("How long nothing may come of a body; then 408.", CALLER_LIMITS, 0.1, LONGEST_SECONDS)
+        10.0,
+        Spec(
+            "How long nothing may come of a body, and with a second for each 16 KiB of it the whole; then 408.",
+            CALLER_LIMITS,
+            0.1,
+            LONGEST_SECONDS,
+        ),
     )
     keep_alive_seconds: int = setting(
         75, Spec("How long an idle connection stays open.", CALLER_LIMITS, 1, LONGEST_SECONDS)
@@ -244,7 +250,14 @@ class Settings(LaterSettings):
         Spec("After how long without content a stream gets a keep-alive comment.", CALLER_LIMITS, 0.1, LONGEST_SECONDS),
     )
     max_connections: int = setting(
-        4096, Spec("The most connections at a time; 0 means no limit.", CALLER_LIMITS, 0, 1_000_000)
+        4096,
+        Spec(
+            "The most connections at a time; 0 means no limit. The last sixteenth is for addresses with few, half of it for this"
+            " machine.",
+            CALLER_LIMITS,
+            0,
+            1_000_000,
+        ),
     )
     max_connections_per_ip: int = setting(
         1024, Spec("The most connections of one address; 0 means no limit.", CALLER_LIMITS, 0, 1_000_000)

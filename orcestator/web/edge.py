@@ -59,7 +59,8 @@ class EdgeLimits:
     max_url_bytes: int = 16 * 1024
     max_body_bytes: int = 32 * 1024 * 1024
     header_timeout: float = 10.0  # from the first byte of a request, for the first one from the connection's opening
-    body_timeout: float = 10.0  # between two body bytes
+    body_timeout: float = 10.0  # between two body bytes; of the whole body this, and a second for each least_body_rate
+    least_body_rate: int = 16 * 1024  # bytes a second: one that drips may not hold its place for ever
     write_stall_seconds: float = 60.0  # a caller that does not read what we write
     linger_seconds: float = 2.0  # how long a refused caller may take to read why
     keep_alive_seconds: int = 75  # an idle connection between two requests
@@ -72,7 +73,9 @@ _LINGERING_AT_ONCE = 256
 """Connections over the limit that are told so at one time; beyond it they are closed without a word."""
 
 
-def _too_slow(in_body: bool, seconds: float) -> RequestTooSlow:
+def _too_slow(in_body: bool, seconds: float, *, is_dripping: bool = False) -> RequestTooSlow:
+    if is_dripping:
+        return RequestTooSlow("The request body comes too slowly.", code="body_too_slow")
     if in_body:
         return RequestTooSlow(f"The request body is not complete, and nothing came of it for {seconds:g} seconds.")
     return RequestTooSlow(f"The request headers were not complete after {seconds:g} seconds.")
@@ -115,6 +118,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     __slots__ = (
         "_admitted",
+        "_body_began",
         "_body_bytes",
         "_chunk_bytes",
         "_deaf",
@@ -162,6 +166,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._chunk_bytes = 0  # size of the last read
         self._shared_bytes = 0  # size of the read that ended the message before: it may hold bytes of this one
         self._body_bytes = 0
+        self._body_began = 0.0  # when a read first ended inside the body; 0.0 where none did
 
     # The connection
 
@@ -279,6 +284,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self.headers = []  # the scope keeps the old list: trailer fields must not become headers
         self._in_body = True
         self._raw_bytes = self._body_bytes = 0
+        self._body_began = 0.0
         if self.pipeline:
             self._line_up(before)
 
@@ -363,8 +369,6 @@ class EdgeProtocol(HttpToolsProtocol):
         self._raw_bytes = 0
         self._shared_bytes = self._chunk_bytes
         HttpToolsProtocol.on_message_complete(self)
-        if self.cycle.response_complete:
-            self._be_idle()  # the answer came before the end of the body
 
     # Waiting for the caller
 
@@ -378,6 +382,7 @@ class EdgeProtocol(HttpToolsProtocol):
         elif self._in_body:
             if not self._raw_bytes:
                 self._waiting_since = self.loop.time()
+            self._body_began = self._body_began or self.loop.time()
             self._watch(self.limits.body_timeout)
         else:
             if self._raw_bytes == self._chunk_bytes and self.cycle is not None:
@@ -410,12 +415,16 @@ class EdgeProtocol(HttpToolsProtocol):
     def _look_at_request(self, now: float) -> None:
         allowed = self.limits.body_timeout if self._in_body else self.limits.header_timeout
         if self.flow.read_paused or (self._in_body and self.cycle.waiting_for_100_continue):
-            self._waiting_since = now  # it is us who do not read
+            self._waiting_since = self._body_began = now  # it is us who do not read
         left = max(self._waiting_since, self.flow.resumed_at) + allowed - now
-        if left > 0:
-            self._watch(left)
+        left_in_all = left
+        if self._in_body:
+            earned = self._body_bytes / self.limits.least_body_rate
+            left_in_all = max(self._body_began, self.flow.resumed_at) + allowed + earned - now
+        if min(left, left_in_all) > 0:
+            self._watch(min(left, left_in_all))
         else:
-            self._reject(_too_slow(self._in_body, allowed))
+            self._reject(_too_slow(self._in_body, allowed, is_dripping=left > 0))
 
     def _look_at_silence(self, now: float) -> None:
         left = self._idle_since + self.timeout_keep_alive - now
@@ -448,6 +457,10 @@ class EdgeProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             self._bound_flush()
+            return
+        if self._in_body and self.cycle.response_complete and not self._deaf:
+            # Whoever has its answer has no more to say here, and would keep the place for as long as it says it.
+            self._end()
             return
         self.flow.resume_reading()
         if self.pipeline:

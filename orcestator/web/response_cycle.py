@@ -57,6 +57,8 @@ class ResponseCycle(RequestResponseCycle):
     def _send_head(self, status: int, headers: Pairs) -> None:
         self.response_started = True
         self.waiting_for_100_continue = False
+        if self.more_body:  # an answer before the end of the body: what is left of it is not read
+            self.keep_alive = False
         fields = dict(headers)
         if HEADER_RE.search(b"".join(fields)) or HEADER_VALUE_RE.search(b"".join(map(_VALUE, headers))):
             raise RuntimeError("a header has characters that no header may have")
@@ -107,7 +109,7 @@ class ResponseCycle(RequestResponseCycle):
             raise RuntimeError("the body is shorter than its Content-Length")
         self.response_complete = True
         self.message_event.set()
-        if not self.keep_alive:
+        if not self.keep_alive and not self.more_body:
             self.transport.close()
         self.on_response()
 

@@ -516,15 +516,6 @@ def test_a_body_must_go_on(own: Edge, framing: bytes) -> None:
     assert own.application.told == 1
 
 
-def test_a_slow_body_that_goes_on_is_served(own: Edge) -> None:
-    with closing(own.connect()) as connection:
-        connection.sendall(HEAD + b"Content-Length: 5\r\n\r\n")
-        for _ in range(5):
-            own.advance(7)
-            connection.sendall(b"a")
-        assert Answer(connection).json()["body"] == "aaaaa"
-
-
 def test_chunk_extensions_do_not_count_as_going_on(own: Edge) -> None:
     with closing(own.connect()) as connection:
         connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3;")
@@ -584,40 +575,67 @@ def test_an_idle_connection_is_closed_quietly(own: Edge) -> None:
     assert own.rejected == []
 
 
-def test_a_connection_whose_body_came_after_the_answer_is_closed_when_idle(own: Edge) -> None:
+@pytest.mark.parametrize("sent", [b"", b"a", b"5\r\nabcde\r\n"], ids=["nothing", "a byte", "a chunk"])
+def test_an_answer_before_the_end_of_the_body_ends_the_connection(own: Edge, sent: bytes) -> None:
+    """Whoever has its answer cannot keep the place by going on with its body for ever."""
+    framing = b"Transfer-Encoding: chunked" if b"\r" in sent else b"Content-Length: 30000000"
     with closing(own.connect()) as connection:
-        connection.sendall(b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n")
-        assert Answer(connection).status == 200
-        connection.sendall(b"abc" + GET)
-        assert Answer(connection).status == 200
-        connection.sendall(b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n")
-        assert Answer(connection).status == 200
-        connection.sendall(b"abc")
-        own.advance(76)
+        connection.sendall(b"POST /early HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n%b" % (framing, sent))
+        answer = Answer(connection)
+        assert answer.status == 200
+        assert answer.headers["connection"] == "close"
         assert is_closed(connection)
-
-
-def test_a_connection_is_idle_from_the_end_of_a_body_that_came_after_the_answer(own: Edge) -> None:
-    with closing(own.connect()) as connection:
-        connection.sendall(b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n")
-        assert Answer(connection).status == 200
-        for _ in range(12):
-            own.advance(7)
-            connection.sendall(b"a")
-        own.advance(72)
-        assert own.open_connections() == 1
-        own.advance(3.1)
-        assert is_closed(connection)
-
-
-def test_a_body_that_stops_after_the_answer_ends_the_connection(own: Edge) -> None:
-    with closing(own.connect()) as connection:
-        connection.sendall(b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na")
-        assert Answer(connection).status == 200
-        own.advance(10.1)
-        assert is_closed(connection)
+        own.advance(2.1)
+        assert own.open_connections() == 0
     assert own.rejected == []
     assert own.application.told == 0
+
+
+def test_an_answer_before_the_end_of_the_body_can_be_read_while_the_body_is_sent(own: Edge) -> None:
+    """Closing at once would reset the connection, and the answer would be lost with it."""
+    with closing(own.connect()) as connection:
+        connection.sendall(b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 30000000\r\n\r\n")
+        own.settle()
+        connection.sendall(b"x" * 1_000_000)
+        assert Answer(connection).status == 200
+
+
+def test_an_answer_after_the_end_of_the_body_keeps_the_connection(own: Edge) -> None:
+    """An application that does not look at a body which is there is no reason to connect anew."""
+    with closing(own.connect()) as connection:
+        for _ in range(3):
+            connection.sendall(b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
+            answer = Answer(connection)
+            assert answer.status == 200
+            assert "connection" not in answer.headers
+        own.advance(72)
+        assert own.open_connections() == 1
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 30000000", b"Transfer-Encoding: chunked"])
+def test_a_body_that_drips_is_refused(own: Edge, framing: bytes) -> None:
+    """It never pauses for long, and would hold its place for as long as it likes."""
+    with closing(own.connect()) as connection:
+        connection.sendall(HEAD + framing + b"\r\n\r\n")
+        for _ in range(2):
+            connection.sendall(b"1\r\na\r\n")
+            own.advance(4)
+        assert own.open_connections() == 1
+        connection.sendall(b"1\r\na\r\n")
+        own.advance(4)
+        check_refusal(own, Answer(connection), 408, "body_too_slow")
+        assert is_closed(connection)
+
+
+def test_a_slow_body_has_a_second_for_every_sixteen_kibibytes(own: Edge) -> None:
+    """Ten seconds and what it has earned: an uplink may be slow."""
+    with closing(own.connect()) as connection:
+        connection.sendall(HEAD + b"Content-Length: 163840\r\n\r\n")
+        for _ in range(5):
+            connection.sendall(b"x" * 32768)
+            own.advance(2.5)
+        assert Answer(connection).status == 200
+    assert own.rejected == []
 
 
 def test_a_body_that_stops_during_the_answer_ends_both(own: Edge) -> None:
@@ -702,6 +720,18 @@ def test_all_peers_together_may_hold_so_many_connections() -> None:
         first.close()
         running.settle()
         served(running, GET)
+
+
+def test_the_last_places_are_kept_for_newcomers_and_for_this_machine() -> None:
+    """Few peers that hold all they may shut out neither those who hold little nor the health check."""
+    door = census.Census(320, 100)
+    held = [sum(door.admit(peer) for _ in range(200)) for peer in ("10.0.0.1", "10.0.0.2", "10.0.0.3")]
+    assert held == [100, 100, 100]
+    newcomers = [sum(door.admit(peer) for _ in range(200)) for peer in ("10.0.0.4", "10.0.0.5", "10.0.0.6")]
+    assert newcomers == [8, 2, 0]
+    assert sum(door.admit(peer) for peer in ("127.0.0.1", "::/64", "127.0.0.9") * 9) == 10
+    door.leave("10.0.0.1")
+    assert not door.admit("10.0.0.2"), "a place that is free again is a newcomer's"
 
 
 def test_a_crowd_over_the_limit_is_not_held_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,6 +181,33 @@ def test_the_session_of_an_agent_is_no_user(gateway: Cluster, upstream: Recorder
     assert len(seen) == (1 if dialect in ("openai", "responses") else 0)
 
 
+# Claude Code
+
+
+def test_the_line_for_anthropic_goes_to_nobody_else(gateway: Cluster, upstream: Recorder) -> None:
+    lines = ["x-anthropic-billing-header: cc_version=2.1.1; cch=abc;", "x-anthropic-billing-header: x;\nBe brief."]
+    system = [{"type": "text", "text": text} for text in (*lines, "You help.")]
+    for dialect in DIALECTS:
+        ask(gateway, "anthropic", dialect, said("anthropic", system=system))
+        text = upstream.bodies[-1].decode()
+        assert ("billing" in text) is (dialect == "anthropic")
+        assert "Be brief." in text
+        assert "You help." in text
+
+
+def test_a_name_of_its_model_list_is_understood(gateway: Cluster, upstream: Recorder) -> None:
+    headers = {"anthropic-version": "2023-06-01"}
+    listed = [card["id"] for card in gateway.get("/v1/models?limit=1000", headers=headers).json()["data"]]
+    assert "claude-via-some-openai" in listed
+    assert "claude-via-some-openai" not in [card["id"] for card in gateway.models()]
+    answer = ask(gateway, "anthropic", "claude-via-some-openai", said("anthropic"))
+    assert upstream.told["model"] == "m"
+    assert answer.json()["model"] == "some-openai"
+    body = {"model": "claude-via-some-anthropic", "messages": [{"role": "user", "content": "Hi"}]}
+    assert gateway.post("/v1/messages/count_tokens", body).status_code == 200
+    assert gateway.get("/v1/models/claude-via-some-openai").json()["id"] == "some-openai"
+
+
 # Histories
 
 

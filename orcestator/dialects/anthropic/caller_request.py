@@ -19,6 +19,7 @@ from orcestator.dialects.anthropic.caller_fields import (
 from orcestator.dialects.anthropic.caller_messages import canonical_messages
 from orcestator.dialects.anthropic.caller_tools import canonical_tools
 from orcestator.dialects.anthropic.dropped import Dropped
+from orcestator.dialects.anthropic.spoken_names import meant_name
 from orcestator.dialects.canonical import ReadCall
 from orcestator.dialects.fitting import stable_user
 
@@ -61,7 +62,7 @@ def read_call(body: Json) -> ReadCall:
 def _model(body: Json) -> str:
     if body.get("model") is None:
         raise missing("model", "Give the name of a model.")
-    return text(body["model"], "model")
+    return meant_name(text(body["model"], "model"))
 
 
 def _max_tokens(body: Json) -> int:

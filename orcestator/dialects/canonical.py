@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from orcestator.dialects.tool_names import PLAIN_NAMES, NameRule
 from orcestator.errors import OrcestatorError
 
 Json = dict[str, Any]
@@ -113,7 +114,10 @@ class UpstreamDialect:
     repeats their ``type``. ``names_model``: the body says which model is meant, not the path.
     ``takes_custom_tools``: it knows tools that take plain text; elsewhere they become functions. ``relay_path``: where a body goes that came in this same dialect, by model and whether it
     streams; ``clean`` takes out of such a body what we ourselves wrote in the issuer's name (None: there is nothing);
-    ``count_path``: where such a body is counted instead of answered, by model.
+    ``count_path``: where such a body is counted instead of answered, by model. ``limited`` gives such a body with an answer
+    of at most so many tokens, and the names of what it lowered for that (None: callers do not speak it). ``tool_names``: which it takes; others get
+    an alias on the way. ``calls``: what every answer holds that
+    has tool calls whose arguments are an object; only such a one is read with the digits of its numbers kept.
     """
 
     name: str
@@ -124,6 +128,9 @@ class UpstreamDialect:
     relay_path: Callable[[str, bool], str]
     clean: Callable[[Json], Json | None] | None = None
     count_path: Callable[[str], str] | None = None
+    limited: Callable[[Json, int], tuple[Json, list[str]]] | None = None
+    tool_names: NameRule = PLAIN_NAMES
+    calls: bytes = b""
     is_lines: bool = False
     names_events: bool = False
     names_model: bool = True

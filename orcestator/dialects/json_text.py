@@ -1,12 +1,15 @@
 """JSON as upstreams really send it: strict and fast first, forgiving second. Raises only ValueError."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 DEEPEST = 128
 """Levels of nesting; beyond 254 the writer could not pass on what the reader took."""
+INTEGERS = range(-(2**63), 2**64)
+"""What the strict reader keeps exact; beyond it makes floats of integers."""
 
 
 def loads(body: bytes) -> Any:
@@ -36,9 +39,62 @@ def loads_strictly(body: bytes) -> Any:
     return orjson.loads(body)
 
 
+class ExactNumber(float):
+    """A number that neither a float nor 64 bits hold: it counts as the nearest float, and is written as it came."""
+
+    __slots__ = ("text",)
+
+    def __new__(cls, text: str) -> "ExactNumber":
+        """``text`` is a number as JSON spells it."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
+
+
+def loads_exactly(body: bytes) -> Any:
+    """``loads`` for what must not change on its way, such as a tool's arguments: numbers keep their digits.
+
+    The strict reader makes floats of integers over 64 bits and of long decimals; only what has floats is read again.
+    """
+    value = loads(body)
+    return _mended(body, parse_int=_exact_integer, parse_float=_exact_float) if _has_float(value) else value
+
+
 def dumps(value: Any) -> bytes:
     """Compact JSON bytes of what ``loads`` gave or we built."""
-    return orjson.dumps(value)
+    return orjson.dumps(value, default=_as_written)
+
+
+def _as_written(value: Any) -> orjson.Fragment:
+    if isinstance(value, ExactNumber):
+        return orjson.Fragment(value.text)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _exact_integer(text: str) -> int | float:
+    return int(text) if len(text) < 21 and int(text) in INTEGERS else ExactNumber(text)
+
+
+def _exact_float(text: str) -> float:
+    number = float(text)
+    return number if repr(number) == text else ExactNumber(text)
+
+
+def _has_float(value: Any) -> bool:
+    level = [value]
+    while level:
+        if any(isinstance(one, float) for one in level):
+            return True
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list | float)
+        ]
+    return False
 
 
 def _is_utf8(body: bytes) -> bool:
@@ -49,12 +105,20 @@ def _is_utf8(body: bytes) -> bool:
     return True
 
 
-def _mended(body: bytes) -> Any:
+def _mended(
+    body: bytes, parse_int: "Callable[[str], int | float] | None" = None, parse_float: "Callable[[str], float]" = float
+) -> Any:
     text = body.decode("utf-8-sig", "replace")
     try:
-        return _without_surrogates(json.loads(text, parse_constant=_refuse_constant, parse_int=_writable_integer))
+        value = json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_int=parse_int or _writable_integer,
+            parse_float=parse_float,
+        )
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    return _without_surrogates(value)
 
 
 def _refuse_constant(name: str) -> Any:

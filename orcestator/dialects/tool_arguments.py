@@ -3,7 +3,7 @@
 from typing import Any
 
 from orcestator.dialects.canonical import Json
-from orcestator.dialects.json_text import dumps, loads
+from orcestator.dialects.json_text import dumps, loads_exactly
 
 
 def as_object(text: Any) -> Json:
@@ -17,7 +17,7 @@ def as_object(text: Any) -> Json:
     if not text:
         return {}
     try:
-        value = loads(str(text).encode())
+        value = loads_exactly(str(text).encode())
     except ValueError:
         value = None
     return value if isinstance(value, dict) else {"INVALID_JSON": str(text)}

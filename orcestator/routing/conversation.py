@@ -4,13 +4,18 @@ The rule is OpenRouter's (https://openrouter.ai/docs/guides/best-practices/promp
 gives, or else its first system and first user message, which every later turn repeats.
 """
 
+import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
 Json = dict[str, Any]
-HEADERS = (b"x-orcestator-conversation", b"x-session-id")
+HEADERS = (b"x-orcestator-conversation", b"x-session-id", b"x-claude-code-session-id")
+"""The last is Claude Code's (https://code.claude.com/docs/en/llm-gateway-protocol, checked 2026-11)."""
+AGENT_HEADER = b"x-claude-code-agent-id"
+"""Beside it: which of the session's agents asks. Each has a prompt, and so a conversation, of its own."""
 FIELDS = ("session_id", "prompt_cache_key")
+_ATTRIBUTION = re.compile(r"x-anthropic-billing-header:[^\n\\'\"]*")
 READ_CHARACTERS = 4096
 """Of each message: the beginning is what a prompt cache matches."""
 
@@ -22,6 +27,8 @@ def conversation_key(call: Json, headers: Mapping[bytes, bytes]) -> str:
     """
     system, user = _opening(call.get("messages"))
     given = next((headers[name] for name in HEADERS if headers.get(name)), b"")
+    if given and headers.get(AGENT_HEADER):
+        given = b"%b\0%b" % (given, headers[AGENT_HEADER])
     if not given:
         given = next((_encoded(text) for name in FIELDS if isinstance(text := call.get(name), str) and text), b"")
     own = given or (_encoded(f"{system}\0{user}") if system or user else b"")
@@ -44,11 +51,17 @@ def _opening(messages: Any) -> tuple[str, str]:
     for message in messages if isinstance(messages, list) else ():
         role = message.get("role") if isinstance(message, dict) else None
         if role in ("system", "developer") and not system:
-            system = str(message.get("content"))[:READ_CHARACTERS]
+            system = _without_attribution(str(message.get("content"))[:READ_CHARACTERS])
         elif role == "user":
             user = str(message.get("content"))[:READ_CHARACTERS]
             break
     return system, user
+
+
+def _without_attribution(system: str) -> str:
+    """A system prompt without the line by which Claude Code tells Anthropic its version, and once told a new number with
+    every request: it would make one prompt look like many."""
+    return _ATTRIBUTION.sub("", system)
 
 
 def _encoded(text: str) -> bytes:

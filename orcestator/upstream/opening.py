@@ -18,7 +18,7 @@ from orcestator.errors import UpstreamBroken
 from orcestator.upstream.answers import RawAnswer, StreamAnswer
 from orcestator.upstream.client import Response
 from orcestator.upstream.order import Answer, Order, WholeAnswer
-from orcestator.upstream.speech import Speech
+from orcestator.upstream.speech import PLAIN, Speech
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
@@ -67,7 +67,7 @@ async def _opened_stream(
 
 
 def _decoder(order: Order, provider: str, speech: Speech) -> ChatStream:
-    terms, dialect = stream_terms(order, provider, speech.custom_tools), speech.dialect
+    terms, dialect = stream_terms(order, provider, speech), speech.dialect
     if dialect is None:
         kind = EVENT_STREAMS[order.endpoint]
         return kind(terms, writer=order.writer(), remember=speech.remember)
@@ -115,7 +115,7 @@ def whole_answer_of(body: bytes, order: Order, provider: str, speech: Speech) ->
 
 
 def _reply(body: bytes, order: Order, provider: str, speech: Speech) -> Reply:
-    terms, dialect = reply_terms(order, provider, speech.custom_tools), speech.dialect
+    terms, dialect = reply_terms(order, provider, speech), speech.dialect
     if dialect is not None and order.endpoint == "chat":
         return _translated(body, dialect, order, terms, speech)
     if order.endpoint == "chat":
@@ -124,7 +124,8 @@ def _reply(body: bytes, order: Order, provider: str, speech: Speech) -> Reply:
 
 
 def _translated(body: bytes, dialect: UpstreamDialect, order: Order, terms: ReplyTerms, speech: Speech) -> Reply:
-    wire = parsed_object(body, terms.provider)
+    has_calls = dialect.calls != b"" and dialect.calls in body
+    wire = parsed_object(body, terms.provider, exactly=has_calls)
     canonical = dialect.reply(wire, _read_terms(order, terms.provider))
     reply = translated_reply(canonical, terms, speech.remember)
     if not speech.relays:
@@ -136,7 +137,7 @@ def _read_terms(order: Order, provider: str) -> ReadTerms:
     return ReadTerms(provider, order.new_id, order.created)
 
 
-def stream_terms(order: Order, provider: str, custom_tools: frozenset[str] = frozenset()) -> StreamTerms:
+def stream_terms(order: Order, provider: str, speech: Speech = PLAIN) -> StreamTerms:
     """What a stream decoder needs of an order."""
     return StreamTerms(
         provider=provider,
@@ -146,11 +147,12 @@ def stream_terms(order: Order, provider: str, custom_tools: frozenset[str] = fro
         created=order.created,
         text_cap=order.text_cap,
         new_id=order.new_id,
-        custom_tools=custom_tools,
+        custom_tools=speech.custom_tools,
+        tool_names=speech.tool_names,
     )
 
 
-def reply_terms(order: Order, provider: str, custom_tools: frozenset[str] = frozenset()) -> ReplyTerms:
+def reply_terms(order: Order, provider: str, speech: Speech = PLAIN) -> ReplyTerms:
     """What a reply reader needs of an order."""
     return ReplyTerms(
         provider,
@@ -158,6 +160,7 @@ def reply_terms(order: Order, provider: str, custom_tools: frozenset[str] = froz
         len(order.body),
         order.created,
         order.new_id,
-        custom_tools,
+        speech.custom_tools,
+        speech.tool_names,
         is_shown=order.caller is None,
     )

@@ -9,12 +9,14 @@ from typing import Any
 
 from orcestator.dialects.canonical import Target
 from orcestator.dialects.custom_tools import emulated_custom_tools
+from orcestator.dialects.fitting import within_output_limit
 from orcestator.dialects.json_text import dumps
 from orcestator.dialects.multipart import with_model_field
 from orcestator.dialects.openai.adapt import adapted
 from orcestator.dialects.openai.foreign import DETAILS_BACK, REASONING_BACK, to_openai
 from orcestator.dialects.openai.memory import Remember
 from orcestator.dialects.openai.request import upstream_body, written_body
+from orcestator.dialects.tool_names import NO_ALIASES, PLAIN_NAMES, with_fitting_names
 from orcestator.errors import CannotExpress, InvalidRequest
 from orcestator.providers.rows import NO_STREAM_OPTIONS, STRICT_BODY, Provider
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
@@ -35,10 +37,12 @@ HINTS = frozenset(
             "prompt_cache_retention",
         ),
         *("tools.strict", "tools.function.strict", "tools.cache_control", "metadata", "user", "store", "service_tier"),
+        *("metadata.user_id", "safety_identifier"),
         *("include", "context_management", "messages.name", "messages.image_url.detail", "betas", "anthropic_beta"),
     }
 )
 """What changes no answer's meaning when it is left out: named, and never a reason to refuse."""
+OUTPUT_LIMIT = "max_output_tokens"
 _NO_FACTS: Json = {}
 _PUT_BACK = {f"messages.{name}": name for name in KEPT}
 _EXTENSIONS = frozenset({"reasoning", "top_k"})
@@ -63,8 +67,9 @@ class Speaker:
         """The request for one attempt. Raises CannotExpress for what this upstream cannot be told."""
         is_chat = order.endpoint == CHAT
         if order.endpoint == COUNT or (is_chat and order.dialect != OPENAI and order.dialect in self._row.dialects):
-            return self._expressed(self._relayed, model, order)
-        speech = self._chat(model, order) if is_chat else self._other(model, order)
+            speech = self._expressed(self._relayed, model, order)
+        else:
+            speech = self._chat(model, order) if is_chat else self._other(model, order)
         lost = [name for name in speech.dropped if name not in HINTS] if order.is_strict else []
         if lost:
             raise CannotExpress(
@@ -93,13 +98,19 @@ class Speaker:
         own, body = order.own or {}, order.body
         if dialect.clean is not None and (cleaned := dialect.clean(own)) is not None:
             own, body = cleaned, dumps(cleaned)
+        lowered: list[str] = []
+        most = self._facts.get(model, _NO_FACTS).get(OUTPUT_LIMIT)
+        if most and dialect.limited is not None and not order.shown_model.endswith(model):
+            own, lowered = dialect.limited(own, most)
+            body = dumps(own) if lowered else body
         if dialect.names_model:
             body = upstream_body(body, own, model, asks_usage=False)
         if order.endpoint == COUNT and dialect.count_path is not None:
             path = dialect.count_path(model)
         else:
             path = dialect.relay_path(model, order.streamed)
-        return Speech(self._row.prefix_of(dialect.name) + path, body, dialect, relays=True)
+        path = self._row.prefix_of(dialect.name) + path
+        return Speech(path, body, dialect, relays=True, dropped=tuple(lowered))
 
     def _translated(self, name: str, model: str, order: Order) -> Speech:
         dialect = UPSTREAM_DIALECTS[name]
@@ -108,22 +119,36 @@ class Speaker:
         customs: frozenset[str] = frozenset()
         if not dialect.takes_custom_tools:
             call, customs = emulated_custom_tools(call)
+        call, names = with_fitting_names(call, dialect.tool_names)
         wire = dialect.request(call, target)
         dropped = (*order.unread, *refused, *_losses_of(order.call or {}, wire.dropped))
         path = self._row.prefix_of(name) + wire.path
         return Speech(
-            path, dumps(wire.body), dialect, dropped=dropped, remember=self._remember(order), custom_tools=customs
+            path,
+            dumps(wire.body),
+            dialect,
+            dropped=dropped,
+            remember=self._remember(order),
+            custom_tools=customs,
+            tool_names=names,
         )
 
     def _plain(self, model: str, order: Order) -> Speech:
         call, refused = self._taken(model, order)
         dropped = (*order.unread, *refused)
         # OpenAI-dialect callers' own extensions pass, but where the upstream is known to refuse what it does not know.
+        names: Mapping[str, str] = NO_ALIASES
         if order.is_foreign or (STRICT_BODY in self._row.quirks and not _EXTENSIONS.isdisjoint(call)):
+            call, names = with_fitting_names(call, PLAIN_NAMES)
             call, more = to_openai(call, self._row.quirks, self._facts.get(model, {}))
             dropped += more
+        elif ("max_tokens" in call or "max_completion_tokens" in call) and not order.shown_model.endswith(model):
+            # Whoever chose this very model knows what it writes; where we chose it, nobody does.
+            call, lowered = within_output_limit(call, self._facts.get(model, _NO_FACTS).get(OUTPUT_LIMIT))
+            dropped += tuple(lowered)
         path = self._row.prefix_of(OPENAI) + order.path
-        return Speech(path, self._openai_body(model, order, call), dropped=dropped, remember=self._remember(order))
+        body = self._openai_body(model, order, call)
+        return Speech(path, body, dropped=dropped, remember=self._remember(order), tool_names=names)
 
     def _taken(self, model: str, order: Order) -> tuple[Json, tuple[str, ...]]:
         """The call with what the provider wants back and without what the model refuses, and the names of that."""

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 
+from orcestator.dialects.anthropic.spoken_names import meant_name
 from orcestator.errors import MethodNotAllowed, OrcestatorError, RouteNotFound
 from orcestator.routing.catalog import Catalog
 from orcestator.web.admission import header_map
@@ -126,12 +127,14 @@ class ApiApp:
 
     async def _models(self, scope: Scope, send: Send) -> None:
         self._admit(scope)
-        if b"x-goog-api-key" in header_map(scope["headers"]):
+        headers = header_map(scope["headers"])
+        if b"x-goog-api-key" in headers:
             await send_json(send, 200, gemini_models(self._catalog()))
         else:
-            await send_json(send, 200, model_list(self._catalog()))
+            is_claude = b"anthropic-version" in headers or headers.get(b"user-agent", b"").startswith(b"claude-")
+            await send_json(send, 200, model_list(self._catalog(), for_claude=is_claude))
 
     async def _model(self, scope: Scope, send: Send) -> None:
         self._admit(scope)
-        name = scope["path"].removeprefix(MODELS_PREFIX)
+        name = meant_name(scope["path"].removeprefix(MODELS_PREFIX))
         await send_json(send, 200, model_card(self._catalog(), name))

@@ -1,7 +1,7 @@
 """A caller's request body: read it within a limit, and turn it into one JSON object or one clear sentence.
 
 What gets through means the same to every JSON parser after ours. It must never let a value change silently
-(an integer becoming a float, one of two ``model`` fields disappearing), and must never raise anything but
+(a long number losing digits, one of two ``model`` fields disappearing), and must never raise anything but
 ``InvalidRequest`` over the bytes a caller sent.
 
 What is checked beyond ``orjson.loads`` is cheap for an ordinary body: one that ``orjson.dumps`` writes again byte for
@@ -16,12 +16,16 @@ from typing import Any, NoReturn
 
 import orjson
 
+from orcestator.dialects.json_text import loads_exactly
 from orcestator.errors import BodyTooLarge, InvalidRequest, Json
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 MAX_CONTAINERS = 65_536
 """Objects and arrays in one body. Thirty-two mebibytes of ``[],`` would become a gigabyte of Python lists."""
+
+MOST_EXACT_BYTES = 4 << 20
+"""Of a body without its texts: keeping every digit of its numbers takes ten times as long as reading it."""
 
 _ROUTING_FIELDS = (
     "model",
@@ -41,10 +45,9 @@ _ROUTING_FIELDS = (
 _QUOTED_FIELDS = tuple((name, b'"%s"' % name.encode()) for name in _ROUTING_FIELDS)
 _ESCAPED_LETTER = re.compile(rb"\\u00(?:5[fF]|6[1-9a-fA-F]|7[0-9aA])")  # any of _ a-z, as in "m\u006fdel"
 
-_DIGITS_TO_ZERO = bytes(0x30 if 0x30 <= byte <= 0x39 else 0 for byte in range(256))
-_LONG_DIGITS = b"0" * 19  # the shortest run of digits that can leave the 64-bit range
-_LONG_INTEGER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}+(?![.eE])")
-_INTEGERS = range(-(2**63), 2**64)  # what orjson keeps exact; beyond it turns integers into floats
+_DIGITS_TO_ZERO = bytes(0x30 if 0x30 <= byte <= 0x39 or byte == 0x2E else 0 for byte in range(256))
+_LONG_DIGITS = b"0" * 19  # the shortest run of digits, with a point or not, that a float or 64 bits may not hold
+_TINY = re.compile(rb"[eE]-[0-9]{3}")  # below the smallest float
 
 
 class CallerLeft(Exception):
@@ -81,8 +84,9 @@ def parse_object(body: bytes, *, max_depth: int = 64) -> Json:
     """The JSON object in ``body``, nested at most ``max_depth`` levels deep (250 is the most that can be asked for).
 
     Raises ``InvalidRequest`` (400) for an empty body, another top-level type, anything that RFC 8259 forbids
-    (also NaN, Infinity, a byte order mark, UTF-16, invalid UTF-8, lone surrogates), numbers that cannot be kept
-    as they are written, more than ``MAX_CONTAINERS`` objects and arrays, and a repeated routing field.
+    (also NaN, Infinity, a byte order mark, UTF-16, invalid UTF-8, lone surrogates), numbers over 1.8e308, more than
+    ``MAX_CONTAINERS`` objects and arrays, and a repeated routing field. Numbers that neither 64 bits nor a float hold
+    keep their digits (``ExactNumber``).
     """
     if not body:
         raise InvalidRequest("The request body is empty: a JSON object is expected.", code="invalid_json")
@@ -96,9 +100,11 @@ def parse_object(body: bytes, *, max_depth: int = 64) -> Json:
         )
     if openers > max_depth:
         _check_depth(parsed, max_depth)
-    if orjson.dumps(parsed) != body:
-        _check_nothing_lost(body, parsed)
-    return parsed
+    if orjson.dumps(parsed) == body:
+        return parsed
+    if _may_repeat_fields(body, parsed):
+        _check_fields(body)
+    return _with_all_digits(body, parsed)
 
 
 def _parse(body: bytes) -> Any:
@@ -165,20 +171,22 @@ def _check_depth(parsed: Json, max_depth: int) -> None:
     raise InvalidRequest(f"The request body is nested more than {max_depth} levels deep.", code="body_too_complex")
 
 
-def _check_nothing_lost(body: bytes, parsed: Json) -> None:
-    if _LONG_DIGITS in body.translate(_DIGITS_TO_ZERO):
-        _check_integers(body)
-    if _may_repeat_fields(body, parsed):
-        _check_fields(body)
-
-
-def _check_integers(body: bytes) -> None:
-    for found in _LONG_INTEGER.finditer(_outside_strings(body)):
-        if int(found[0]) not in _INTEGERS:
-            raise InvalidRequest(
-                f"The request body has an integer that does not fit in 64 bits: {found[0][:24].decode()}…",
-                code="invalid_json",
-            )
+def _with_all_digits(body: bytes, parsed: Json) -> Json:
+    """``parsed``, read again where a number may have lost digits: tools are given long ones."""
+    has_long = _LONG_DIGITS in body.translate(_DIGITS_TO_ZERO)
+    if not (has_long or b"e-" in body or b"E-" in body):
+        return parsed
+    bare = _outside_strings(body)
+    if not (_LONG_DIGITS in bare.translate(_DIGITS_TO_ZERO) or _TINY.search(bare)):
+        return parsed
+    if len(bare) > MOST_EXACT_BYTES:
+        raise InvalidRequest(
+            f"The request body has numbers of over 18 digits among more than {MOST_EXACT_BYTES} bytes that are not text:"
+            " send such numbers as text.",
+            code="body_too_complex",
+        )
+    exact: Json = loads_exactly(body)
+    return exact
 
 
 def _may_repeat_fields(body: bytes, parsed: Json) -> bool:

@@ -8,18 +8,29 @@ Anthropic's list (https://platform.claude.com/docs/en/api/models-list, checked 2
 
 from typing import Any
 
+from orcestator.dialects.anthropic.spoken_names import spoken_name
 from orcestator.routing.catalog import Catalog
 
 Json = dict[str, Any]
+OWN = "orcestator"
+"""Who owns ``orcestator`` and the aliases."""
 CREATED = 1_677_610_602
 """Providers do not agree on a creation date, and clients only want a number: the one of the project's first document."""
 CREATED_AT = "2023-02-28T18:56:42Z"
 """The same moment, as Anthropic's clients want it."""
 
 
-def model_list(catalog: Catalog) -> Json:
-    """The list answer."""
-    cards = [_card(*card) for card in catalog.cards()]
+def model_list(catalog: Catalog, *, for_claude: bool = False) -> Json:
+    """The list answer. ``for_claude``: our own names also as Claude Code shows them."""
+    found = catalog.cards()
+    cards = [_card(*card) for card in found]
+    if for_claude:
+        ours = [(name, facts) for name, owner, facts in found if owner == OWN]
+        cards += [
+            {**_card(spoken_name(name), OWN, facts), "display_name": name}
+            for name, facts in ours
+            if spoken_name(name) != name
+        ]
     ids = [card["id"] for card in cards] or [None]
     return {"object": "list", "data": cards, "first_id": ids[0], "last_id": ids[-1], "has_more": False}
 

@@ -44,6 +44,30 @@ def test_a_header_wins_over_the_body() -> None:
     assert key(FIRST, headers={b"x-orcestator-conversation": b"s1"}) == key(FIRST, headers=headers)
 
 
+SESSION = {b"x-claude-code-session-id": b"s1"}
+
+
+def test_the_session_of_claude_code_and_each_of_its_agents_have_their_own() -> None:
+    """An agent of a session asks with the session's id, and has a prompt of its own."""
+    own = key(SYSTEM, FIRST, headers=SESSION)
+    assert own == key(SYSTEM, *MORE, headers=SESSION)
+    agents = [
+        key(SYSTEM, FIRST, headers={**SESSION, b"x-claude-code-agent-id": name}) for name in (b"a1", b"a1", b"a2")
+    ]
+    assert agents[0] == agents[1]
+    assert len({key.partition(".")[0] for key in (own, *agents)}) == 3
+    assert key(SYSTEM, FIRST, headers={b"x-claude-code-agent-id": b"a1"}) == key(SYSTEM, FIRST)
+
+
+@pytest.mark.parametrize("form", [str, lambda text: [{"type": "text", "text": text}]])
+def test_a_number_that_changes_with_every_request_changes_no_key(form: Any) -> None:
+    """Claude Code's line for Anthropic at the head of its system prompt, as other gateways pass it on."""
+    lines = [f"x-anthropic-billing-header: cc_version=2.1.{n}; cch={n};\nYou help." for n in (1, 2)]
+    one, other = (key({"role": "system", "content": form(line)}, FIRST) for line in lines)
+    assert one == other
+    assert one != key({"role": "system", "content": form(lines[0] + " Or not.")}, FIRST)
+
+
 @pytest.mark.parametrize(
     "messages", [None, "x", [], [7], [{"content": "x"}], [{"role": ["user"]}], [{"role": "assistant"}]]
 )

@@ -2,6 +2,7 @@
 
 import pytest
 
+from orcestator.dialects.anthropic.spoken_names import meant_name
 from orcestator.errors import ModelNotFound
 from orcestator.routing.catalog import Alias, Catalog
 from orcestator.routing.offer import Offer
@@ -25,6 +26,19 @@ def test_the_list() -> None:
     assert answer["object"] == "list"
     assert [card["id"] for card in answer["data"]] == ["orcestator", "mine", "lost", "alpha/big", "alpha/bare"]
     assert [card["owned_by"] for card in answer["data"]] == ["orcestator"] * 3 + ["alpha"] * 2
+
+
+def test_the_list_for_claude_code() -> None:
+    """Our own names once more, as its list shows them; what it sends is the name that was meant."""
+    named = {"claude-mine": Alias.in_turn(["alpha/bare"]), "mine": Alias.in_turn(["alpha/bare"])}
+    catalog = Catalog([Offer("alpha", 1, frozenset({"chat"}), {"big": FACTS}, default_model="big")], named)
+    plain, shown = model_list(catalog)["data"], model_list(catalog, for_claude=True)["data"]
+    assert shown[: len(plain)] == plain
+    more = shown[len(plain) :]
+    assert [card["id"] for card in more] == ["claude-via-orcestator", "claude-via-mine"]
+    assert (
+        [meant_name(card["id"]) for card in more] == [card["display_name"] for card in more] == ["orcestator", "mine"]
+    )
 
 
 @pytest.mark.parametrize("name", ["orcestator", "alpha/big"])

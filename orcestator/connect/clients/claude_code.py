@@ -1,7 +1,8 @@
 """Claude Code: variables in the ``env`` block of ``settings.json``.
 
-https://code.claude.com/docs/en/llm-gateway and Claude Code 2.1.330 (checked 2026-11): the base URL has no ``/v1``; without
-any token it asks for a login; a name that it does not know gets its window from ``CLAUDE_CODE_MAX_CONTEXT_TOKENS``.
+https://code.claude.com/docs/en/llm-gateway, …/llm-gateway-protocol and Claude Code 2.1.330 (checked 2026-11): the base URL has
+no ``/v1``; without any token it asks for a login; a name that it does not know gets its window from
+``CLAUDE_CODE_MAX_CONTEXT_TOKENS``.
 """
 
 from orcestator.connect.machine import Machine
@@ -23,6 +24,9 @@ def plan(offered: Offered, machine: Machine) -> Plan:
         "CLAUDE_CODE_AUTO_COMPACT_WINDOW": str(model.window),
         "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(model.output_within),
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        # A line in the system prompt that is for Anthropic alone, and makes other providers' prompt caches miss.
+        "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
+        "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
     }
     path = machine.folder("CLAUDE_CONFIG_DIR", ".claude") / "settings.json"
     return Plan(

@@ -14,6 +14,7 @@ from orcestator.dialects.anthropic.thinking_marks import is_ours
 from orcestator.dialects.json_text import dumps
 
 Json = dict[str, Any]
+ATTRIBUTION = "x-anthropic-billing-header:"
 
 
 def canonical_messages(body: Json, dropped: Dropped) -> list[Json]:
@@ -45,8 +46,18 @@ def _system(content: Any, param: str, dropped: Dropped) -> list[Json]:
     if content is None:
         return []
     parts = _parts(blocks_in(content, param), param, dropped)
+    parts = [_without_attribution(part) for part in parts]
     parts = [part for part in parts if part["type"] != "text" or part["text"]]
     return [{"role": "system", "content": content_of(parts)}] if parts else []
+
+
+def _without_attribution(part: Json) -> Json:
+    """Without the line by which Claude Code tells Anthropic which version of it asks: to any other model it is noise, and
+    it changes where prompt caches match (https://code.claude.com/docs/en/llm-gateway-protocol, checked 2026-11)."""
+    text = part.get("text")
+    if not isinstance(text, str) or not text.startswith(ATTRIBUTION):
+        return part
+    return {**part, "text": text.partition("\n")[2]}
 
 
 def _user(blocks: list[Json], param: str, dropped: Dropped) -> list[Json]:

@@ -7,7 +7,7 @@ from orcestator.dialects.anthropic.thinking_marks import UNSIGNED
 from orcestator.dialects.anthropic.upstream_messages import UNREADABLE
 from orcestator.dialects.anthropic.usage import wire_usage
 from orcestator.dialects.canonical import ANTHROPIC_FORMAT, WriteTerms, text_of
-from orcestator.dialects.json_text import loads
+from orcestator.dialects.json_text import loads_exactly
 
 Json = dict[str, Any]
 
@@ -116,7 +116,7 @@ def parsed_input(arguments: object) -> Json:
     if not isinstance(arguments, str) or not arguments.strip():
         return {}
     try:
-        value = loads(arguments.encode("utf-8", "replace"))
+        value = loads_exactly(arguments.encode("utf-8", "replace"))
     except ValueError:
         return {UNREADABLE: arguments}
     return value if isinstance(value, dict) else {UNREADABLE: arguments}

@@ -19,7 +19,9 @@ from orcestator.dialects.anthropic.caller_fields import (
 from orcestator.dialects.anthropic.caller_messages import canonical_messages
 from orcestator.dialects.anthropic.caller_tools import canonical_tools
 from orcestator.dialects.anthropic.dropped import Dropped
+from orcestator.dialects.anthropic.spoken_names import meant_name
 from orcestator.dialects.canonical import ReadCall
+from orcestator.dialects.fitting import stable_user
 
 Json = dict[str, Any]
 
@@ -50,7 +52,7 @@ def read_call(body: Json) -> ReadCall:
     if body.get("stream") is not None:
         call["stream"] = flag(body["stream"], "stream")
     call |= _sampling(body) | canonical_tools(body, dropped) | _thinking(body, dropped)
-    call |= _response_format(body, dropped) | _user(body)
+    call |= _response_format(body, dropped) | _user(body, dropped)
     for name, value in body.items():
         if name not in _TRANSLATED and name not in _BOOKKEEPING and value not in (None, [], {}):
             dropped.add(name)
@@ -60,7 +62,7 @@ def read_call(body: Json) -> ReadCall:
 def _model(body: Json) -> str:
     if body.get("model") is None:
         raise missing("model", "Give the name of a model.")
-    return text(body["model"], "model")
+    return meant_name(text(body["model"], "model"))
 
 
 def _max_tokens(body: Json) -> int:
@@ -143,8 +145,14 @@ def _output_config(body: Json) -> Json:
     return {} if given is None else mapping(given, "output_config")
 
 
-def _user(body: Json) -> Json:
+def _user(body: Json, dropped: Dropped) -> Json:
+    """Who it is for, without the session that Claude Code writes beside it."""
     if body.get("metadata") is None:
         return {}
-    user = mapping(body["metadata"], "metadata").get("user_id")
-    return {} if user is None else {"user": text(user, "metadata.user_id")}
+    given = mapping(body["metadata"], "metadata").get("user_id")
+    if given is None:
+        return {}
+    user = stable_user(text(given, "metadata.user_id"))
+    if user != given:
+        dropped.add("metadata.user_id")
+    return {"user": user} if user else {}

@@ -12,7 +12,8 @@ from orcestator.dialects.anthropic.thinking_marks import OUR_SIGNATURE
 from orcestator.dialects.anthropic.tool_ids import ToolIds
 from orcestator.dialects.anthropic.upstream_parts import blocks_of, is_cache_mark, text_block, text_blocks_of
 from orcestator.dialects.canonical import ANTHROPIC_FORMAT, text_of
-from orcestator.dialects.json_text import dumps, loads
+from orcestator.dialects.json_text import dumps, loads_exactly
+from orcestator.dialects.tool_results import NO_RESULT
 
 Json = dict[str, Any]
 
@@ -20,8 +21,6 @@ OPENING = "(The conversation begins.)"
 """The user's turn that the API demands first, where a conversation has none."""
 CONTINUE = "Continue your last message exactly where it ends, without repeating any of it."
 """What stands for a prefill where the model refuses one."""
-NO_RESULT = "The tool gave no result."
-"""The answer to a call whose result is not in the conversation: the API demands one."""
 UNREADABLE = "unreadable_arguments"
 """Where arguments are kept that are no JSON object: ``input`` has to be one."""
 _SYSTEM_ROLES = ("system", "developer")
@@ -194,7 +193,7 @@ def _input_of(given: Any) -> tuple[Json, bool]:
     if not isinstance(given, str) or not given.strip():
         return {}, given is None or isinstance(given, str)
     try:
-        value = loads(given.encode("utf-8", "replace"))
+        value = loads_exactly(given.encode("utf-8", "replace"))
     except ValueError:
         return {UNREADABLE: given}, False
     return (value, True) if isinstance(value, dict) else ({UNREADABLE: given}, False)

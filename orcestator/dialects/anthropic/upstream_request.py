@@ -22,6 +22,7 @@ from orcestator.dialects.anthropic.upstream_sampling import sampling_of, stop_se
 from orcestator.dialects.anthropic.upstream_thinking import Thinking, thinking_of
 from orcestator.dialects.anthropic.upstream_tools import reply_tool, tools_of_history, wire_choice, wire_tools
 from orcestator.dialects.canonical import Target, WireCall
+from orcestator.dialects.fitting import fitted
 from orcestator.dialects.json_text import dumps
 from orcestator.errors import InvalidRequest
 
@@ -30,7 +31,8 @@ Json = dict[str, Any]
 PATH = "/messages"
 USUAL_MAX_TOKENS = 8192
 """The API demands a limit; this one stands where neither the call nor the catalog names one."""
-LONGEST_USER_ID = 512
+LONGEST_USER_ID = 256
+"""https://platform.claude.com/docs/en/api/messages#metadata (``maxLength``, checked 2026-11)."""
 JSON_ONLY = "Answer with one JSON object and nothing else: no code fence, no words before or after it."
 _TRANSLATED = frozenset(
     {
@@ -61,8 +63,11 @@ def wire_call(call: Json, target: Target) -> WireCall:
     if not isinstance(messages, list) or not any(isinstance(message, dict) for message in messages):
         raise InvalidRequest("messages: at least one message is needed. Give a list of messages.", param="messages")
     dropped, traits = Dropped(), traits_of(target.model)
-    conversation = conversation_of(messages, dropped, keeps_thinking=traits.thinking != NO_THINKING)
-    max_tokens = _max_tokens(call, target, dropped)
+    call, changed = fitted(call, target.facts, LONGEST_USER_ID)
+    for name in changed:
+        dropped.add(name)
+    conversation = conversation_of(call["messages"], dropped, keeps_thinking=traits.thinking != NO_THINKING)
+    max_tokens = _max_tokens(call, target)
     thinking = _possible_thinking(call, traits, max_tokens, conversation, dropped)
     body: Json = {"model": target.model, "max_tokens": max_tokens}
     body |= _answer_fields(call, target, traits, thinking, conversation, dropped)
@@ -74,17 +79,13 @@ def wire_call(call: Json, target: Target) -> WireCall:
     return WireCall(PATH, within_limit(body, dropped), dropped.names())
 
 
-def _max_tokens(call: Json, target: Target, dropped: Dropped) -> int:
-    most = target.facts.get("max_output_tokens")
-    most = most if type(most) is int and most > 0 else None
+def _max_tokens(call: Json, target: Target) -> int:
     for name in ("max_completion_tokens", "max_tokens"):
         wanted = call.get(name)
         if type(wanted) is int and wanted > 0:
-            if most is not None and wanted > most:
-                dropped.add(name)
-                return most
             return wanted
-    return most or USUAL_MAX_TOKENS
+    most = target.facts.get("max_output_tokens")
+    return most if type(most) is int and most > 0 else USUAL_MAX_TOKENS
 
 
 def _possible_thinking(
@@ -197,9 +198,6 @@ def _metadata(call: Json, dropped: Dropped) -> Json:
         dropped.add("metadata")
     user = call.get("user") or call.get("safety_identifier")
     if not isinstance(user, str) or not user:
-        return {}
-    if len(user) > LONGEST_USER_ID:
-        dropped.add("user")
         return {}
     return {"metadata": {"user_id": user}}
 

@@ -15,10 +15,12 @@ from orcestator.dialects.anthropic.reasoning import encrypted_detail, text_detai
 from orcestator.dialects.anthropic.upstream_reply import is_reply_tool, refusal_text
 from orcestator.dialects.anthropic.usage import WireUsage
 from orcestator.dialects.canonical import ReadTerms
-from orcestator.dialects.json_text import dumps, loads
+from orcestator.dialects.json_text import dumps, loads, loads_exactly
 from orcestator.errors import UpstreamBroken
 
 Json = dict[str, Any]
+CALLS = b'"tool_use"'
+"""What every answer with a tool call holds, whose arguments are an object here."""
 Meaning = str | list[Json] | None
 MOST_BLOCKS = 4096
 
@@ -47,7 +49,7 @@ class MessageReader:
 
     def read(self, data: bytes) -> Meaning:
         """What one event means, as ``Reader`` promises. Raises UpstreamError, and ValueError for what is not JSON."""
-        event = loads(data)
+        event = loads_exactly(data) if CALLS in data else loads(data)
         try:
             delta = event["delta"]
             if delta["type"] == "text_delta":

@@ -10,6 +10,7 @@ temperature is between 0 and 1, and only one of the two penalties may be set.
 from typing import Any
 
 from orcestator.dialects.canonical import Json, Target, WireCall, parts_of, reasoning_budget, text_of
+from orcestator.dialects.fitting import fitted
 from orcestator.dialects.json_text import dumps
 from orcestator.dialects.losses import NAME, is_loss, lost_marks
 from orcestator.errors import InvalidRequest
@@ -32,7 +33,8 @@ _NO_PARAMETERS: Json = {"type": "object", "properties": {}}
 
 def wire_call(call: Json, target: Target) -> WireCall:
     """The call for ``POST /v2/chat``. Raises InvalidRequest for messages that no model could be given."""
-    dropped = [name for name, value in call.items() if name not in _TAKEN and is_loss(name, value)]
+    call, dropped = fitted(call, target.facts)
+    dropped += [name for name, value in call.items() if name not in _TAKEN and is_loss(name, value)]
     tools = _tools(call, dropped)
     body: Json = {
         "model": target.model,

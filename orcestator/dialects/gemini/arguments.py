@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orcestator.dialects.json_text import loads
+from orcestator.dialects.json_text import loads_exactly
 
 Json = dict[str, Any]
 UNREADABLE = "arguments"
@@ -16,7 +16,7 @@ def arguments_object(text: Any) -> Json:
     if not isinstance(text, str) or not text.strip():
         return {}
     try:
-        value = loads(text.encode("utf-8", "replace"))
+        value = loads_exactly(text.encode("utf-8", "replace"))
     except ValueError:
         return {UNREADABLE: text}
     return value if isinstance(value, dict) else {UNREADABLE: value}

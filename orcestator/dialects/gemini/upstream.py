@@ -1,11 +1,29 @@
 """Gemini's own API as an upstream: generateContent on generativelanguage.googleapis.com, and on Vertex."""
 
+import re
+from itertools import product
+from typing import Any
+
 from orcestator.dialects.canonical import UpstreamDialect
+from orcestator.dialects.fitting import lowered_at
 from orcestator.dialects.gemini.cleaning import with_stand_ins
 from orcestator.dialects.gemini.errors import error_detail
 from orcestator.dialects.gemini.upstream_reply import canonical_reply
 from orcestator.dialects.gemini.upstream_request import count_path, path_to, wire_call
-from orcestator.dialects.gemini.upstream_stream import GeminiReader
+from orcestator.dialects.gemini.upstream_stream import CALLS, GeminiReader
+from orcestator.dialects.tool_names import NameRule
+
+Json = dict[str, Any]
+
+_LIMITS = tuple(product(("generationConfig", "generation_config"), ("maxOutputTokens", "max_output_tokens")))
+TOOL_NAMES = NameRule(re.compile(r"[^A-Za-z0-9_.:-]"), 128, re.compile(r"[A-Za-z_]"))
+"""A letter or underscore, then letters, digits and ``_ . : -`` (python-genai 3.4.0, FunctionDeclaration.name, checked
+2026-11)."""
+
+
+def _limited(body: Json, most: int) -> tuple[Json, list[str]]:
+    return lowered_at(body, _LIMITS, most)
+
 
 UPSTREAM = UpstreamDialect(
     name="gemini",
@@ -14,6 +32,9 @@ UPSTREAM = UpstreamDialect(
     reader=GeminiReader,
     error=error_detail,
     relay_path=path_to,
+    tool_names=TOOL_NAMES,
+    limited=_limited,
+    calls=CALLS,
     clean=with_stand_ins,
     count_path=count_path,
     names_model=False,

@@ -20,11 +20,10 @@ from orcestator.dialects.gemini.signatures import (
     detail_signature,
     own_details,
 )
-from orcestator.dialects.gemini.tool_names import wire_name
 from orcestator.dialects.gemini.upstream_media import image_part, wire_parts
+from orcestator.dialects.tool_results import NO_RESULT
 
 Json = dict[str, Any]
-NO_RESULT = "No result was given for this call."
 OPENING = "(continued)"
 """The user turn before a history that begins with the model: a call must come after one."""
 
@@ -46,17 +45,17 @@ class Contents:
     contents: list[Json] = field(default_factory=list)
 
     def read(self, messages: list[Json]) -> None:
-        """Take every message. Raises InvalidRequest about a tool name that fits into no request."""
-        spoken = [(place, message) for place, message in enumerate(messages) if not self._is_system(message)]
+        """Take every message."""
+        spoken = [message for message in messages if not self._is_system(message)]
         while spoken:
-            place, message = spoken.pop(0)
+            message = spoken.pop(0)
             if message.get("role") != "assistant":
                 self._say("user", self._user_parts(message))
                 continue
-            calls = self._model_turn(message, f"messages[{place}].tool_calls")
+            calls = self._model_turn(message)
             results: list[Json] = []
-            while calls and spoken and _is_result(spoken[0][1]):
-                results.append(spoken.pop(0)[1])
+            while calls and spoken and _is_result(spoken[0]):
+                results.append(spoken.pop(0))
             if calls:
                 self._answer(calls, results)
         self._finish()
@@ -84,8 +83,8 @@ class Contents:
         else:
             self.contents.append({"role": role, "parts": parts})
 
-    def _model_turn(self, message: Json, param: str) -> list[_Call]:
-        calls = self._calls(message, param)
+    def _model_turn(self, message: Json) -> list[_Call]:
+        calls = self._calls(message)
         parts = wire_parts(message.get("content"), self.dropped)
         if not parts and isinstance(message.get("refusal"), str) and message["refusal"]:
             parts = [{"text": message["refusal"]}]
@@ -116,15 +115,15 @@ class Contents:
                 parts = _with_signature(parts, signature)
         return thoughts + parts
 
-    def _calls(self, message: Json, param: str) -> list[_Call]:
+    def _calls(self, message: Json) -> list[_Call]:
         wires = message.get("tool_calls")
         wires = wires if isinstance(wires, list) else []
         if isinstance(message.get("function_call"), dict):
             wires = [*wires, {"function": message["function_call"]}]
-        made = [self._call(wire, f"{param}[{place}].function.name") for place, wire in enumerate(wires)]
+        made = [self._call(wire) for wire in wires]
         return [call for call in made if call is not None]
 
-    def _call(self, wire: Any, param: str) -> _Call | None:
+    def _call(self, wire: Any) -> _Call | None:
         if not isinstance(wire, dict):
             return None
         kind = "custom" if isinstance(wire.get("custom"), dict) else "function"
@@ -136,7 +135,7 @@ class Contents:
             return None
         arguments = {"input": held.get("input")} if kind == "custom" else arguments_object(held.get("arguments"))
         call_id = wire["id"] if isinstance(wire.get("id"), str) else ""
-        made = {"name": wire_name(name, param), "args": arguments} | self._id(call_id)
+        made = {"name": name, "args": arguments} | self._id(call_id)
         return _Call(call_id, name, _signed({"functionCall": made}, call_signature(wire)))
 
     def _id(self, call_id: str) -> Json:

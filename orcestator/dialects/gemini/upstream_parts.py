@@ -9,7 +9,6 @@ from typing import Any
 
 from orcestator.dialects.canonical import NewId
 from orcestator.dialects.gemini.signatures import call_extra, detail_of
-from orcestator.dialects.gemini.tool_names import callers_name
 from orcestator.dialects.json_text import dumps
 
 Json = dict[str, Any]
@@ -48,7 +47,7 @@ def _tool_call(wire: Json, new_id: NewId) -> Json:
     return {
         "id": call_id if isinstance(call_id, str) and call_id else new_id("call_"),
         "type": "function",
-        "function": {"name": callers_name(name), "arguments": text},
+        "function": {"name": name, "arguments": text},
     }
 
 

@@ -8,6 +8,7 @@ instruction.
 from typing import Any
 
 from orcestator.dialects.canonical import Target, WireCall
+from orcestator.dialects.fitting import fitted
 from orcestator.dialects.gemini.model_traits import ModelTraits, traits_of
 from orcestator.dialects.gemini.upstream_config import generation_config, response_form, wanted_schema
 from orcestator.dialects.gemini.upstream_contents import Contents
@@ -44,9 +45,11 @@ def _method_path(model: str, method: str) -> str:
 
 
 def wire_call(call: Json, target: Target) -> WireCall:
-    """The request for a target. Raises InvalidRequest for a call without messages or with an impossible tool name."""
+    """The request for a target. Raises InvalidRequest for a call without messages."""
     traits = traits_of(target.model)
+    call, changed = fitted(call, target.facts)
     contents = _contents(call, target, traits)
+    contents.dropped += changed
     dropped = contents.dropped
     tools = tool_fields(call, traits, dropped)
     config = generation_config(call, traits, target.facts, dropped)

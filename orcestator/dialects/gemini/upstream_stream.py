@@ -15,9 +15,11 @@ from orcestator.dialects.gemini.logprobs import canonical_logprobs
 from orcestator.dialects.gemini.upstream_parts import delta_of, parts_in
 from orcestator.dialects.gemini.upstream_reply import refusal_of
 from orcestator.dialects.gemini.usage import canonical_usage
-from orcestator.dialects.json_text import loads
+from orcestator.dialects.json_text import loads, loads_exactly
 
 Json = dict[str, Any]
+CALLS = b'"functionCall"'
+"""What every answer with a tool call holds, whose arguments are an object here."""
 MOST_CANDIDATES = 128
 
 
@@ -37,7 +39,7 @@ class GeminiReader:
 
     def read(self, data: bytes) -> "str | list[Json] | None":
         """What one event means; see ``canonical.Reader``. Never None: the wire has no last word."""
-        event = loads(data)
+        event = loads_exactly(data) if CALLS in data else loads(data)
         text = _plain_text(event)
         if text is not None and not self._candidates[0].finished:
             self._candidates[0].spoke = True

@@ -8,7 +8,6 @@ from typing import Any
 
 from orcestator.dialects.gemini.model_traits import ModelTraits
 from orcestator.dialects.gemini.schema import declared
-from orcestator.dialects.gemini.tool_names import wire_name
 
 Json = dict[str, Any]
 _TAKING = ("properties", "patternProperties", "additionalProperties", "anyOf", "oneOf", "allOf", "$ref")
@@ -17,7 +16,7 @@ _MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY"}
 
 
 def tool_fields(call: Json, traits: ModelTraits, dropped: list[str]) -> Json:
-    """``tools`` and ``toolConfig`` of a call; {} without any function. Raises InvalidRequest about impossible names."""
+    """``tools`` and ``toolConfig`` of a call; {} without any function."""
     tools = call.get("tools")
     found = [(place, tool) for place, tool in enumerate(tools if isinstance(tools, list) else [])]
     declarations = [made for place, tool in found if (made := _declaration(tool, place, traits, dropped))]
@@ -48,7 +47,7 @@ def _declaration(tool: Any, place: int, traits: ModelTraits, dropped: list[str])
         dropped.append("tools.strict")
     if tool.get("cache_control"):
         dropped.append("cache_control")
-    made: Json = {"name": wire_name(name, f"tools[{place}].function.name")}
+    made: Json = {"name": name}
     if isinstance(function.get("description"), str):
         made["description"] = function["description"]
     return made | _parameters(function.get("parameters"), traits)
@@ -78,13 +77,13 @@ def _allowed(choice: Json) -> Json:
 
 
 def _allowed_names(choice: Any) -> list[str]:
-    """The wire names that a choice allows; empty when it allows all."""
+    """The names that a choice allows; empty when it allows all."""
     if not isinstance(choice, dict):
         return []
     tools = _allowed(choice).get("tools") if choice.get("type") == "allowed_tools" else [choice]
     functions = [tool.get("function") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
     names = [function.get("name") for function in functions if isinstance(function, dict)]
-    return [wire_name(name, "tool_choice") for name in names if isinstance(name, str)]
+    return [name for name in names if isinstance(name, str)]
 
 
 def _calling_config(choice: Any, names: list[str], dropped: list[str]) -> Json:

@@ -10,11 +10,13 @@ from typing import Any
 
 from orcestator.dialects.canonical import Json, ReadTerms
 from orcestator.dialects.failures import error_in_answer
-from orcestator.dialects.json_text import loads
+from orcestator.dialects.json_text import loads, loads_exactly
 from orcestator.dialects.tool_arguments import as_text
 from orcestator.errors import UpstreamBroken
 
 _FINISH = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
+CALLS = b'"tool_calls"'
+"""What every answer with a tool call holds, whose arguments are an object here."""
 _ONLY_LOADED = ("load", "unload")
 
 
@@ -49,7 +51,7 @@ class ChatReader:
 
     def read(self, data: bytes) -> str | list[Json] | None:
         """What one line means."""
-        line = loads(data)
+        line = loads_exactly(data) if CALLS in data else loads(data)
         if not isinstance(line, dict):
             raise ValueError("a line that is not an object")
         if line.get("error"):

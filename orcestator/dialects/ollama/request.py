@@ -9,6 +9,7 @@ instead of the model's own default, and tears a message with images into several
 from typing import Any
 
 from orcestator.dialects.canonical import Json, Target, WireCall, data_url, effort_of, parts_of, text_of
+from orcestator.dialects.fitting import fitted
 from orcestator.dialects.losses import NAME, is_loss, lost_marks
 from orcestator.dialects.tool_arguments import as_object
 from orcestator.errors import InvalidRequest
@@ -30,7 +31,8 @@ _USUAL_OUTPUT_LIMIT = 16_384
 def wire_call(call: Json, target: Target) -> WireCall:
     """The call for ``POST /api/chat``. Raises InvalidRequest for messages that no model could be given."""
     taken = _TAKEN.union(_OPTIONS)
-    dropped = [name for name, value in call.items() if name not in taken and is_loss(name, value)]
+    call, dropped = fitted(call, target.facts)
+    dropped += [name for name, value in call.items() if name not in taken and is_loss(name, value)]
     body: Json = {
         "model": target.model,
         "messages": _messages(call, dropped),

@@ -1,13 +1,18 @@
 """Ollama's own chat API as an upstream. The base URL is the server's root, ``http://localhost:11434``."""
 
-from orcestator.dialects.canonical import UpstreamDialect
-from orcestator.dialects.ollama.reply import ChatReader, error_detail, reply
+from orcestator.dialects.canonical import Json, UpstreamDialect
+from orcestator.dialects.fitting import lowered_at
+from orcestator.dialects.ollama.reply import CALLS, ChatReader, error_detail, reply
 from orcestator.dialects.ollama.request import PATH, wire_call
 
 
 def _relay_path(model: str, streamed: bool) -> str:
     """One path for every model; whether it streams is said in the body."""
     return PATH
+
+
+def _limited(body: Json, most: int) -> tuple[Json, list[str]]:
+    return lowered_at(body, (("options", "num_predict"),), most)
 
 
 UPSTREAM = UpstreamDialect(
@@ -17,5 +22,7 @@ UPSTREAM = UpstreamDialect(
     reader=ChatReader,
     error=error_detail,
     relay_path=_relay_path,
+    limited=_limited,
+    calls=CALLS,
     is_lines=True,
 )

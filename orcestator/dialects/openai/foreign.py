@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from orcestator.dialects.canonical import effort_of, parts_of
+from orcestator.dialects.fitting import digested, fitted
 from orcestator.dialects.losses import lost_marks
 
 Json = dict[str, Any]
@@ -15,11 +16,15 @@ DETAILS_BACK = "details_back"
 USUAL_OUTPUT_LIMIT = 16_384
 """Taken for a model whose output limit is not known, only to turn a reasoning budget into an effort."""
 MOST_STOPS = 4
+LONGEST_CALL_ID = 40
+"""Characters that OpenAI takes as the id of a tool call ("string too long. Expected a string with maximum length 40",
+https://github.com/vercel/ai/issues/7049, checked 2026-11); those of other providers are longer."""
 
 
 def to_openai(call: Json, quirks: Collection[str], facts: Mapping[str, Any]) -> tuple[Json, tuple[str, ...]]:
     """The call without extension keys, and the names of what was lost with them."""
-    dropped = lost_marks(call)
+    call, dropped = fitted(call, facts)
+    dropped += lost_marks(call)
     known = frozenset(facts.get("supported_parameters") or ())
     made = dict(call)
     made["messages"] = _messages(call, quirks, dropped)
@@ -75,10 +80,23 @@ def _message(message: Json, quirks: Collection[str], images: list[Json]) -> Json
     if DETAILS_BACK not in quirks:
         made.pop("reasoning_details", None)
     if isinstance(made.get("tool_calls"), list):
-        made["tool_calls"] = [_without(tool_call, "extra_content") for tool_call in made["tool_calls"]]
+        made["tool_calls"] = [_call(tool_call) for tool_call in made["tool_calls"]]
+    if isinstance(made.get("tool_call_id"), str):
+        made["tool_call_id"] = _call_id(made["tool_call_id"])
     if isinstance(made.get("content"), list):
         made["content"] = _content(made, images)
     return made
+
+
+def _call(wire: Any) -> Any:
+    made = _without(wire, "extra_content")
+    if not isinstance(made, dict) or not isinstance(made.get("id"), str):
+        return made
+    return {**made, "id": _call_id(made["id"])}
+
+
+def _call_id(given: str) -> str:
+    return given if len(given) <= LONGEST_CALL_ID else f"call_{digested(given)}"
 
 
 def _content(message: Json, images: list[Json]) -> Any:

@@ -3,16 +3,17 @@
 A healthy reply keeps its bytes; only the model name is spliced.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from orcestator.dialects.failures import error_in_answer
-from orcestator.dialects.json_text import dumps, loads, needs_mending
+from orcestator.dialects.json_text import dumps, loads, loads_exactly, needs_mending
 from orcestator.dialects.openai.content import joined_parts, usable_created, usable_id
 from orcestator.dialects.openai.finish import FAILED, finish_reason, has_finished
 from orcestator.dialects.openai.memory import Remember, is_worth_keeping, remembered
 from orcestator.dialects.openai.tool_calls import whole_calls
 from orcestator.dialects.openai.usage import Usage, estimate, read_usage, usage_body
+from orcestator.dialects.tool_names import NO_ALIASES
 from orcestator.errors import UpstreamBroken
 
 Json = dict[str, Any]
@@ -37,6 +38,7 @@ class ReplyTerms(NamedTuple):
     created: int
     new_id: Callable[[str], str]
     custom_tools: frozenset[str] = frozenset()
+    tool_names: Mapping[str, str] = NO_ALIASES
     is_shown: bool = True
 
 
@@ -81,10 +83,13 @@ def plain_reply(body: bytes, terms: ReplyTerms) -> Reply:
     return Reply(_relayed(body, wire, shown), "", usage, wire)
 
 
-def parsed_object(body: bytes, provider: str) -> Json:
-    """The JSON object of a 200. Raises UpstreamBroken for anything else, and the error class of an error in it."""
+def parsed_object(body: bytes, provider: str, *, exactly: bool = False) -> Json:
+    """The JSON object of a 200. Raises UpstreamBroken for anything else, and the error class of an error in it.
+
+    ``exactly``: its numbers keep their digits.
+    """
     try:
-        wire = loads(body)
+        wire = loads_exactly(body) if exactly else loads(body)
     except ValueError:
         raise UpstreamBroken(f"{provider} answered 200 with something that is not JSON.", cause="not_json") from None
     if not isinstance(wire, dict):
@@ -169,7 +174,8 @@ def _mended_message(message: Json, speaks: bool, terms: ReplyTerms) -> Json:
         changes["content"] = ""
     wires = message.get("tool_calls")
     if wires:
-        calls = whole_calls(wires if isinstance(wires, list) else [], lambda: terms.new_id("call_"), terms.custom_tools)
+        listed, customs, names = wires if isinstance(wires, list) else [], terms.custom_tools, terms.tool_names
+        calls = whole_calls(listed, lambda: terms.new_id("call_"), customs, names)
         if calls != wires:
             changes["tool_calls"] = calls
     return {**message, **changes} if changes else message

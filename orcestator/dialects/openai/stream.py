@@ -8,7 +8,7 @@ of a known word per choice, a usage chunk only when asked for and then with ``ch
 text in a tool delta, ``[DONE]`` once. A healthy chunk keeps its bytes: only the model name is spliced.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from orcestator.dialects.openai.memory import Memory, Remember
 from orcestator.dialects.openai.tool_calls import ToolCallOrder
 from orcestator.dialects.openai.usage import Usage, estimate, read_usage, usage_body
 from orcestator.dialects.sse import DONE, LineSplitter, SseSplitter
+from orcestator.dialects.tool_names import NO_ALIASES
 from orcestator.errors import OrcestatorError, UpstreamBroken
 
 Json = dict[str, Any]
@@ -37,7 +38,7 @@ _PROBE = b"orcestator-probe"
 class StreamTerms(NamedTuple):
     """What the caller asked of this stream. ``text_cap`` is in characters: how much text the log keeps.
 
-    ``custom_tools`` names those that the upstream was given as functions.
+    ``custom_tools`` names those that the upstream was given as functions, ``tool_names`` the tool of every alias.
     """
 
     provider: str
@@ -48,6 +49,7 @@ class StreamTerms(NamedTuple):
     text_cap: int
     new_id: Callable[[str], str]
     custom_tools: frozenset[str] = frozenset()
+    tool_names: Mapping[str, str] = NO_ALIASES
 
 
 @dataclass(slots=True)
@@ -385,7 +387,7 @@ class ChatStream:
         index = wire_index if isinstance(wire_index, int) and 0 <= wire_index < MOST_CHOICES else 0
         choice = self._choices.get(index)
         if choice is None:
-            calls = ToolCallOrder(partial(self.terms.new_id, "call_"), self.terms.custom_tools)
+            calls = ToolCallOrder(partial(self.terms.new_id, "call_"), self.terms.custom_tools, self.terms.tool_names)
             choice = self._choices[index] = ChoiceState(calls)
         return index, choice
 

@@ -4,12 +4,13 @@ VS Code groups deltas by id and otherwise appends to the last call, ignoring ``i
 interleaved calls corrupt each other. The first call streams live; the others wait and follow whole.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from orcestator.dialects.custom_tools import restored_input
 from orcestator.dialects.json_text import dumps
+from orcestator.dialects.tool_names import NO_ALIASES
 from orcestator.errors import UpstreamBroken
 
 Json = dict[str, Any]
@@ -34,10 +35,13 @@ class _Call:
 class ToolCallOrder:
     """The calls of one choice. ``add`` takes a delta's ``tool_calls`` and gives the deltas to send now."""
 
-    def __init__(self, new_id: Callable[[], str], customs: Collection[str] = ()) -> None:
-        """``customs`` names the custom tools that the upstream knows as functions."""
+    def __init__(
+        self, new_id: Callable[[], str], customs: Collection[str] = (), names: Mapping[str, str] = NO_ALIASES
+    ) -> None:
+        """``customs`` names the custom tools that the upstream knows as functions, ``names`` the tool of every alias."""
         self._new_id = new_id
         self._customs = customs
+        self._names = names
         self._calls: list[_Call] = []
         self._wire_ids: dict[str, _Call] = {}
         self._chars = 0
@@ -70,6 +74,8 @@ class ToolCallOrder:
 
     def _call_of(self, wire: Json) -> _Call:
         index, name = wire.get("index"), _name(wire)
+        if name in self._names:
+            name = self._names[name]
         wire_id = wire["id"] if isinstance(wire.get("id"), str) else ""
         known = self._by_index(index) if index is not None else self._wire_ids.get(wire_id)
         if known is None and index is None and not name and self._calls:
@@ -98,7 +104,9 @@ class ToolCallOrder:
         call.kind = kind
         part = wire.get(kind)
         part = part if isinstance(part, dict) else {}
-        call.name = call.name or _name(wire)
+        if not call.name:
+            name = _name(wire)
+            call.name = self._names.get(name, name)
         call.is_emulated = call.name in self._customs
         text = part.get(_TEXT_FIELD[kind])
         if text is not None and text != "":
@@ -127,7 +135,12 @@ class ToolCallOrder:
         return [delta]
 
 
-def whole_calls(wires: list[Any], new_id: Callable[[], str], customs: Collection[str] = ()) -> list[Json]:
+def whole_calls(
+    wires: list[Any],
+    new_id: Callable[[], str],
+    customs: Collection[str] = (),
+    names: Mapping[str, str] = NO_ALIASES,
+) -> list[Json]:
     """The tool calls of a whole message with unique ids and text arguments; foreign entries are dropped.
 
     Raises UpstreamBroken on a call that names no tool, and over the cap.
@@ -140,13 +153,16 @@ def whole_calls(wires: list[Any], new_id: Callable[[], str], customs: Collection
         call = dict(wire)
         kind = "custom" if call.get("type") == "custom" or "custom" in call else "function"
         part = dict(call[kind]) if isinstance(call.get(kind), dict) else {}
-        if not _name(call):
+        name = _name(call)
+        if not name:
             raise _nameless()
+        if name in names:
+            name = part["name"] = names[name]
         text = part.get(_TEXT_FIELD[kind])
         if not isinstance(text, str):
             part[_TEXT_FIELD[kind]] = "" if text is None else dumps(text).decode()
-        if kind == "function" and _name(call) in customs:
-            kind, part = "custom", {"name": _name(call), "input": restored_input(part["arguments"])}
+        if kind == "function" and name in customs:
+            kind, part = "custom", {"name": name, "input": restored_input(part["arguments"])}
             del call["function"]
         wire_id = call.get("id")
         call_id = wire_id if isinstance(wire_id, str) and wire_id and wire_id not in seen else new_id()

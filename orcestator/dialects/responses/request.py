@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from orcestator.dialects.canonical import Target, WireCall, effort_of
+from orcestator.dialects.fitting import fitted
 from orcestator.dialects.responses.input_items import items_of
 from orcestator.dialects.responses.models import least_effort, reasons, takes_sampling
 from orcestator.dialects.shapes import count_in, dropped_name, object_in, objects_in, text_in
@@ -66,7 +67,7 @@ _NO_LOSS: dict[str, tuple[Any, ...]] = {
 
 def request(call: Json, target: Target) -> WireCall:
     """The wire call. Nothing is kept upstream unless the call itself says ``store``."""
-    dropped: list[str] = []
+    call, dropped = fitted(call, target.facts)
     body: Json = {"model": target.model, "input": items_of(call.get("messages"), dropped)}
     body |= {name: call[name] for name in _PASSED if call.get(name) is not None}
     body |= _limit(call) | _text(call) | _tools(call, dropped)

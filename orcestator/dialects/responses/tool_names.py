@@ -2,20 +2,17 @@
 
 Codex groups tools in namespaces and finds a called one by its namespace and name together: a flat name is an
 "unsupported call" (https://github.com/openai/codex/issues/23186, checked 2026-11). So a namespaced tool gets a flat
-name on the way in, joined as Codex itself joins them, and its own two back on the way out. Names elsewhere are letters,
-digits, ``_`` and ``-``, at most 64. The same declarations always give the same names, so nothing has to be kept.
+name on the way in, joined as Codex itself joins them, and its own two back on the way out. The same declarations
+always give the same names, so nothing has to be kept.
 """
 
-import re
 from collections.abc import Iterator, Mapping
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from orcestator.dialects.shapes import text_in
+from orcestator.dialects.tool_names import PLAIN_NAMES, alias_of, fitting_name
 
 Json = dict[str, Any]
-LONGEST_NAME = 64
-_FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 class Declared(NamedTuple):
@@ -79,17 +76,14 @@ class ToolBook:
 
     def _free_name(self, namespace: str, name: str) -> str:
         flat = flat_name(namespace, name)
-        return flat if not namespace or flat not in self._by_flat else _digested(flat, namespace, name)
+        if not namespace or flat not in self._by_flat:
+            return flat
+        return alias_of(flat, PLAIN_NAMES, f"{namespace}\0{name}")
 
 
 def flat_name(namespace: str, name: str) -> str:
     """``namespace__name`` in the characters and length that every API takes; a plain name as it is."""
     if not namespace:
         return name
-    flat = _FOREIGN.sub("_", f"{namespace.rstrip('_')}__{name.lstrip('_')}")
-    return flat if len(flat) <= LONGEST_NAME else _digested(flat, namespace, name)
-
-
-def _digested(flat: str, namespace: str, name: str) -> str:
-    digest = blake2b(f"{namespace}\0{name}".encode("utf-8", "replace"), digest_size=5).hexdigest()
-    return f"{flat[: LONGEST_NAME - len(digest) - 1]}_{digest}"
+    flat = f"{namespace.rstrip('_')}__{name.lstrip('_')}"
+    return fitting_name(flat, PLAIN_NAMES, f"{namespace}\0{name}")

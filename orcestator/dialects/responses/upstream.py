@@ -1,11 +1,16 @@
 """The Responses API spoken to: OpenAI's own, and those of servers like it."""
 
+from typing import Any
+
 from orcestator.dialects.canonical import ReadTerms, UpstreamDialect
 from orcestator.dialects.failures import openai_detail
+from orcestator.dialects.fitting import lowered_at
 from orcestator.dialects.responses.answer import reply
 from orcestator.dialects.responses.cleaning import clean
 from orcestator.dialects.responses.reader import ResponsesReader
 from orcestator.dialects.responses.request import PATH, request
+
+Json = dict[str, Any]
 
 
 def _reader(terms: ReadTerms) -> ResponsesReader:
@@ -16,12 +21,17 @@ def _relay_path(model: str, streamed: bool) -> str:
     return PATH
 
 
+def _limited(body: Json, most: int) -> tuple[Json, list[str]]:
+    return lowered_at(body, (("max_output_tokens",),), most)
+
+
 UPSTREAM = UpstreamDialect(
     name="responses",
     request=request,
     reply=reply,
     reader=_reader,
     error=openai_detail,
+    limited=_limited,
     relay_path=_relay_path,
     clean=clean,
     names_events=True,

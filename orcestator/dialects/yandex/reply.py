@@ -10,8 +10,11 @@ from typing import Any
 
 from orcestator.dialects.canonical import Json, ReadTerms
 from orcestator.dialects.failures import error_in_answer
-from orcestator.dialects.json_text import dumps, loads
+from orcestator.dialects.json_text import dumps, loads, loads_exactly
 from orcestator.errors import UpstreamBroken
+
+CALLS = b'"toolCallList"'
+"""What every answer with a tool call holds, whose arguments are an object here."""
 
 _FINISH = {
     "ALTERNATIVE_STATUS_FINAL": "stop",
@@ -63,7 +66,7 @@ class CompletionReader:
 
     def read(self, data: bytes) -> str | list[Json] | None:
         """What one line adds. A text that does not begin with what was sent cannot be taken back: that is a filter."""
-        line = loads(data)
+        line = loads_exactly(data) if CALLS in data else loads(data)
         if not isinstance(line, dict):
             raise ValueError("a line that is not an object")
         _raise_error(line, self._terms)

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from orcestator.dialects.canonical import Json, Target, WireCall, parts_of, text_of
+from orcestator.dialects.fitting import fitted
 from orcestator.dialects.losses import NAME, is_loss, lost_marks
 from orcestator.dialects.tool_arguments import as_object
 from orcestator.errors import InvalidRequest
@@ -31,7 +32,8 @@ _Place = tuple[int, str]
 
 def wire_call(call: Json, target: Target) -> WireCall:
     """The call for ``POST /completion``. Raises InvalidRequest for messages that no model could be given."""
-    dropped = [name for name, value in call.items() if name not in _TAKEN and is_loss(name, value)]
+    call, dropped = fitted(call, target.facts)
+    dropped += [name for name, value in call.items() if name not in _TAKEN and is_loss(name, value)]
     body: Json = {
         "modelUri": _model_uri(target),
         "completionOptions": _options(call, target, dropped),

@@ -5,7 +5,7 @@ server-sent events (https://yandex.cloud/ru/features/4236 asks for these; checke
 """
 
 from orcestator.dialects.canonical import UpstreamDialect
-from orcestator.dialects.yandex.reply import CompletionReader, error_detail, reply
+from orcestator.dialects.yandex.reply import CALLS, CompletionReader, error_detail, reply
 from orcestator.dialects.yandex.request import PATH, wire_call
 
 
@@ -21,5 +21,6 @@ UPSTREAM = UpstreamDialect(
     reader=CompletionReader,
     error=error_detail,
     relay_path=_relay_path,
+    calls=CALLS,
     is_lines=True,
 )

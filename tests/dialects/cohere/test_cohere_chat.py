@@ -93,7 +93,6 @@ def test_turns_that_say_nothing_are_left_out() -> None:
         ({}, "messages"),
         ({"messages": "Hi"}, "messages"),
         ({"messages": [HELLO, {"role": "king"}]}, "messages[1].role"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
     ],
 )
 def test_messages_that_cannot_be_given(call: Json, param: str) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from orcestator.dialects.canonical import Target
 from orcestator.dialects.gemini.model_traits import traits_of
 from orcestator.dialects.gemini.signatures import SKIP_VALIDATION
-from orcestator.dialects.gemini.tool_names import LONGEST_NAME, callers_name, wire_name
 from orcestator.dialects.gemini.upstream import UPSTREAM
+from orcestator.dialects.tool_results import NO_RESULT
 from orcestator.errors import InvalidRequest
 
 Json = dict[str, Any]
@@ -127,7 +127,7 @@ def test_a_signature_in_openrouters_place_goes_back_to_its_call() -> None:
     contents = body(messages=[*HI, message])["contents"]
 
     assert contents[1]["parts"][0]["thoughtSignature"] == "c2ln"
-    assert contents[2]["parts"][0]["functionResponse"]["response"] == {"error": "No result was given for this call."}
+    assert contents[2]["parts"][0]["functionResponse"]["response"] == {"error": NO_RESULT}
 
 
 def test_results_are_text_whatever_they_hold() -> None:
@@ -234,33 +234,6 @@ def test_a_call_that_says_nothing_is_refused(messages: Any) -> None:
     with pytest.raises(InvalidRequest) as refused:
         body(messages=messages)
     assert refused.value.param == "messages"
-
-
-@given(st.text(min_size=1, max_size=40))
-@settings(max_examples=60, deadline=None)
-def test_every_tool_name_comes_back(name: str) -> None:
-    """Through an alphabet that Gemini takes, with nothing remembered."""
-    made = wire_name(name, "x") if len(name.encode("utf-8", "replace")) <= 40 else wire_name(name[:10], "x")
-
-    assert len(made) <= LONGEST_NAME
-    assert made[0].isascii()
-    assert made[0].isalpha() or made[0] == "_"
-    assert all(char.isascii() and (char.isalnum() or char in "_.:-") for char in made)
-    assert name.startswith(callers_name(made))
-
-
-@pytest.mark.parametrize(("name", "wire"), [("get_x", "get_x"), ("a.b:c", "a.b:c"), ("_:41", "_:_:3a41"), ("1", "_:1")])
-def test_a_name_that_fits_stays(name: str, wire: str) -> None:
-    """And one that looks like a changed one is changed."""
-    assert wire_name(name, "x") == wire
-    assert callers_name(wire) == name
-
-
-def test_a_tool_name_that_fits_nowhere_is_refused() -> None:
-    """With its place."""
-    with pytest.raises(InvalidRequest) as refused:
-        body(tools=[TOOL, {"type": "function", "function": {"name": "ж" * 64}}])
-    assert refused.value.param == "tools[1].function.name"
 
 
 JSON = st.recursive(

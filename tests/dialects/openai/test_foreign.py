@@ -51,17 +51,24 @@ def test_marks_for_a_cache_go_and_are_named() -> None:
     assert (made["tools"], dropped) == ([tool], ("cache_control",))
 
 
+def calls(*ids: str) -> Json:
+    """An assistant's message that calls a tool under each id."""
+    wires = [{"id": one, "type": "function", "function": {"name": "f", "arguments": "{}"}} for one in ids]
+    return {"role": "assistant", "content": None, "tool_calls": wires}
+
+
 def test_what_tools_show_follows_their_results() -> None:
     """After the last of them: nobody may speak between a call and its results."""
     results = [
+        calls("1", "2"),
         {"role": "tool", "tool_call_id": "1", "content": [{"type": "text", "text": "seen"}, IMAGE]},
         {"role": "tool", "tool_call_id": "2", "content": [IMAGE]},
     ]
     made = messages_of(*results, {"role": "user", "content": "And?"})
-    assert [message["role"] for message in made] == ["tool", "tool", "user", "user"]
-    assert made[0]["content"] == "seen"
-    assert isinstance(made[1]["content"], str)
-    assert made[2] == {"role": "user", "content": [IMAGE, IMAGE]}
+    assert [message["role"] for message in made] == ["assistant", "tool", "tool", "user", "user"]
+    assert made[1]["content"] == "seen"
+    assert isinstance(made[2]["content"], str)
+    assert made[3] == {"role": "user", "content": [IMAGE, IMAGE]}
     assert messages_of(*results)[-1] == {"role": "user", "content": [IMAGE, IMAGE]}
 
 
@@ -83,16 +90,17 @@ def test_reasoning_goes_only_to_who_wants_it(quirks: tuple[str, ...], left: set[
         "reasoning_details": [{"type": "reasoning.text"}],
         "tool_calls": [{**call, "extra_content": {"google": {"thought_signature": "s"}}}],
     }
-    (made,) = messages_of(message, quirks=quirks)
+    made, _ = messages_of(message, {"role": "tool", "tool_call_id": "1", "content": "ok"}, quirks=quirks)
     assert made.keys() - {"role", "content", "tool_calls"} == left
     assert made["tool_calls"] == [call]
 
 
 def test_a_tools_failure_is_named_as_lost() -> None:
     """The text of it goes on."""
-    made, dropped = made_of({"messages": [{"role": "tool", "tool_call_id": "1", "content": "no", "is_error": True}]})
+    failed = {"role": "tool", "tool_call_id": "1", "content": "no", "is_error": True}
+    made, dropped = made_of({"messages": [calls("1"), failed]})
     assert dropped == ("messages.is_error",)
-    assert made["messages"] == [{"role": "tool", "tool_call_id": "1", "content": "no"}]
+    assert made["messages"][1] == {"role": "tool", "tool_call_id": "1", "content": "no"}
 
 
 @pytest.mark.parametrize(

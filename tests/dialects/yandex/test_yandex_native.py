@@ -121,7 +121,6 @@ def test_the_address_of_a_model(model: str, uri: str) -> None:
         ({}, "messages"),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "user"}, {"role": "king"}]}, "messages[1].role"),
-        ({"messages": [{"role": "tool", "tool_call_id": "x", "content": ""}]}, "messages[0].tool_call_id"),
     ],
 )
 def test_messages_that_cannot_be_given(call: Json, param: str) -> None:

@@ -51,6 +51,7 @@ def order_to_wire(candidate: Candidate, order: Order, seconds_left: float) -> st
             "unread": () if native else order.unread,
             "owner": order.owner,
             "strict": order.is_strict,
+            "last_resort": order.is_last_resort,
         }
     )
 
@@ -87,6 +88,7 @@ def order_from_wire(
             owner=str(wire["owner"]),
             is_strict=bool(wire["strict"]),
             is_foreign=str(wire["from"]) != OPENAI,
+            is_last_resort=bool(wire["last_resort"]),
         )
         candidate = Candidate(
             str(wire["provider"]), str(wire["model"]), "", "proxy", credential=str(wire["credential"])

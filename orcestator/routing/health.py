@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from orcestator.errors import UpstreamError, UpstreamRateLimited
+from orcestator.errors import QUOTA_GUESSED, UpstreamError, UpstreamRateLimited
 from orcestator.routing.events import EventSink, HealthChanged
 from orcestator.routing.offer import Candidate
 from orcestator.routing.verdict import Scope, Verdict
@@ -231,6 +231,7 @@ class HealthBoard:
         if verdict.cooldown_seconds:
             asked = verdict.cooldown_seconds if error.retry_after is None else error.retry_after
             is_told = isinstance(error, UpstreamRateLimited) and error.retry_after is not None
+            is_told = is_told and error.cause != QUOTA_GUESSED
             self._cool_down(candidate, asked, verdict, reason, now, is_told=is_told)
 
     def soonest(self, candidates: tuple[Candidate, ...]) -> Candidate:

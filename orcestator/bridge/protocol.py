@@ -15,6 +15,8 @@ from orcestator.upstream.order import OPENAI, Order
 
 Json = dict[str, Any]
 ATTEMPT_PATH = "/orcestator/attempt"
+LIMITS_PATH, RESET_PATH = "/orcestator/limits", "/orcestator/reset"
+"""At a worker: what its quota ledger knows, and to forget what is held against a model."""
 ORDER_HEADER = "x-orcestator-order"
 DROPPED_HEADER = "x-orcestator-dropped"
 

@@ -287,6 +287,12 @@ class HealthBoard:
             pause = self.pauses.pop(place)
             self._tell(place, "closed", 0.0, pause.reason)
 
+    def forget_causes(self, causes: Collection[str]) -> None:
+        """What these causes took out is in again: they may be over."""
+        for place in [place for place, pause in self.pauses.items() if pause.reason.rpartition(": ")[2] in causes]:
+            pause = self.pauses.pop(place)
+            self._tell(place, "closed", 0.0, pause.reason)
+
     def readmit(self, provider: str, worker: str, models: Collection[str]) -> None:
         """The provider's list, just read, has these models: those that were missing may be tried again."""
         for place, record in list(self.records.items()):

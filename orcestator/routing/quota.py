@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, TypeGuard
 
+from orcestator.errors import UpstreamError
 from orcestator.routing.offer import Candidate
 from orcestator.routing.quota_account import Account, Window, is_configured
 from orcestator.routing.quota_ceiling import Ceiling
@@ -79,6 +80,8 @@ class QuotaBook:
     minute: float = MINUTE
     learns: bool = True
     """Whether being hit teaches anything: a person may not want it."""
+    is_judged: Callable[[UpstreamError, str], bool] = lambda _error, _provider: False
+    """Whether a person has said what follows from such a failure at a provider: then being hit by it teaches nothing."""
     accounts: dict[Key, Account] = field(default_factory=dict)
     limited: set[tuple[str, str]] = field(default_factory=set)
     """The (provider, credential) pairs of which any limit is known."""
@@ -241,11 +244,12 @@ class QuotaBook:
                 return
             account = self._opened(key)
         fresh = [self._configured(account, name, value, is_pacific=is_pacific) for name, value in limits.items()]
-        account.drop(is_configured)
+        had_any = account.drop(is_configured)
         for window in fresh:
             account.put(window)
         self._know_limited(key, account)
-        self._keep(key, account, is_news=True)
+        if had_any and not fresh:
+            self._keep(key, account, is_news=True)
 
     def keep_limits_of(self, wanted: Collection[Key]) -> None:
         """The configured limits of these accounts are the only ones: those of all others are over."""

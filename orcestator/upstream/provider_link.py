@@ -4,7 +4,7 @@ It makes one attempt at the one model it is told. It decides nothing: what follo
 """
 
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
@@ -81,8 +81,7 @@ class ProviderLink:
     """One provider's upstream. ``offer`` is what it can do; ``attempt`` does it once.
 
     ``keys`` are all that we have for it; the first has the id "", the others "2", "3" and so on. ``quota`` is the ledger that
-    is asked before anything is sent; a link that is given none keeps one of its own. ``is_judged`` tells whether a person has said
-    what follows from a failure at a provider: then a rate limit teaches the ledger nothing but what it tells.
+    is asked before anything is sent; a link that is given none keeps one of its own.
     """
 
     def __init__(
@@ -94,7 +93,6 @@ class ProviderLink:
         client: UpstreamClient,
         waiting: Waiting,
         quota: QuotaBook | None = None,
-        is_judged: Callable[[UpstreamError, str], bool] = lambda _error, _provider: False,
     ) -> None:
         self.row = row
         self._client = client
@@ -104,7 +102,6 @@ class ProviderLink:
             "": None
         }
         self._quota = QuotaBook(time.time() - time.monotonic()) if quota is None else quota
-        self._is_judged = is_judged
         self._limits_due: dict[tuple[str, str], float] = {}
         self._answered: set[str] = set()
         """The endpoints that ever answered 200: their paths, and the address before them, are right."""
@@ -259,7 +256,7 @@ class ProviderLink:
         if is_ours:
             self._quota.refused(
                 *who, taken_at=asked.taken_at, wait=error.retry_after, readings=readings, now=now,
-                is_pacific=self._is_pacific, learns=not self._is_judged(error, self.row.name),
+                is_pacific=self._is_pacific, learns=not self._quota.is_judged(error, self.row.name),
             )  # fmt: skip
         else:
             self._quota.learn(*who, readings, now, taken_at=asked.taken_at, is_pacific=self._is_pacific)

@@ -16,6 +16,8 @@ from orcestator.upstream.order import COUNT, OPENAI, PATHS, Order
 
 Json = dict[str, Any]
 ATTEMPT_PATH = "/orcestator/attempt"
+LIMITS_PATH, RESET_PATH = "/orcestator/limits", "/orcestator/reset"
+"""At a worker: what its quota ledger knows, and to forget what is held against a model."""
 ORDER_HEADER = "x-orcestator-order"
 DROPPED_HEADER = "x-orcestator-dropped"
 
@@ -71,6 +73,7 @@ def order_to_wire(candidate: Candidate, order: Order, seconds_left: float) -> st
             "unread": () if native else order.unread,
             "owner": order.owner,
             "strict": order.is_strict,
+            "last_resort": order.is_last_resort,
         }
     )
 
@@ -109,6 +112,7 @@ def order_from_wire(
             owner=str(wire["owner"]),
             is_strict=bool(wire["strict"]),
             is_foreign=str(wire["from"]) != OPENAI,
+            is_last_resort=bool(wire["last_resort"]),
         )
         candidate = Candidate(
             str(wire["provider"]), str(wire["model"]), "", "proxy", credential=str(wire["credential"])

@@ -79,7 +79,7 @@ async def _start(
         has_other_times = parts.patience(wanted) != parts.patience(front.live.settings)
         make = parts.link_maker(wanted, client, quota) if has_other_times else None
         fresh = links.take(wanted.providers, make, front.brain.attempts.health.has_other_keys)
-        limit(quota, wanted.providers)
+        limit(quota, wanted)
         await front.take(wanted)
         watch.watch(links.current)
         await asyncio.gather(*(link.discover() for link in fresh if link.lists_models))

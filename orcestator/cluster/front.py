@@ -10,6 +10,7 @@ from typing import Any
 
 from orcestator.bridge.carrier import Carrier
 from orcestator.bridge.directory import LocalDirectory, RemoteDirectory
+from orcestator.bridge.ledgers import Ledgers
 from orcestator.bridge.stock_api import StockApi
 from orcestator.cluster import parts
 from orcestator.cluster.brain import Brain
@@ -19,6 +20,7 @@ from orcestator.cluster.preview import Preview, prospect_of
 from orcestator.cluster.recording import Recording
 from orcestator.cluster.told import Told
 from orcestator.routing.quota import QuotaBook
+from orcestator.routing.summary import OURS
 from orcestator.settings import Settings
 from orcestator.settings.changes import document_of
 from orcestator.telemetry.exposition import CONTENT_TYPE
@@ -47,8 +49,8 @@ LOOK_SECONDS = 1.0
 class Front:
     """An API server with its records, its brain and its metrics.
 
-    ``is_shared``: other processes keep responses beside it. ``quota`` is that of the links in this process. ``load_again`` reads
-    the configuration for a reload.
+    ``is_shared``: other processes keep responses beside it. ``quota`` is that of the links in this process, ``ledgers`` are
+    those of the workers where it has none. ``load_again`` reads the configuration for a reload.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class Front:
         load_again: Callable[[], Settings],
         *,
         is_shared: bool,
+        ledgers: Ledgers | None = None,
     ) -> None:
         self._settings = settings
         self._lifetime = lifetime
         self._directory = directory
         self._carrier = carrier
         self._is_shared = is_shared
+        self._ledgers = ledgers
         self.chosen_for_us: Collection[str] = ()
         """Settings that a supervisor chose for this process."""
         self.redact = log[1]
@@ -93,6 +97,8 @@ class Front:
         self.gateway.policy = parts.exchange_policy(settings)
         self.gateway.carry = self._carrier(settings).attempt
         self.brain.retune(settings)
+        # What a ledger refused by the old limits it may take by the new ones; asking it calls nobody.
+        self.brain.attempts.health.forget_causes(OURS)
         self.rules.configure(settings.rules)
         self._directory.rename(parts.names(settings))
 
@@ -118,7 +124,7 @@ class Front:
             management_routes(
                 ManagementAccess(settings.admin_token or None),
                 OrchestratorRoutes(overview, self.rules, self.brain.decisions, parts.call_limits(settings), added),
-                AdminRoutes(overview, self._figures(), self._document, self.reload, self.preview.look),
+                AdminRoutes(overview, self._figures(), self._document, self.reload, self.preview.look, self._ledgers),
             ),
         )
         door = UnderBasePath(app, settings.api_base_path) if settings.api_base_path else app

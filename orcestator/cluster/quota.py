@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from orcestator.cluster.lifetime import Lifetime
-from orcestator.routing.quota import QuotaBook, QuotaRow
+from orcestator.routing.quota import Key, QuotaBook, QuotaRow
+from orcestator.routing.verdict import Verdicts
 from orcestator.settings import Settings
-from orcestator.settings.choices import ProviderSetting
 from orcestator.store.quota_rows import FILE_NAME, QuotaRows, key_name
 from orcestator.telemetry.background import BackgroundWriter
 
@@ -22,20 +21,25 @@ def open_quota(settings: Settings, lifetime: Lifetime) -> tuple[QuotaBook, Backg
     writer = BackgroundWriter[QuotaRow]("quota", rows, keeps_failed=True)
     book = QuotaBook(time.time() - time.monotonic(), changed=writer, tag=partial(key_name, rows.salt()))
     book.restore(rows.read())
-    limit(book, settings.providers)
+    limit(book, settings)
     writer.start()
     lifetime.on_close(lambda: asyncio.to_thread(writer.close, CLOSE_SECONDS))
     return book, writer
 
 
-def limit(book: QuotaBook, providers: Sequence[ProviderSetting]) -> None:
-    """Tell the ledger whose keys it counts, and of the limits in the configuration, which hold for each of them."""
-    for provider in providers:
+def limit(book: QuotaBook, settings: Settings) -> None:
+    """Tell the ledger whose keys it counts, and of the limits in the configuration, which hold for each of them and are the only
+    configured ones: what was kept of others is over."""
+    book.use_learning(learns=settings.learn_rate_limits)
+    book.is_judged = Verdicts(settings.verdicts).is_a_persons
+    wanted: set[Key] = set()
+    for provider in settings.providers:
+        name, is_pacific = provider.row.name, provider.row.dialect == "gemini"
         numbered = {str(number) if number > 1 else "": key.reveal() for number, key in enumerate(provider.keys, 1)}
-        book.has_keys(provider.row.name, numbered or {"": ""})
+        book.has_keys(name, numbered or {"": ""})
         for credential in numbered or ("",):
             for model, limits in {"": provider.limits, **provider.model_limits}.items():
-                if limits:
-                    is_pacific = provider.row.dialect == "gemini"
-                    named = {str(name): value for name, value in limits.items()}
-                    book.limit(provider.row.name, credential, model, named, is_pacific=is_pacific)
+                named = {str(unit): value for unit, value in limits.items()}
+                book.limit(name, credential, model, named, is_pacific=is_pacific)
+                wanted.add((name, credential, model))
+    book.keep_limits_of(wanted)

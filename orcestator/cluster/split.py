@@ -7,6 +7,7 @@ from typing import Any
 
 from orcestator.bridge.control import ControlClient
 from orcestator.bridge.directory import RemoteDirectory
+from orcestator.bridge.ledgers import WorkerLedgers
 from orcestator.bridge.worker_pulse import WorkerPulse
 from orcestator.cluster import parts
 from orcestator.cluster.added import Added
@@ -72,7 +73,7 @@ async def run_api_server(
         lifetime.run_beside(pulse.run())
         front = Front(
             settings, lifetime, log, directory, lambda now: parts.carriers(now, client, _no_link, pulse), QuotaBook(),
-            partial(load_from, None), is_shared=True,
+            partial(load_from, None), is_shared=True, ledgers=WorkerLedgers(control, directory.catalog),
         )  # fmt: skip
         supervisor = lifetime.stopping.supervisor
         if supervisor is not None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from orcestator.cluster.health_watch import CHECKS_FAILED
 from orcestator.routing.catalog import Catalog
 from orcestator.routing.health import HealthBoard
+from orcestator.routing.offer import Offer
 from orcestator.upstream.health_checks import UNKNOWN, Check
 
 DOWN = "down"
@@ -23,6 +24,7 @@ class Told:
         self._seen: Catalog | None = None
         self._models: dict[_Place, frozenset[str]] = {}
         self._listed: dict[_Place, float] = {}
+        self._resets: dict[_Place, dict[str, float]] = {}
         self._since: dict[_Place, float] = {}
         """Since when each one is as it is, also of workers that left: they may come back with other keys."""
         self._down: set[_Place] = set()
@@ -53,6 +55,7 @@ class Told:
             else:
                 self._health.readmit(*place, models[place] - self._models.get(place, frozenset()))
             self._listed[place] = offer.listed
+            self._take_resets(offer)
             if offer.check.get("status") == DOWN:
                 self._down.add(place)
                 self._health.set_aside(*place, offer.credentials, self._out_seconds, CHECKS_FAILED, now)
@@ -60,3 +63,11 @@ class Told:
                 self._down.discard(place)
                 self._health.probe_now(offer.provider, now)
         self._models = models
+
+    def _take_resets(self, offer: Offer) -> None:
+        """What a person had the worker forget, whoever was asked for it, is forgotten here, too."""
+        known = self._resets.setdefault((offer.provider, offer.worker), dict(offer.resets))
+        for model, at in offer.resets.items():
+            if known.get(model, 0.0) < at:
+                self._health.reset(offer.provider, model)
+                known[model] = at

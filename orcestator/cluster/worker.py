@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import random
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,6 +15,7 @@ from orcestator.bridge.carrier import LocalCarrier
 from orcestator.bridge.control import NO_ANSWER, ControlClient
 from orcestator.bridge.controller_app import LEAVE_PATH
 from orcestator.bridge.directory import LocalDirectory, Names
+from orcestator.bridge.ledgers import limits_in
 from orcestator.bridge.stock_gates import StockGates
 from orcestator.bridge.stock_prompt import MARKER
 from orcestator.cluster import parts
@@ -29,11 +31,13 @@ from orcestator.cluster.reporting import LOOK_SECONDS, Reports
 from orcestator.cluster.supervision import LoadFrom, obey, reload_everywhere
 from orcestator.errors import StartupProblem
 from orcestator.providers.secret import Secret
+from orcestator.routing.offer import Offer
 from orcestator.routing.quota import QuotaBook
 from orcestator.settings import Settings
 from orcestator.settings.choices import ProviderSetting
 from orcestator.upstream.client import UpstreamClient
 from orcestator.upstream.health_checks import Check
+from orcestator.upstream.provider_link import ProviderLink
 from orcestator.web.serving import Server, listen
 from orcestator.web.stock_routes import stock_routes
 from orcestator.web.worker_app import WorkerApp
@@ -46,6 +50,8 @@ Post = Callable[[str, Json, Mapping[str, str]], Awaitable[tuple[int, Any]]]
 Announce = Callable[[str], None]
 MOST_REGISTERED_NAMES = 200
 """Model names a worker tells a stock controller; ours learns all of them from the offer."""
+MOST_RESETS = 64
+"""Models of a provider of which the last reset is told."""
 WORKER_CONTEXT_LENGTH = 128_000
 """What a stock API server is told; it only bounds how long an answer it asks for."""
 
@@ -62,7 +68,8 @@ async def run_worker(
         listener = listen(host, port, "--port")
         client = parts.upstream_client(settings)
         lifetime.on_close(client.close)
-        quota, _ = open_quota(settings, lifetime)
+        # Others keep the accounts of the other providers in the same file.
+        quota, _ = open_quota(replace(settings, providers=tuple(_served(settings, only))), lifetime)
         held = Links(parts.link_maker(settings, client, quota), _served(settings, only))
         directory = LocalDirectory(held.current, None, Names({}, settings.default_targets()), model_id)
         brain = Brain.of(settings, directory.catalog, log, quota)
@@ -112,6 +119,7 @@ class _Worker:
         self._lifetime = lifetime
         self._changed = asyncio.Event()
         self._checks: dict[str, Check] = {}
+        self._resets: dict[str, dict[str, float]] = {}
         self._reports = Reports(brain.planner, self._names)
 
     async def serve(
@@ -145,7 +153,10 @@ class _Worker:
             marker=marker,
         )
         routes = stock_routes(self.model_worker, settings.connections_per_provider)
-        self.app = WorkerApp(self._carrier, routes, settings.worker_secret, settings.max_body_bytes)
+        self.app = WorkerApp(
+            self._carrier, routes, settings.worker_secret, settings.max_body_bytes,
+            limits=lambda: limits_in(self._brain.planner.quota, time.monotonic()), reset=self._reset,
+        )  # fmt: skip
         server = Server(self.app, listener, parts.edge_limits(settings))
         await server.start()
         self._lifetime.on_close(server.close)
@@ -174,12 +185,25 @@ class _Worker:
         has_other_times = parts.patience(settings) != parts.patience(running)
         make = parts.link_maker(settings, client, quota) if has_other_times else None
         fresh = self._held.take(providers, make, self._brain.attempts.health.has_other_keys)
-        limit(quota, providers)
+        limit(quota, replace(settings, providers=tuple(providers)))
         self._brain.retune(settings)
         self._gates.total_timeout = settings.total_timeout_seconds
         self._directory.rename(Names({}, settings.default_targets()))
         self._watch.watch(self._links)
         await asyncio.gather(*(link.discover() for link in fresh if link.lists_models))
+        self._refreshed()
+
+    def _reset(self, provider: str, model: str) -> None:
+        """Forget what is held against a model here, and let every API server know."""
+        self._brain.planner.quota.reset(provider, model)
+        for link in self._links:
+            if provider in ("", link.row.name):
+                self._brain.planner.health.reset(link.row.name, model)
+                marks = self._resets.setdefault(link.row.name, {})
+                marks.pop(model, None)
+                marks[model] = time.time()
+                if len(marks) > MOST_RESETS:
+                    del marks[next(iter(marks))]
         self._refreshed()
 
     async def leave(self, control: ControlClient, controller: str) -> None:
@@ -202,13 +226,12 @@ class _Worker:
         self._changed.set()
 
     def _offer(self) -> Json:
-        offers = [
-            replace(link.offer, check=self._checks[link.row.name].to_wire())
-            if link.row.name in self._checks
-            else link.offer
-            for link in self._links
-        ]
-        return {"offers": [offer.to_wire() for offer in offers]}
+        return {"offers": [self._offer_of(link).to_wire() for link in self._links]}
+
+    def _offer_of(self, link: ProviderLink) -> Offer:
+        name = link.row.name
+        check = self._checks[name].to_wire() if name in self._checks else link.offer.check
+        return replace(link.offer, check=check, resets=self._resets.get(name, {}))
 
     async def _look_for_news(self) -> None:
         while True:

@@ -18,7 +18,8 @@ class Offer:
     are those the upstream speaks, the one it speaks best first. ``credentials`` are the ids of the provider's keys (never the
     keys): "" is the first or only one. ``check`` is what the worker's background checks found last, empty before the first.
     ``since`` is when the provider was set up as it is (epoch seconds): with other keys it begins anew. ``listed`` is when its own list
-    of models was last read (epoch seconds), 0.0 for never.
+    of models was last read (epoch seconds), 0.0 for never. ``resets`` are when a person had forgotten what is held against a model (epoch
+    seconds), by its name, "" for all.
     """
 
     provider: str
@@ -35,6 +36,7 @@ class Offer:
     check: Mapping[str, Any] = field(default_factory=dict)
     since: float = 0.0
     listed: float = 0.0
+    resets: Mapping[str, float] = field(default_factory=dict)
 
     def to_wire(self) -> Json:
         """The JSON form that travels in a worker's registration."""
@@ -51,6 +53,7 @@ class Offer:
             "check": dict(self.check),
             "since": self.since,
             "listed": self.listed,
+            "resets": dict(self.resets),
         }
 
     @classmethod
@@ -69,6 +72,7 @@ class Offer:
             check=dict(wire["check"]),
             since=float(wire["since"]),
             listed=float(wire.get("listed", 0.0)),
+            resets={str(model): float(at) for model, at in dict(wire.get("resets", {})).items()},
             worker=worker,
         )
 

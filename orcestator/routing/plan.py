@@ -57,6 +57,15 @@ class Plan:
         """What is tried, in its order, without the reserve."""
         return tuple([scored.option for scored in self.scored])
 
+    @property
+    def has_one(self) -> bool:
+        """Whether there is no choice at all."""
+        return len(self.scored) + len(self.reserve) == 1
+
+    def is_last_resort(self, option: Option) -> bool:
+        """Whether an option is only tried for want of another."""
+        return self.has_one or option in self.reserve
+
 
 @dataclass(frozen=True, slots=True)
 class PlanPolicy:
@@ -291,9 +300,17 @@ class Planner:
 
     def _may_be_tried(self, draft: _Draft, option: Option) -> bool:
         excluded = self._excluded(draft, option)
-        if excluded is not None:
+        if excluded is None:
+            return True
+        if excluded.reason == "quota" and self._is_guessed(draft, option):
+            draft.reserve.append((excluded.until, option))
+        else:
             draft.excluded.append(excluded)
-        return excluded is None
+        return False
+
+    def _is_guessed(self, draft: _Draft, option: Option) -> bool:
+        ask, now = draft.situation.ask, draft.situation.now
+        return self.quota.is_guessed(option.candidate, ask.needs.tokens + ask.output_tokens, now)
 
     def _excluded(self, draft: _Draft, option: Option) -> Excluded | None:
         """Why an option cannot be tried, however well it is."""

@@ -7,11 +7,11 @@ seconds.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any, NamedTuple, Protocol, TypeGuard
 
+from orcestator.errors import UpstreamError
 from orcestator.routing.offer import Candidate
-from orcestator.routing.quota_account import Account, Window
+from orcestator.routing.quota_account import Account, Window, is_configured
 from orcestator.routing.quota_ceiling import Ceiling
 from orcestator.routing.quota_told import Told
 from orcestator.routing.quota_windows import DAY, MINUTE, Calendar, Rolling, Unit, next_midnight
@@ -22,6 +22,7 @@ Key = tuple[str, str, str]
 
 FREE = ":free"
 """OpenRouter counts all requests to models with this ending together (https://openrouter.ai/docs/api-reference/limits, 2026-11)."""
+PAUSED, GUESSED = "paused", "guessed"
 MOST_ACCOUNTS = 4096
 """Callers name models, so the table would grow with their inventions."""
 
@@ -55,7 +56,7 @@ class QuotaRow(NamedTuple):
 
 class QuotaState(NamedTuple):
     """One limit for a status page. ``seconds`` until more is free, 0.0 when something is; ``source`` is "configured",
-    "told" or "learned"."""
+    "told" or "learned"; or a pause, without window and limit, that the upstream asked for ("paused") or that is "guessed"."""
 
     provider: str
     credential: str
@@ -77,6 +78,10 @@ class QuotaBook:
     changed: Callable[[QuotaRow], None] | None = None
     tag: Callable[[str], str] | None = None
     minute: float = MINUTE
+    learns: bool = True
+    """Whether being hit teaches anything: a person may not want it."""
+    is_judged: Callable[[UpstreamError, str], bool] = lambda _error, _provider: False
+    """Whether a person has said what follows from such a failure at a provider: then being hit by it teaches nothing."""
     accounts: dict[Key, Account] = field(default_factory=dict)
     limited: set[tuple[str, str]] = field(default_factory=set)
     """The (provider, credential) pairs of which any limit is known."""
@@ -100,20 +105,37 @@ class QuotaBook:
             return 0.0
         return self.back_for(candidate.provider, candidate.credential, candidate.model, tokens, now)
 
-    def back_for(self, provider: str, credential: str, model: str, tokens: int, now: float) -> float:
-        """The same for a deployment by its parts."""
+    def is_guessed(self, candidate: Candidate, tokens: int, now: float) -> bool:
+        """Whether nothing but a guess of ours holds this request back."""
+        return not self.back_for(
+            candidate.provider, candidate.credential, candidate.model, tokens, now, only_known=True
+        )
+
+    def back_for(
+        self, provider: str, credential: str, model: str, tokens: int, now: float, *, only_known: bool = False
+    ) -> float:
+        """The same for a deployment by its parts; by what is ``only_known``, without our guesses."""
         wall = now + self.epoch_offset
         back = 0.0
         for _, account in self._concerned((provider, credential, model)):
-            back = max(back, account.back_at(tokens, wall))
+            back = max(back, account.back_at(tokens, wall, only_known=only_known))
         return back - self.epoch_offset if back else 0.0
 
-    def take(self, provider: str, credential: str, model: str, tokens: int, now: float) -> float:
-        """Count a request of about this many tokens and give 0.0; or count nothing and say when it would be taken."""
+    def take(
+        self, provider: str, credential: str, model: str, tokens: int, now: float, *, is_last_resort: bool = False
+    ) -> float:
+        """Count a request of about this many tokens and give 0.0; or count nothing and say when it would be taken.
+
+        ``is_last_resort``: there is no other choice, so that it may be the one that finds out whether a guess still holds.
+        """
         key = (provider, credential, model)
         account = self.accounts.get(key) or self._opened(key)
         if (provider, credential) in self.limited:
             back = self.back_for(provider, credential, model, tokens, now)
+            if back and is_last_resort:
+                back = self.back_for(provider, credential, model, tokens, now, only_known=True)
+                probe_at = 0.0 if back else account.probe(now + self.epoch_offset)
+                back = probe_at - self.epoch_offset if probe_at else back
             if back:
                 return back
             self._add(key, 1.0, tokens, 0.0, now)
@@ -140,6 +162,12 @@ class QuotaBook:
             account.pause = 0.0
         self._add(key, 0.0, tokens, usd, now)
 
+    def answered(self, provider: str, credential: str, model: str, taken_at: float) -> None:
+        """A request that was taken then has its answer, whole or begun: what was only guessed against it before is over."""
+        account = self.accounts.get((provider, credential, model))
+        if account is not None:
+            account.answered(taken_at + self.epoch_offset)
+
     def refused(
         self,
         provider: str,
@@ -151,8 +179,12 @@ class QuotaBook:
         readings: Iterable[Reading],
         now: float,
         is_pacific: bool = False,
+        learns: bool = True,
     ) -> None:
-        """The upstream refused a request that was taken at ``taken_at`` for its rate; ``wait`` is what it asked for, if it did."""
+        """The upstream refused a request that was taken at ``taken_at`` for its rate; ``wait`` is what it asked for, if it did.
+
+        Without ``learns``, and where a person said how many requests there are, nothing is guessed from it.
+        """
         key = (provider, credential, model)
         account = self.accounts.get(key) or self._opened(key)
         sent, wall = taken_at + self.epoch_offset, now + self.epoch_offset
@@ -167,9 +199,10 @@ class QuotaBook:
             # What was told may be about another limit than the one that refused.
             is_explained = self.back_for(provider, credential, model, 1, now) > 0.0
         if not is_explained:
-            account.learn_by_being_hit(sent, wait, wall, is_idle=is_idle, minute=self.minute)
-        elif wait is not None:
-            account.closed_until = max(account.closed_until, wall + wait)
+            learns = learns and self.learns and not any(one.has_persons_limit for _, one in self._concerned(key))
+            account.learn_by_being_hit(sent, wait, wall, is_idle=is_idle, minute=self.minute, learns=learns)
+        elif wait is not None and wall + wait > account.closed_until:
+            account.closed_until, account.is_guessed = wall + wait, False
         account.refused_at = wall
         if account.is_limited:
             self.limited.add((provider, credential))
@@ -202,17 +235,64 @@ class QuotaBook:
         self, provider: str, credential: str, model: str, limits: Mapping[str, float], *, is_pacific: bool = False
     ) -> None:
         """Limits that a person configured: ``rpm``, ``rpd``, ``tpm``, ``tpd``, ``usd_per_day``, ``usd_per_month``; for all models
-        together when ``model`` is "". What was counted under the same limit before is kept."""
-        account = self.accounts.get((provider, credential, model)) or self._opened((provider, credential, model))
-        for name, value in limits.items():
-            account.put(self._configured(account, name, value, is_pacific=is_pacific))
-            self.limited.add((provider, credential))
+        together when ``model`` is "". What was counted under the same limit before is kept; those that are not among them any more
+        are over."""
+        key = (provider, credential, model)
+        account = self.accounts.get(key)
+        if account is None:
+            if not limits:
+                return
+            account = self._opened(key)
+        fresh = [self._configured(account, name, value, is_pacific=is_pacific) for name, value in limits.items()]
+        had_any = account.drop(is_configured)
+        for window in fresh:
+            account.put(window)
+        self._know_limited(key, account)
+        if had_any and not fresh:
+            self._keep(key, account, is_news=True)
+
+    def keep_limits_of(self, wanted: Collection[Key]) -> None:
+        """The configured limits of these accounts are the only ones: those of all others are over."""
+        for key, account in self.accounts.items():
+            if key not in wanted and account.drop(is_configured):
+                self._know_limited(key, account)
+                self._keep(key, account, is_news=True)
+
+    def use_learning(self, learns: bool) -> None:
+        """Whether being hit teaches from now on; without, what it taught before is over."""
+        self.learns = learns
+        for key, account in self.accounts.items() if not learns else ():
+            if account.unlearn():
+                self._know_limited(key, account)
+                self._keep(key, account, is_news=True)
+
+    def reset(self, provider: str = "", model: str = "") -> list[tuple[str, str]]:
+        """Forget every pause, and what was told and learned, of a model at a provider; of all models, or of all providers, where none
+        is named. Limits that a person configured stay, with what is used of them. The (provider, model) pairs that had anything."""
+        found: dict[tuple[str, str], None] = {}
+        for key, account in self.accounts.items():
+            is_meant = model in ("", key[2]) or key[2] == "" or (key[2] == FREE and model.endswith(FREE))
+            if provider in ("", key[0]) and is_meant and account.reset():
+                found[key[0], key[2]] = None
+                self._know_limited(key, account)
+                self._keep(key, account, is_news=True)
+        return list(found)
+
+    def _know_limited(self, key: Key, account: Account) -> None:
+        """Whether anything could hold this credential back may have changed."""
+        pair = key[:2]
+        if account.is_limited:
+            self.limited.add(pair)
+        elif not any(one.is_limited for other, one in self.accounts.items() if other[:2] == pair):
+            self.limited.discard(pair)
 
     def _configured(self, account: Account, name: str, value: float, *, is_pacific: bool) -> Window:
         unit = _UNITS[name[0]]
         if name in ("rpm", "tpm"):
             held = next((w for w in account.windows if type(w) is Rolling and w.unit == unit), None)
-            return Rolling(unit, self.minute, value) if held is None else replace(held, limit=value)
+            return (
+                Rolling(unit, self.minute, value) if held is None else replace(held, limit=value, source="configured")
+            )
         is_month = name == "usd_per_month"
         fresh = Calendar(unit, value, is_month, is_pacific and not is_month)
         old = next((w for w in account.windows if _is_calendar(w, unit, is_month=is_month)), None)
@@ -265,6 +345,17 @@ class QuotaBook:
             _state(key, account, window, wall) for key, account in self.accounts.items() for window in account.windows
         ]
 
+    def pauses(self, now: float) -> list[QuotaState]:
+        """Every pause, for status pages: limits of nothing, without a window."""
+        wall = now + self.epoch_offset
+        return [
+            QuotaState(
+                *key, "requests", 0.0, 0.0, 0.0, account.closed_until - wall, GUESSED if account.is_guessed else PAUSED
+            )
+            for key, account in self.accounts.items()
+            if account.closed_until > wall
+        ]
+
     def _add(self, key: Key, requests: float, tokens: float, usd: float, now: float) -> None:
         wall = now + self.epoch_offset
         for concerned, account in self._concerned(key):
@@ -282,8 +373,9 @@ class QuotaBook:
                 found.append((concerned, account))
         return found
 
-    def _keep(self, key: Key, account: Account) -> None:
-        if self.changed is not None and account.is_worth_keeping:
+    def _keep(self, key: Key, account: Account, *, is_news: bool = False) -> None:
+        """Tell of it what has to outlive the program; ``is_news``: also that there is nothing any more."""
+        if self.changed is not None and (is_news or account.is_worth_keeping):
             self.changed(self._row(key, account))
 
     def _row(self, key: Key, account: Account) -> QuotaRow:
@@ -291,12 +383,20 @@ class QuotaBook:
 
     def _opened(self, key: Key) -> Account:
         if len(self.accounts) >= MOST_ACCOUNTS:
-            oldest = islice(self.accounts.items(), MOST_ACCOUNTS // 2)
-            del self.accounts[
-                next((old for old, account in oldest if not account.is_limited), next(iter(self.accounts)))
-            ]
+            self._make_room()
         account = self.accounts[key] = Account()
         return account
+
+    def _make_room(self) -> None:
+        """Forget some of those that were asked longest ago: of which nothing is known, else all but what a person limited."""
+        old = [(key, account) for key, account in self.accounts.items() if not account.is_limited]
+        if not old:
+            old = [
+                (key, account) for key, account in self.accounts.items() if not any(map(is_configured, account.windows))
+            ]
+        old.sort(key=lambda entry: entry[1].marks[-1] if entry[1].marks else 0.0)
+        for key, _ in (old or list(self.accounts.items()))[: MOST_ACCOUNTS // 16]:
+            del self.accounts[key]
 
     def _hear(
         self, account: Account, reading: Reading, sent: float, wall: float, wait: float | None, *, is_pacific: bool
@@ -314,7 +414,8 @@ class QuotaBook:
             account.told(unit, reading.seconds, self.minute).hear(whole, left, reset, asked_at=sent, now=wall)
         elif limit is not None and reading.seconds == DAY and not _has_day(account, unit):
             used = 0.0 if left is None else limit - left
-            account.put(Calendar(unit, limit, False, is_pacific, used, next_midnight(wall, is_pacific=is_pacific)))
+            end = next_midnight(wall, is_pacific=is_pacific)
+            account.put(Calendar(unit, limit, False, is_pacific, used, end, source="told"))
 
     def _reset_seconds(self, reading: Reading, wall: float, wait: float | None, *, is_pacific: bool) -> float:
         """When all comes back that is used up, where only the window is told. Gemini's wait is that of the minute."""
@@ -325,7 +426,7 @@ class QuotaBook:
 
     def _rolling(self, account: Account, unit: Unit, limit: float, wall: float) -> Rolling:
         """A limit a minute that the upstream told, with what was asked of it lately."""
-        window = Rolling(unit, self.minute, limit)
+        window = Rolling(unit, self.minute, limit, source="told")
         for mark in account.marks if unit == "requests" else ():
             if mark > wall - self.minute:
                 window.add(1.0, mark)
@@ -354,7 +455,7 @@ def _has_day(account: Account, unit: Unit) -> bool:
 
 def _state(key: Key, account: Account, window: Window, wall: float) -> QuotaState:
     seconds = window.seconds_at(wall) if isinstance(window, Calendar) else window.seconds
-    source = "told" if isinstance(window, Told) else "learned" if isinstance(window, Ceiling) else "configured"
+    source = "told" if isinstance(window, Told) else "learned" if isinstance(window, Ceiling) else window.source
     back = max(account.closed_until if account.closed_until > wall else 0.0, window.back_at(1.0, wall))
     return QuotaState(
         *key, window.unit, seconds, window.limit, window.remaining(wall), max(0.0, back - wall) if back else 0.0, source

@@ -1,6 +1,8 @@
 """One account of the quota ledger: one credential's use of one model, and every limit of it that is known."""
 
+import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +18,13 @@ MOST_MARKS = 1024
 LONG_WAIT_SECONDS = 600.0
 """A longer Retry-After than this is about a day's limit."""
 LONGEST_PAUSE_SECONDS = 3600.0
+PROBE_SECONDS = 2.5
+"""Between two requests that find out whether a guess still holds, where nothing else is left; twice as long after each that was refused."""
+LONGEST_PROBE_SECONDS = 60.0
+REPEATED_MINUTES = 2.0
+"""A bare refusal within so many minutes of another, with answers in between, is a limit; alone it is more often a moment's trouble."""
 LEAST_TOLD_REQUESTS = 5
 """Where the upstream itself names a short wait, a first refusal teaches a ceiling only after at least this many requests."""
-LEAST_BARE_REQUESTS = 3
-"""Where it names nothing at all, after at least this many: fewer are hardly a limit."""
 LEAST_DAY_REQUESTS = 20
 """A day's ceiling is learned only from at least this many: who knows what was asked before this program started."""
 LEAST_USD = 1e-6
@@ -29,13 +34,19 @@ LEAST_USD = 1e-6
 @dataclass(slots=True)
 class Account:
     """``marks`` are when the last requests were sent; all times are epoch seconds. ``pause`` is how long the next pause lasts
-    if nothing is answered before it; ``refused_at`` is when a refusal last came."""
+    if nothing is answered before it; ``refused_at`` is when a refusal last came. ``is_guessed``: nobody said that it is closed until then.
+    Against what is only guessed a request may go out from ``probe_at`` on: ``probed_at`` is when the last one did, ``probe_pause`` how long
+    the next waits for it."""
 
     marks: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_MARKS))
     windows: list[Window] = field(default_factory=list)
     closed_until: float = 0.0
     refused_at: float = 0.0
     pause: float = 0.0
+    is_guessed: bool = False
+    probe_at: float = 0.0
+    probed_at: float = 0.0
+    probe_pause: float = PROBE_SECONDS
 
     @property
     def is_limited(self) -> bool:
@@ -48,10 +59,12 @@ class Account:
         is_tight = any(not isinstance(window, Told) or 2 * window.left < window.limit for window in self.windows)
         return is_tight or self.closed_until > 0.0 or self.refused_at > 0.0
 
-    def back_at(self, tokens: float, now: float) -> float:
-        """When a request of so many tokens is within every limit; 0.0: now."""
-        back = self.closed_until if now < self.closed_until else 0.0
+    def back_at(self, tokens: float, now: float, *, only_known: bool = False) -> float:
+        """When a request of so many tokens is within every limit, or within those that are ``only_known`` and no guess; 0.0: now."""
+        back = self.closed_until if now < self.closed_until and not (only_known and self.is_guessed) else 0.0
         for window in self.windows:
+            if only_known and isinstance(window, Ceiling):
+                continue
             unit = window.unit
             held = window.back_at(1.0 if unit == "requests" else tokens if unit == "tokens" else LEAST_USD, now)
             back = max(back, held)
@@ -92,11 +105,40 @@ class Account:
         except ValueError:
             return
 
+    @property
+    def has_persons_limit(self) -> bool:
+        """Whether a person said how many requests there are: who knows better than what a refusal teaches."""
+        return any(is_configured(window) and window.unit == "requests" for window in self.windows)
+
+    def probe(self, now: float) -> float:
+        """Take the place of the request that finds out whether a guess holds, and give 0.0; or say when there is one."""
+        if now < self.probe_at:
+            return self.probe_at
+        self.probed_at, self.probe_at = now, now + self.probe_pause
+        return 0.0
+
+    def answered(self, taken_at: float) -> None:
+        """A request that was taken then was answered: the next pause begins anew, and one that was guessed before it is over."""
+        self.pause = 0.0
+        if taken_at > self.refused_at:
+            self.probe_pause, self.probe_at = PROBE_SECONDS, min(self.probe_at, taken_at + PROBE_SECONDS)
+            if self.is_guessed:
+                self.closed_until = 0.0
+
     def learn_by_being_hit(
-        self, taken_at: float, wait: float | None, now: float, *, is_idle: bool, minute: float
+        self, taken_at: float, wait: float | None, now: float, *, is_idle: bool, minute: float, learns: bool
     ) -> None:
         """A request that was sent at ``taken_at`` was refused, and nothing that was told explains it. ``wait`` is what the upstream
-        asked for; ``is_idle``: nothing else was sent since the last refusal."""
+        asked for; ``is_idle``: nothing else was sent since the last refusal. Without ``learns`` only what was asked for counts."""
+        if learns and taken_at == self.probed_at:
+            self.probe_pause = min(LONGEST_PROBE_SECONDS, 2.0 * self.probe_pause)
+            self.probe_at = now + self.probe_pause
+        elif learns:
+            self._learn_ceiling(taken_at, wait, now, is_idle=is_idle, minute=minute)
+        if learns or wait is not None:
+            self._close(taken_at, wait, now, minute, is_idle=is_idle)
+
+    def _learn_ceiling(self, taken_at: float, wait: float | None, now: float, *, is_idle: bool, minute: float) -> None:
         seconds = DAY if wait is not None and wait > LONG_WAIT_SECONDS else minute
         marks = [mark for mark in self.marks if taken_at - seconds < mark <= taken_at]
         ceiling = next((w for w in self.windows if isinstance(w, Ceiling) and w.seconds == seconds), None)
@@ -105,34 +147,59 @@ class Account:
         if ceiling is not None and not is_storm:
             if not is_idle:
                 ceiling.contradicted(now)
-        elif len(self.marks) < MOST_MARKS and len(marks) >= (
-            1 if ceiling else self._least_requests(wait, seconds, now, is_storm=is_storm)
-        ):
+            return
+        least = 1 if ceiling else self._least_requests(wait, seconds, now, is_storm=is_storm, minute=minute)
+        if least and len(self.marks) < MOST_MARKS and len(marks) >= least:
             learned = ceiling_of(marks, seconds, wait, taken_at, now, minute)
             if ceiling is None or learned.limit < ceiling.limit:
                 self.put(learned)
-        self._close(wait, now, minute, is_repeated=is_idle and self.pause > 0.0 and not is_storm)
 
-    def _least_requests(self, wait: float | None, seconds: float, now: float, *, is_storm: bool) -> int:
-        """How many requests a refusal must follow to teach a ceiling. The second one within a day teaches in any case."""
+    def _least_requests(self, wait: float | None, seconds: float, now: float, *, is_storm: bool, minute: float) -> int:
+        """How many requests a refusal must follow to teach a ceiling; 0: it teaches none."""
         if seconds == DAY:
             return LEAST_DAY_REQUESTS
-        if self.refused_at and now - self.refused_at < DAY and not is_storm:
-            return 1
-        return LEAST_BARE_REQUESTS if wait is None else LEAST_TOLD_REQUESTS
+        since = now - self.refused_at if self.refused_at and not is_storm else math.inf
+        if wait is None:
+            return 1 if since <= REPEATED_MINUTES * minute else 0
+        return 1 if since < DAY else LEAST_TOLD_REQUESTS
 
-    def _close(self, wait: float | None, now: float, minute: float, *, is_repeated: bool) -> None:
-        """Close the account: for as long as was asked, or a minute; longer each time when nothing is answered in between.
-
-        A first refusal after hardly a request, without a word, is left to the loop, which may try again: it is more often a
-        moment's trouble than a limit.
-        """
-        if is_repeated and self.closed_until:
+    def _close(self, taken_at: float, wait: float | None, now: float, minute: float, *, is_idle: bool) -> None:
+        """Close the account: for as long as was asked; or, by guess, for a minute, longer each time when nothing is answered in
+        between. A guess is held against it where there is another choice; else it is tried now and then, the first time at once."""
+        if wait is not None:
+            self.pause = self.pause or minute
+            if now + wait >= self.closed_until or self.is_guessed:
+                self.closed_until, self.is_guessed = now + wait, False
+            return
+        is_repeated = is_idle and self.pause > 0.0 and taken_at > self.refused_at and taken_at != self.probed_at
+        if is_repeated:
             self.pause = min(LONGEST_PAUSE_SECONDS, self.pause * 2.0)
-        elif not self.pause or not is_repeated:
+        elif not self.pause:
             self.pause = minute
-        if wait is not None or is_repeated or self.windows:
-            self.closed_until = max(self.closed_until, now + (self.pause if wait is None else wait))
+        if now + self.pause > self.closed_until:
+            self.closed_until, self.is_guessed = now + self.pause, True
+
+    def drop(self, is_over: Callable[[Window], bool]) -> bool:
+        """Forget these windows; whether there were any."""
+        before = len(self.windows)
+        self.windows = [window for window in self.windows if not is_over(window)]
+        return len(self.windows) < before
+
+    def unlearn(self) -> bool:
+        """Forget what being hit taught; whether there was anything."""
+        was_guessed = self.is_guessed and self.closed_until > 0.0
+        if was_guessed:
+            self.closed_until, self.is_guessed = 0.0, False
+        return self.drop(lambda window: isinstance(window, Ceiling)) or was_guessed
+
+    def reset(self) -> bool:
+        """Forget what was told and learned, and every pause; whether there was anything. What a person configured stays, with what
+        is used of it."""
+        was_closed = bool(self.closed_until or self.refused_at)
+        self.closed_until = self.refused_at = self.pause = self.probe_at = self.probed_at = 0.0
+        self.is_guessed, self.probe_pause = False, PROBE_SECONDS
+        self.marks.clear()
+        return self.drop(lambda window: not is_configured(window)) or was_closed
 
     def to_wire(self) -> Json:
         """Plain JSON."""
@@ -141,6 +208,7 @@ class Account:
             "closed_until": self.closed_until,
             "refused_at": self.refused_at,
             "pause": self.pause,
+            "is_guessed": self.is_guessed,
         }
 
     @classmethod
@@ -148,13 +216,18 @@ class Account:
         """What ``to_wire`` wrote. Raises KeyError, TypeError or ValueError on a foreign shape."""
         account = cls(windows=[window_from_wire(window) for window in wire["windows"]])
         account.closed_until, account.pause = float(wire["closed_until"]), float(wire["pause"])
-        account.refused_at = float(wire["refused_at"])
+        account.refused_at, account.is_guessed = float(wire["refused_at"]), bool(wire.get("is_guessed", False))
         return account
 
 
 _KINDS: dict[str, type[Rolling | Calendar | Told]] = {
     "rolling": Rolling, "ceiling": Ceiling, "calendar": Calendar, "told": Told,
 }  # fmt: skip
+
+
+def is_configured(window: Window) -> bool:
+    """Whether a person set this limit."""
+    return isinstance(window, Rolling | Calendar) and not isinstance(window, Ceiling) and window.source == "configured"
 
 
 def window_from_wire(wire: Json) -> Window:

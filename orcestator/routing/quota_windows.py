@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 Unit = Literal["requests", "tokens", "usd"]
+Source = Literal["configured", "told"]
+"""Who set a limit: a person, or the upstream."""
 Json = dict[str, Any]
 
 MINUTE = 60.0
@@ -26,6 +28,7 @@ class Rolling:
     limit: float
     slots: deque[tuple[int, float]] = field(default_factory=deque)
     total: float = 0.0
+    source: Source = field(default="configured", kw_only=True)
 
     def back_at(self, amount: float, now: float) -> float:
         """When this much more is within the limit; 0.0: now. What is more than the whole limit waits for an empty window."""
@@ -75,7 +78,7 @@ class Rolling:
         """Plain JSON."""
         return {
             "kind": "rolling", "unit": self.unit, "seconds": self.seconds, "limit": self.limit,
-            "slots": [list(slot) for slot in self.slots],
+            "slots": [list(slot) for slot in self.slots], "source": self.source,
         }  # fmt: skip
 
     @classmethod
@@ -83,7 +86,7 @@ class Rolling:
         """What ``to_wire`` wrote. Raises KeyError, TypeError or ValueError on a foreign shape."""
         slots = slots_from_wire(wire["slots"])
         total = sum(held for _, held in slots)
-        return cls(unit_of(wire), float(wire["seconds"]), float(wire["limit"]), slots, total)
+        return cls(unit_of(wire), float(wire["seconds"]), float(wire["limit"]), slots, total, source=source_of(wire))
 
     def _end(self, slot: int) -> float:
         return (slot + 1) * (self.seconds / SLOTS) + self.seconds
@@ -99,6 +102,7 @@ class Calendar:
     is_pacific: bool = False
     used: float = 0.0
     until: float = 0.0
+    source: Source = field(default="configured", kw_only=True)
 
     def back_at(self, amount: float, now: float) -> float:
         """When this much more is within the limit; 0.0: now."""
@@ -124,6 +128,7 @@ class Calendar:
         return {
             "kind": "calendar", "unit": self.unit, "limit": self.limit, "is_month": self.is_month,
             "is_pacific": self.is_pacific, "used": self.used, "until": self.until,
+            "source": self.source,
         }  # fmt: skip
 
     @classmethod
@@ -131,7 +136,7 @@ class Calendar:
         """What ``to_wire`` wrote. Raises KeyError, TypeError or ValueError on a foreign shape."""
         return cls(
             unit_of(wire), float(wire["limit"]), bool(wire["is_month"]), bool(wire["is_pacific"]), float(wire["used"]),
-            float(wire["until"]),
+            float(wire["until"]), source=source_of(wire),
         )  # fmt: skip
 
     def _turn(self, now: float) -> None:
@@ -177,6 +182,11 @@ def unit_of(wire: Json) -> Unit:
     if unit not in ("requests", "tokens", "usd"):
         raise ValueError(f"no unit {unit!r}")
     return unit
+
+
+def source_of(wire: Json) -> Source:
+    """Who set a limit that was kept. Where that was not kept, a person: what an upstream told it tells again."""
+    return "told" if wire.get("source") == "told" else "configured"
 
 
 def slots_from_wire(slots: Any) -> deque[tuple[int, float]]:

@@ -3,15 +3,16 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from orcestator.errors import QUOTA, UpstreamError
+from orcestator.errors import QUOTA, QUOTA_GUESSED, UpstreamError
 
+OURS = frozenset({QUOTA, QUOTA_GUESSED})
 LONGEST_CAUSE = 300
 """Characters of one cause; an upstream's own message may be a page."""
 
 
 def is_unsent(error: UpstreamError) -> bool:
     """Whether it is our own ledger's refusal: it knew what the upstream would say, and asked nobody."""
-    return error.cause == QUOTA and not error.sent
+    return error.cause in OURS and not error.sent
 
 
 def summary_of(failures: Sequence[UpstreamError]) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from orcestator.errors import (
     NO_SUCH_PATH,
     QUOTA,
+    QUOTA_GUESSED,
     QUOTA_SIZE,
     CannotExpress,
     UpstreamBroken,
@@ -124,7 +125,7 @@ REFINEMENTS: tuple[Override, ...] = (
         When(errors=frozenset({"UpstreamModelMissing"}), causes=frozenset({NO_SUCH_PATH})),
         {"is_final": False, "cooldown_seconds": 0.0, "counts": True},
     ),
-    Override(When(causes=frozenset({QUOTA})), {"retries": False}),
+    Override(When(causes=frozenset({QUOTA, QUOTA_GUESSED})), {"retries": False}),
     Override(When(causes=frozenset({QUOTA_SIZE})), {"retries": False, "cooldown_seconds": 0.0}),
 )
 """What the class alone does not tell; the first that is met counts."""
@@ -139,6 +140,10 @@ class Verdicts:
 
     overrides: Sequence[Override] = field(default=())
     content_policy_fallback: bool = False
+
+    def is_a_persons(self, error: UpstreamError, provider: str) -> bool:
+        """Whether a person has said what follows from this failure."""
+        return any(override.when.is_met(error, provider) for override in self.overrides)
 
     def judge(self, error: UpstreamError, provider: str = "") -> Verdict:
         """The verdict on a failed attempt at ``provider``; a subclass inherits its parent's row."""

@@ -413,6 +413,13 @@ class Settings(LaterSettings):
         20.0, Spec("How many of a hundred requests may be retried.", ATTEMPTS, 0, 100)
     )
     retry_floor: int = setting(10, Spec("Retries that are always allowed in ten seconds.", ATTEMPTS, 0, 100_000))
+    learn_rate_limits: bool = setting(
+        True,
+        Spec(
+            "Learn from being refused how much a provider takes that does not tell; what it tells and what is configured counts in any case.",
+            ATTEMPTS,
+        ),
+    )
     breaker_consecutive_failures: int = setting(
         5,
         Spec(

@@ -59,7 +59,9 @@ class BrainRouter:
 
         async def attempt(option: Option) -> Answer:
             place = self._places[option.candidate.provider, option.candidate.model]
-            return await self._ledgered.call(place, option.candidate, request, trace)
+            return await self._ledgered.call(
+                place, option.candidate, request, trace, is_last_resort=plan.is_last_resort(option)
+            )
 
         try:
             deadline = request.at + self._total_seconds

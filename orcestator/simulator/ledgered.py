@@ -3,7 +3,7 @@
 import asyncio
 from typing import NamedTuple
 
-from orcestator.errors import QUOTA, UpstreamRateLimited
+from orcestator.errors import QUOTA, QUOTA_GUESSED, UpstreamRateLimited
 from orcestator.routing.offer import Candidate
 from orcestator.routing.quota import QuotaBook
 from orcestator.simulator.meter import MINUTE
@@ -29,15 +29,23 @@ class Ledgered:
         self._upstreams = upstreams
         self._quota = quota
 
-    async def call(self, place: int, candidate: Candidate, request: Request, trace: Trace) -> Answer:
+    async def call(
+        self, place: int, candidate: Candidate, request: Request, trace: Trace, *, is_last_resort: bool
+    ) -> Answer:
         """One call, unless the ledger knows that it would be refused. Raises UpstreamError."""
         provider, credential, model = candidate.provider, candidate.credential, candidate.model
         now = asyncio.get_running_loop().time
         taken_at = now()
-        back_at = self._quota.take(provider, credential, model, request.prompt_tokens, taken_at)
+        back_at = self._quota.take(
+            provider, credential, model, request.prompt_tokens, taken_at, is_last_resort=is_last_resort
+        )
         if back_at > taken_at:
+            is_guessed = self._quota.is_guessed(candidate, request.prompt_tokens, taken_at)
             raise UpstreamRateLimited(
-                f"{provider} would refuse this now.", cause=QUOTA, retry_after=back_at - taken_at, sent=False
+                f"{provider} would refuse this now.",
+                cause=QUOTA_GUESSED if is_guessed else QUOTA,
+                retry_after=back_at - taken_at,
+                sent=False,
             )
         try:
             answer = await self._upstreams.call(place, request, trace)
@@ -49,6 +57,7 @@ class Ledgered:
                 )  # fmt: skip
             self._quota.settle(provider, credential, model, 0, 0.0, now(), is_answered=False)
             raise
+        self._quota.answered(provider, credential, model, taken_at)
         self._quota.learn(provider, credential, model, self._told(place, now()), now(), taken_at=taken_at)
         return answer
 

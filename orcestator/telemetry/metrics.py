@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry, GCCollector, Metric, ProcessCol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from orcestator import __version__
-from orcestator.errors import QUOTA
 from orcestator.routing.events import HEDGE_LOST, HEDGE_WON, AttemptEnded, Event, HealthChanged, RequestEnded, Waited
+from orcestator.routing.summary import OURS
 from orcestator.telemetry.series import (
     LARGEST_SERIES,
     OTHER,
@@ -276,7 +276,7 @@ class Metrics:
     def _count_attempt(self, event: AttemptEnded) -> None:
         provider = event.provider
         verdict = event.verdict
-        if event.cause == QUOTA:
+        if event.cause in OURS:
             # Nobody was called.
             self._count_unserved(event)
             return
@@ -300,7 +300,7 @@ class Metrics:
             self._fallbacks.at((event.provider, event.error)).value += 1
         elif event.verdict == "retry":
             self._retries.at((event.provider, event.error)).value += 1
-        if event.cause == QUOTA:
+        if event.cause in OURS:
             self._quota_refusals.at((event.provider,)).value += 1
 
     def _note_health(self, event: HealthChanged) -> None:

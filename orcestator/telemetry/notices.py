@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeVar
 
-from orcestator.errors import QUOTA
 from orcestator.routing.events import AttemptEnded, Event, HealthChanged, RequestEnded
+from orcestator.routing.summary import OURS
 
 Level = Literal["info", "warning", "error"]
 Value = TypeVar("Value")
@@ -79,7 +79,7 @@ class NoticeReader:
 
     def _of_attempt(self, event: AttemptEnded) -> Notice | None:
         name = self._name(event.provider, event.model)
-        if event.cause == QUOTA:
+        if event.cause in OURS:
             return Notice("warning", "quota_exhausted", name, f"The quota of {name} is used up for now.")
         # A refused key is told when the routing puts it aside.
         if event.error and event.error != "UpstreamKeyRefused" and event.verdict == "fall_back":

@@ -11,7 +11,7 @@ _MILLION = 1e6
 
 
 class Meter(NamedTuple):
-    """One request that the ledger took, as about ``tokens``; ``pricing`` is US dollars for a million tokens, where known."""
+    """One request that the ledger took then, as about ``tokens``; ``pricing`` is US dollars for a million tokens, where known."""
 
     quota: QuotaBook
     provider: str
@@ -19,6 +19,11 @@ class Meter(NamedTuple):
     model: str
     tokens: int
     pricing: Mapping[str, Any]
+    taken_at: float
+
+    def opened(self) -> None:
+        """The answer has begun."""
+        self.quota.answered(self.provider, self.credential, self.model, self.taken_at)
 
     def failed(self, now: float) -> None:
         """The request was not answered: it cost nothing."""

@@ -35,6 +35,7 @@ class Order:
     stands for OpenAI's dialect. ``include_usage`` is the caller's wish for the usage chunk; we count tokens either way.
     ``is_foreign``: the caller speaks another dialect than OpenAI's, also where ``body`` is the canonical call made of its
     own by another process. ``headers`` go to an upstream of the same dialect. ``unread`` names what the canonical call could not hold.
+    ``is_last_resort``: there is no other choice, so that it may try what our ledger only guesses to be used up.
     ``owner`` is the id of the caller's key, whose answers nobody else may see. ``is_strict``: refuse what cannot be
     expressed instead of leaving it out. ``broken`` is the stream that this one goes on with.
     """
@@ -62,6 +63,7 @@ class Order:
     is_strict: bool = False
     is_foreign: bool = False
     broken: Broken | None = None
+    is_last_resort: bool = False
     _canonical_body: bytes = field(default=b"", repr=False)
 
     def canonical_body(self) -> bytes:

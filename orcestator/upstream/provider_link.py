@@ -21,6 +21,7 @@ from orcestator.errors import (
     CONGESTED,
     NO_SUCH_PATH,
     QUOTA,
+    QUOTA_GUESSED,
     QUOTA_SIZE,
     CannotExpress,
     Overloaded,
@@ -221,14 +222,20 @@ class ProviderLink:
         quota, provider, now = self._quota, self.row.name, time.monotonic()
         tokens = len(order.body) // BYTES_PER_TOKEN
         is_metered = quota.knows(provider, credential)
-        back = quota.take(provider, credential, model, tokens, now)
+        back = quota.take(provider, credential, model, tokens, now, is_last_resort=order.is_last_resort)
         if back:
-            is_size = not quota.back_for(provider, credential, model, 0, now)
-            raise _exhausted(provider, model, max(0.0, back - now), QUOTA_SIZE if is_size else QUOTA)
+            raise _exhausted(provider, model, max(0.0, back - now), self._cause(model, credential, tokens, now))
         if not is_metered:
             return None, now
         pricing = (self.offer.models.get(model) or {}).get("pricing") or {}
-        return Meter(quota, provider, credential, model, tokens, pricing), now
+        return Meter(quota, provider, credential, model, tokens, pricing, now), now
+
+    def _cause(self, model: str, credential: str, tokens: int, now: float) -> str:
+        """What holds a request back: its size, or what is known, or what is only guessed."""
+        who = (self.row.name, credential, model)
+        if not self._quota.back_for(*who, 0, now):
+            return QUOTA_SIZE
+        return QUOTA if self._quota.back_for(*who, tokens, now, only_known=True) else QUOTA_GUESSED
 
     def _learn_limits(self, response: Response, model: str, credential: str, taken_at: float) -> None:
         now = time.monotonic()
@@ -270,7 +277,7 @@ class ProviderLink:
         if is_ours:
             self._quota.refused(
                 *who, taken_at=asked.taken_at, wait=error.retry_after, readings=readings, now=now,
-                is_pacific=self._is_pacific,
+                is_pacific=self._is_pacific, learns=not self._quota.is_judged(error, self.row.name),
             )  # fmt: skip
         else:
             self._quota.learn(*who, readings, now, taken_at=asked.taken_at, is_pacific=self._is_pacific)
@@ -400,6 +407,7 @@ async def _metered(attempt: Coroutine[Any, Any, Answer], meter: Meter) -> Answer
     except BaseException:
         meter.failed(time.monotonic())
         raise
+    meter.opened()
     if not isinstance(answer, WholeAnswer):
         return MeteredAnswer(answer, meter, time.monotonic)
     meter.settle(answer.prompt_tokens, answer.completion_tokens, time.monotonic())
@@ -407,8 +415,12 @@ async def _metered(attempt: Coroutine[Any, Any, Answer], meter: Meter) -> Answer
 
 
 def _exhausted(provider: str, model: str, seconds: float, cause: str) -> UpstreamRateLimited:
+    wait = max(1, ceil(seconds))
+    told = f"would refuse this request: what it lets us ask of {model} is used up for another {wait} s."
+    if cause == QUOTA_GUESSED:
+        told = f"refused for its rate of {model} lately: whether it still does is tried again in {wait} s."
     return UpstreamRateLimited(
-        f"{provider} would refuse this request: what it lets us ask of {model} is used up for another {max(1, ceil(seconds))} s.",
+        f"{provider} {told}",
         cause=cause,
         retry_after=seconds,
         sent=False,

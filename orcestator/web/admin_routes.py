@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orcestator.errors import InvalidRequest
+from orcestator.bridge.ledgers import Ledgers, LocalLedgers
+from orcestator.errors import InvalidRequest, Overloaded
 from orcestator.routing.decision import REMEMBERED_REQUESTS
 from orcestator.web.overview import AVAILABLE, Overview
 from orcestator.web.route_table import Asked, Endpoint, Reply, number_in
@@ -39,12 +40,15 @@ class AdminRoutes:
     configuration: Callable[[], Json]
     reload: Callable[[], Awaitable[Json]]
     preview: Callable[[int], Awaitable[Json]]
+    ledgers: Ledgers | None = None
+    """Where quotas are known; None for the planner's own."""
 
     def endpoints(self) -> Sequence[Endpoint]:
         """The rows of the table."""
         rows = (
             Endpoint("GET", "/admin/state", self._state),
             Endpoint("POST", "/admin/state/{}/reset", self._reset),
+            Endpoint("POST", "/admin/state/reset", self._reset_many),
             Endpoint("GET", "/admin/metrics", self._totals),
             Endpoint("GET", "/admin/rate-limits", self._rate_limits),
             Endpoint("GET", "/admin/config", self._configuration),
@@ -55,11 +59,22 @@ class AdminRoutes:
         return [row._replace(path=base + row.path) for base in BASES for row in rows]
 
     async def _state(self, _asked: Asked) -> Reply:
-        return Reply({"models": self.overview.states(), "timestamp": self.overview.timestamp()})
+        limits = await self._ledgers().limits()
+        return Reply({"models": self.overview.states(limits), "timestamp": self.overview.timestamp()})
 
     async def _reset(self, asked: Asked) -> Reply:
         found = self.overview.reset(asked.name)
-        return Reply({"success": True, "message": f"State for model {asked.name} reset", "reset": found})
+        heard = [await self._ledgers().reset(provider, model) for provider, model in found]
+        return _forgotten(f"State for model {asked.name} reset", found, is_whole=all(heard))
+
+    async def _reset_many(self, asked: Asked) -> Reply:
+        provider = asked.query.get("provider", "")
+        found = self.overview.reset_provider(provider)
+        is_whole = await self._ledgers().reset(provider, "")
+        return _forgotten(f"State of {provider or 'all providers'} reset", found, is_whole=is_whole)
+
+    def _ledgers(self) -> Ledgers:
+        return self.ledgers or LocalLedgers(self.overview.planner.quota, self.overview.now)
 
     async def _totals(self, _asked: Asked) -> Reply:
         totals = self.figures.totals()
@@ -83,7 +98,8 @@ class AdminRoutes:
         )
 
     async def _rate_limits(self, _asked: Asked) -> Reply:
-        return Reply({"enabled": not self.overview.planner.quota.is_empty, "limits": self.overview.limits()})
+        limits = await self._ledgers().limits()
+        return Reply({"enabled": bool(limits), "limits": limits})
 
     async def _configuration(self, _asked: Asked) -> Reply:
         return Reply(self.configuration())
@@ -103,6 +119,12 @@ class AdminRoutes:
         rendered = await asyncio.to_thread(self.figures.exposition)
         body = await rendered if inspect.isawaitable(rendered) else rendered
         return Reply(body, content_type=self.figures.exposition_type)
+
+
+def _forgotten(message: str, found: Sequence[tuple[str, str]], *, is_whole: bool) -> Reply:
+    if not is_whole:
+        raise Overloaded("A worker did not answer: what it holds against its models is not forgotten. Try again.")
+    return Reply({"success": True, "message": message, "reset": [f"{provider}/{model}" for provider, model in found]})
 
 
 def _reply(trouble: str, outcome: Json) -> Reply:

@@ -145,6 +145,8 @@ class Exchange:
         self._parsed = self._planned = self._now()
         plan = self._plan = intake.planned(order.call, size, headers, self._parsed)
         self._planned = self._now()
+        if len(plan.scored) < 2:
+            order.is_last_resort = plan.has_one
         if intake.streamed:
             self._expect_stream(order)
         tally = self._tally
@@ -184,6 +186,8 @@ class Exchange:
         assert order is not None, "there is an order before there is a plan"
         if len(self._intake.names) > 1:
             order = replace(order, shown_model=option.name)
+        if self._plan is not None and self._plan.reserve:
+            order = replace(order, is_last_resort=self._plan.is_last_resort(option))
         return self._gateway.carry(option.candidate, order)
 
     @property

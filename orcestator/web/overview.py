@@ -19,6 +19,7 @@ from orcestator.routing.health import HealthState, Standing
 from orcestator.routing.measures import Measure
 from orcestator.routing.offer import Candidate, Offer
 from orcestator.routing.plan import Planner
+from orcestator.routing.quota import FREE, GUESSED, PAUSED
 from orcestator.upstream.health_checks import UNKNOWN, Check
 from orcestator.web.performance import Performance, performance_of
 
@@ -34,6 +35,8 @@ USUAL_CAPACITY = 100
 OPERATIONAL, DEGRADED, DOWN = "operational", "degraded", "down"
 AVAILABLE, RATE_LIMITED, UNAVAILABLE = "available", "rate_limited", "unavailable"
 RECOVERING = "recovering"
+MOST_UNLISTED = 200
+"""Models that nobody lists of which a page tells: callers make names up."""
 CIRCUITS = {
     "open": "OPEN",
     "cooldown": "OPEN",
@@ -145,36 +148,35 @@ class Overview:
             "activeRequests": in_flight,
         }
 
-    def states(self) -> list[Json]:
-        """Every deployment's breaker and figures."""
+    def states(self, limits: Sequence[Json] = ()) -> list[Json]:
+        """Every deployment's breaker and figures; ``limits`` are what the quota ledgers know."""
         failing = {state[:3]: state for state in self.planner.health.states(self.now()) if not state.credential}
-        return [self._state_row(found, failing) for found in (*self.deployments(), *self._unlisted())]
+        held = [limit for limit in limits if limit["secondsLeft"] > 0.0]
+        found = (*self.deployments(), *self._unlisted())
+        return [
+            _held_longer(self._state_row(one, failing), one, held) if held else self._state_row(one, failing)
+            for one in found
+        ]
 
-    def reset(self, name: str) -> list[str]:
-        """Forget what is held against the deployments behind a name; which they are. Raises ModelNotFound."""
-        found = self._behind(name)
+    def reset(self, name: str) -> list[tuple[str, str]]:
+        """Forget what this process holds against the deployments behind a name; their (provider, model). Raises ModelNotFound."""
+        return self._forgotten(self._behind(name))
+
+    def reset_provider(self, provider: str) -> list[tuple[str, str]]:
+        """The same for everything of a provider, or of all where none is named. Raises RouteNotFound."""
+        if provider:
+            self._offers_of(provider)
+        for name in [provider] if provider else list(self._offers()):
+            self.planner.health.reset(name)
+        found = (*self.deployments(), *self._unlisted())
+        return self._forgotten([one for one in found if provider in ("", one.provider)])
+
+    def _forgotten(self, found: Sequence[Deployment]) -> list[tuple[str, str]]:
         for deployment in found:
             self.planner.health.reset(deployment.provider, deployment.model)
             for candidate in deployment.candidates:
                 self.planner.measures.forget(candidate)
-        return [f"{deployment.provider}/{deployment.model}" for deployment in found]
-
-    def limits(self) -> list[Json]:
-        """Every quota that is known: what of it is left, and seconds until more of it is free."""
-        return [
-            {
-                "provider": state.provider,
-                "credential": state.credential,
-                "model": state.model,
-                "unit": state.unit,
-                "windowSeconds": state.window_seconds,
-                "limit": state.limit,
-                "remaining": state.remaining,
-                "secondsLeft": round(state.seconds, 3),
-                "source": state.source,
-            }
-            for state in self.planner.quota.states(self.now())
-        ]
+        return [(deployment.provider, deployment.model) for deployment in found]
 
     def timestamp(self) -> str:
         """The present moment."""
@@ -191,8 +193,10 @@ class Overview:
         """Models that nobody lists and callers have named all the same."""
         listed = {(one.provider, one.model) for one in self.deployments()}
         found: dict[tuple[str, str], Deployment] = {}
-        for one in self.planner.measures.records:
+        for one in reversed(self.planner.measures.records):
             key = (one.provider, one.model)
+            if len(found) >= MOST_UNLISTED and key not in found:
+                break
             if key not in listed:
                 found[key] = Deployment(*key, {}, (*(found[key].candidates if key in found else ()), one))
         return list(found.values())
@@ -371,6 +375,28 @@ class Overview:
     def _message(self, provider: str, status: str) -> str:
         check = self.check(provider)
         return check.message if check.source == "check" else _MESSAGES[status]
+
+
+def _held_longer(row: Json, found: Deployment, held: Sequence[Json]) -> Json:
+    """The row with what the ledger holds against all keys of a deployment, where that lasts longer than what the row tells."""
+    longest: list[Json] = []
+    for credential in {candidate.credential for candidate in found.candidates}:
+        against = [
+            limit
+            for limit in held
+            if (limit["provider"], limit["credential"]) == (found.provider, credential)
+            and (limit["model"] in ("", found.model) or (limit["model"] == FREE and found.model.endswith(FREE)))
+        ]
+        if not against:
+            return row
+        longest.append(max(against, key=lambda limit: limit["secondsLeft"]))
+    soonest = min(longest, key=lambda limit: limit["secondsLeft"])
+    if row["secondsLeft"] is None or soonest["secondsLeft"] <= row["secondsLeft"]:
+        return row
+    is_pause = soonest["source"] in (PAUSED, GUESSED)
+    told = {"state": "cooldown", "circuitState": CIRCUITS["cooldown"]} if is_pause else {"state": "quota"}
+    reason = row["reason"] or f"quota: {soonest['source']}"
+    return {**row, **told, "reason": reason, "secondsLeft": soonest["secondsLeft"]}
 
 
 def _seconds_left(standing: Standing | None, now: float) -> float | None:

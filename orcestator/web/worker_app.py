@@ -10,7 +10,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from orcestator.bridge.carrier import LocalCarrier
-from orcestator.bridge.protocol import ATTEMPT_PATH, DROPPED_HEADER, ORDER_HEADER, order_from_wire
+from orcestator.bridge.protocol import (
+    ATTEMPT_PATH,
+    DROPPED_HEADER,
+    LIMITS_PATH,
+    ORDER_HEADER,
+    RESET_PATH,
+    order_from_wire,
+)
 from orcestator.bridge.registration_policy import SECRET_HEADER
 from orcestator.dialects.failures import failure_to_wire
 from orcestator.dialects.json_text import dumps
@@ -36,7 +43,8 @@ StockRoute = Callable[[Json, Send], Awaitable[None]]
 
 
 class WorkerApp:
-    """``stock_routes`` maps the stock worker paths to their handlers; ``secret`` is asked of everybody when set."""
+    """``stock_routes`` maps the stock worker paths to their handlers; ``secret`` is asked of everybody when set. ``limits`` gives what the
+    quota ledger knows; ``reset`` forgets what is held against a (provider, model), "" for all."""
 
     def __init__(
         self,
@@ -44,7 +52,11 @@ class WorkerApp:
         stock_routes: Mapping[str, StockRoute],
         secret: Secret | None,
         max_body_bytes: int,
+        limits: Callable[[], list[Json]],
+        reset: Callable[[str, str], None],
     ) -> None:
+        self._limits = limits
+        self._reset = reset
         self._carrier = carrier
         self._stock_routes = dict(stock_routes)
         self._secret = secret.reveal().encode() if secret else b""
@@ -85,7 +97,11 @@ class WorkerApp:
         if path == "/health" and scope["method"] in ("GET", "HEAD"):
             await send_json(send, 200, {"status": "healthy", "in_flight": self.in_flight - 1})
             return
-        if path != ATTEMPT_PATH and path not in self._stock_routes:
+        if path == LIMITS_PATH and scope["method"] == "GET":
+            self._admit(headers)
+            await send_json(send, 200, {"limits": self._limits()})
+            return
+        if path not in (ATTEMPT_PATH, RESET_PATH) and path not in self._stock_routes:
             raise RouteNotFound(f"There is nothing at {path[:200]} on a worker.")
         if scope["method"] != "POST":
             raise MethodNotAllowed(f"{path} takes POST.", headers={"allow": "POST"})
@@ -93,6 +109,10 @@ class WorkerApp:
         body = await read_body(receive, self._max_body_bytes)
         if path == ATTEMPT_PATH:
             await self._attempt(headers, body, send)
+        elif path == RESET_PATH:
+            wanted = parse_object(body)
+            self._reset(str(wanted.get("provider", "")), str(wanted.get("model", "")))
+            await send_json(send, 200, {"success": True})
         else:
             await self._stock_routes[path](parse_object(body) if body.strip() else {}, send)
 

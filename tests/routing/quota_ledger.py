@@ -39,6 +39,10 @@ class Ledger:
     def takes(self, times: int, tokens: int = 0) -> int:
         return sum(self.take(tokens) == 0.0 for _ in range(times))
 
+    def last_resort(self) -> float:
+        """The same for a request that has no other choice."""
+        return self.book.take(P, C, M, 0, self.now, is_last_resort=True)
+
     def settle(self, tokens: int = 0, usd: float = 0.0) -> None:
         self.book.settle(P, C, M, tokens, usd, self.now)
 

@@ -121,7 +121,7 @@ def test_names_that_callers_invent_do_not_grow_the_table_nor_push_out_what_is_kn
     for number in range(MOST_ACCOUNTS + 50):
         ledger.take(model=f"invented-{number}")
 
-    assert len(ledger.book.accounts) == MOST_ACCOUNTS
+    assert len(ledger.book.accounts) <= MOST_ACCOUNTS
     assert ledger.takes(5) == 1
 
 

@@ -158,4 +158,7 @@ def test_a_refusal_that_what_is_told_does_not_explain_teaches_too() -> None:
 
     assert ledger.take() >= ledger.now + 60.0
     ledger.now += 62.0
+    assert ledger.takes(21) == 21
+    ledger.refused(None, RateLimit("requests", 60.0, 100.0, 70.0, 30.0))
+    ledger.now += 62.0
     assert ledger.takes(30) == 10

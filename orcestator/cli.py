@@ -1,6 +1,7 @@
 """The command line. Each command is a few lines over the parts; heavy imports wait until a command needs them."""
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -48,6 +49,13 @@ def guarded(run: Any) -> int:
         # Whoever reads our output has seen enough, as in ``| head -1``. Python would write the rest of it when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OUTPUT_CLOSED
+    except OSError as problem:
+        if problem.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        sys.stderr.write(
+            "orcestator: There are no file descriptors left. Allow more of them, as with: ulimit -n 1024\n"
+        )
+        return COULD_NOT_START
     except KeyboardInterrupt:
         return 130
     return 0
@@ -174,7 +182,7 @@ def _add_connect(commands: Any) -> None:
         description="Print the configuration of a client with the models that the running server offers, or write it.",
     )
     connect.add_argument("client", choices=CLIENT_NAMES, metavar="CLIENT", help=", ".join(CLIENT_NAMES))
-    connect.add_argument("--url", default="http://localhost:8000", help="where the server is (http://localhost:8000)")
+    connect.add_argument("--url", help="where the server is (http://localhost and the configured port)")
     connect.add_argument("--key", help="a caller key, if the server asks for one (ORCESTATOR_API_KEY)")
     connect.add_argument(
         "--model", nargs="+", action="extend", metavar="NAME", help="models to configure; * stands for anything"

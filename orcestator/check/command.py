@@ -12,11 +12,11 @@ from orcestator.providers.rows import SANDBOX
 from orcestator.routing.rehearsal import Share
 from orcestator.settings import Settings, load
 from orcestator.settings.changes import document_difference, document_of
+from orcestator.settings.own_address import own_address
 
 CONFIG_PATH = "/admin/config"
 CHECK_PATH = "/admin/check"
 IS_INVALID = 1
-ANYWHERE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}
 
 
 def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
@@ -74,10 +74,3 @@ def _rehearse(url: str, token: str, limit: int, say: Callable[[str], None]) -> N
         say(
             f"\nOf the last {planned} requests there, these would go elsewhere after a reload:\n\n{shares_table(shares)}"
         )
-
-
-def own_address(settings: Settings) -> str:
-    """Where the server of these settings is reached from this machine."""
-    host = settings.host
-    shown = ANYWHERE.get(host) or (f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{settings.port}"

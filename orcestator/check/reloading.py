@@ -5,13 +5,11 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from orcestator.check.command import own_address
 from orcestator.check.showing import changes_table
 from orcestator.errors import StartupProblem
 from orcestator.explain.asking import ask
-from orcestator.settings import Settings, load
 from orcestator.settings.changes import Change
-from orcestator.settings.environment import read_variables
+from orcestator.settings.own_address import own_address, settings_for_asking
 
 RELOAD_PATH = "/admin/reload"
 WAS_REFUSED = 1
@@ -22,7 +20,7 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
 
     Raises StartupProblem when the server cannot be asked.
     """
-    settings = _settings(arguments)
+    settings = settings_for_asking(arguments.config, arguments.env_file)
     url = arguments.url or own_address(settings)
     outcome = asyncio.run(ask(url, arguments.token or settings.admin_token.reveal(), RELOAD_PATH, {}))
     problems = [str(problem) for problem in outcome.get("problems") or ()]
@@ -46,21 +44,6 @@ def _told(url: str, changes: Sequence[Change]) -> str:
         else "takes this over when it is started again"
     )
     return f"{url} {how}:\n\n{changes_table(changes)}"
-
-
-def _settings(arguments: argparse.Namespace) -> Settings:
-    """Only for the address and the token. What is wrong with the configuration is the server's to say: it reads its own."""
-    try:
-        return load(config_path=arguments.config, dotenv_path=arguments.env_file, with_providers=False)
-    except StartupProblem:
-        return load(dotenv_path=None, environ=_spoken(arguments.env_file), with_providers=False)
-
-
-def _spoken(dotenv_path: str | None) -> Mapping[str, str]:
-    """The variables for the address and the token, which may be right although other things are wrong."""
-    variables = read_variables(None, dotenv_path)
-    names = ("OR_HOST", "OR_PORT", "OR_ADMIN_TOKEN", "ADMIN_TOKEN")
-    return {name: found.text for name in names if (found := variables.get(name))}
 
 
 def _changes(outcome: Mapping[str, Any], name: str, *, live: bool) -> Iterator[Change]:

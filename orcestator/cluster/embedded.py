@@ -15,6 +15,7 @@ from orcestator.cluster.front import Front
 from orcestator.cluster.health_watch import HealthWatch, metrics_of, notices_of
 from orcestator.cluster.lifetime import Lifetime, drain_exchanges
 from orcestator.cluster.links import Links
+from orcestator.cluster.ports import controller_address, port_of, with_ports
 from orcestator.cluster.preview import prospect_of
 from orcestator.cluster.quota import limit, open_quota
 from orcestator.cluster.recording import start_log
@@ -50,6 +51,8 @@ async def _start(
     log = start_log(settings, lifetime)
     api_socket = listen(settings.host, settings.port, "OR_PORT")
     controller_socket = listen(settings.controller_host, settings.controller_port, "OR_CONTROLLER_PORT")
+    settings = with_ports(settings, port_of(api_socket), port_of(controller_socket))
+    load_again = _with_these_ports(load_again, settings)
     sandbox = EmbeddedSandbox(lifetime)
     settings = await sandbox.found_in(settings)
     client = parts.upstream_client(settings)
@@ -95,10 +98,9 @@ async def _start(
     control_server = Server(controller, controller_socket, parts.edge_limits(settings))
     await control_server.start()
     lifetime.on_close(control_server.close)
-    address = f"http://{settings.controller_host}:{settings.controller_port}"
     await front.start(
         api_socket,
-        address,
+        controller_address(settings),
         components(settings, links.current),
         check=watch.checks.status,
         added=Added(lambda: front.live.settings, front.reload, directory.catalog, patience_seconds=0.0),
@@ -109,6 +111,10 @@ async def _start(
     lifetime.run_beside(discover_models(links.current, directory.refresh, lifetime.stopping.event))
     announce(banner(Facts.of(settings, links.current)))
     return front.drain
+
+
+def _with_these_ports(load_again: Callable[[], Settings], running: Settings) -> Callable[[], Settings]:
+    return lambda: with_ports(load_again(), running.port, running.controller_port)
 
 
 async def discover_models(links: list[ProviderLink], refresh: Callable[[], None], stop: asyncio.Event) -> None:

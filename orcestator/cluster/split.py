@@ -39,7 +39,9 @@ async def run_controller(
         lifetime.on_close(client.close)
         app = parts.controller(settings, client, host)
         app.restore()
-        server = Server(app, listen(host, port, "--port"), parts.edge_limits(settings))
+        server = Server(
+            app, listen(host, port, "OR_CONTROLLER_PORT" if supervised else "--port"), parts.edge_limits(settings)
+        )
         await server.start()
         lifetime.on_close(server.close)
         lifetime.run_beside(app.run_maintenance(lifetime.stopping.event))
@@ -80,7 +82,8 @@ async def run_api_server(
             front.reload = partial(reload_everywhere, supervisor)
             front.chosen_for_us = CHOSEN_BY_SUPERVISOR
             front.preview.prospect = partial(prospect_everywhere, supervisor, load_from, directory.catalog)
-            obey(supervisor, front.live, load_from, after=directory.refresh)
+            # The new names may be those of workers that were started for them.
+            obey(supervisor, front.live, load_from, before=directory.refresh)
         lifetime.stopping.on_hangup(front.reload)
         await directory.refresh()
         server = await front.start(

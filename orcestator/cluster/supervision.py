@@ -30,10 +30,15 @@ ANSWER_SECONDS = 300.0
 
 
 def obey(
-    supervisor: Talk, live: Live, load_from: LoadFrom, after: Callable[[], Awaitable[object]] | None = None
+    supervisor: Talk,
+    live: Live,
+    load_from: LoadFrom,
+    *,
+    before: Callable[[], Awaitable[object]] | None = None,
+    after: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
-    """Reload when the supervisor says so, with the variables that it hands over; ``after`` follows. Its word on how it went
-    everywhere is for whoever ``live`` tells."""
+    """Reload when the supervisor says so, with the variables that it hands over; ``before`` goes before it and ``after`` follows. Its word on how it
+    went everywhere is for whoever ``live`` tells."""
     tell, live.tell = live.tell, _nobody
 
     async def answer(question: Json) -> Json:
@@ -41,6 +46,8 @@ def obey(
             tell(question["problem"])
             return {}
         live.load_again = partial(load_from, question["environment"])
+        if before is not None:
+            await before()
         outcome = await live.reload()
         if after is not None:
             await after()

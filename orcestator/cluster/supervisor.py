@@ -20,6 +20,7 @@ from orcestator.cluster.banner import Facts, ProviderLine, banner
 from orcestator.cluster.child import Child
 from orcestator.cluster.lifetime import Lifetime
 from orcestator.cluster.live import Live
+from orcestator.cluster.ports import controller_address, port_of, with_ports
 from orcestator.cluster.recording import check_files, start_log
 from orcestator.cluster.sandbox import EmbeddedSandbox
 from orcestator.cluster.supervision import PREVIEW, RELOAD, SAY, prospect_for_children
@@ -33,13 +34,15 @@ from orcestator.settings.choices import ProviderSetting
 from orcestator.telemetry.exposition import merge
 from orcestator.telemetry.metrics_server import MetricsServer
 from orcestator.upstream.client import UpstreamClient
-from orcestator.web.serving import listen
+from orcestator.web.serving import listen, reserve
 
 Json = dict[str, Any]
 logger = logging.getLogger(__name__)
 Announce = Callable[[str], None]
 FIRST_WORKER_PORT = 8002
 READY_SECONDS = 60.0
+KNOWN_SECONDS = 10.0
+"""How long the controller may take to know a worker that serves."""
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 30.0
 CALM_SECONDS = 1.0
@@ -100,6 +103,9 @@ class _Supervisor:
         _, self._redact = start_log(self._settings, self._lifetime)
         listener = listen(self._settings.host, self._settings.port, "OR_PORT")
         self._lifetime.on_close(lambda: _closed(listener))
+        # Here and not in the controller, which would fail again and again, and name a flag that is not the user's.
+        reservation = reserve(self._settings.controller_host, self._settings.controller_port, "OR_CONTROLLER_PORT")
+        self._settings = with_ports(self._settings, port_of(listener), self._ports.hold(reservation))
         self._settings = await self._sandbox.found_in(self._settings)
         client = self._client = UpstreamClient()
         self._lifetime.on_close(client.close)
@@ -115,8 +121,9 @@ class _Supervisor:
         self._lifetime.stopping.before_exit.append(lambda: _kill(self._children()))
         try:
             # Each finds what it needs already there.
-            for stage in ([controller], list(self._workers.values()), servers):
-                await self._start(stage, control)
+            await self._start([controller], control)
+            await self._start_workers(list(self._workers.values()), control)
+            await self._start(servers, control)
             for child in self._children():
                 self._keepers[child] = asyncio.create_task(self._keep(child, control))
             self._lifetime.stopping.on_hangup(self._reload)
@@ -158,7 +165,7 @@ class _Supervisor:
         settings, self._spoken = when_still(
             lambda: (self._load_now(), spoken_variables(self._env_file)), (self._settings.config, self._env_file)
         )
-        return settings
+        return with_ports(settings, self._settings.port, self._settings.controller_port)
 
     def _tell(self, problem: str) -> None:
         """People hear of it once: the first API server tells them."""
@@ -195,7 +202,7 @@ class _Supervisor:
     async def _started(self, providers: Sequence[ProviderSetting], control: ControlClient) -> dict[str, Child]:
         workers = {provider.row.name: self._worker(provider) for provider in providers}
         try:
-            await self._start(list(workers.values()), control)
+            await self._start_workers(list(workers.values()), control)
         except BaseException:
             _kill(list(workers.values()))
             raise
@@ -218,9 +225,21 @@ class _Supervisor:
             await child.start()
         await asyncio.gather(*(self._until_ready(child, control) for child in stage))
 
+    async def _start_workers(self, workers: Sequence[Child], control: ControlClient) -> None:
+        """Return when the controller knows them, so that API servers find them there; not for long, as they register again and again."""
+        await self._start(workers, control)
+        addresses = {child.ready_url.removesuffix("/health") for child in workers}
+        deadline = time.monotonic() + KNOWN_SECONDS
+        while addresses and time.monotonic() < deadline:
+            _, answer = await control.get(f"{self._controller_address}/orcestator/workers")
+            known = {row.get("worker_name") for row in answer.get("workers") or () if isinstance(row, dict)}
+            if addresses <= known:
+                return
+            await asyncio.sleep(0.02)
+
     @property
     def _controller_address(self) -> str:
-        return f"http://127.0.0.1:{self._settings.controller_port}"
+        return controller_address(self._settings)
 
     def _common(self) -> dict[str, str]:
         """What every child is told. By now the address of a sandbox that we started is in the settings, as any other's."""
@@ -377,11 +396,17 @@ class LoopbackPorts:
         while reservation is None:
             port += bool(first)
             reservation = _bound(port)
-        port = int(reservation.getsockname()[1])
-        if first:
-            self._next = port + 1
         if sys.platform == "linux":
             reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        port = self.hold(reservation)
+        if first:
+            self._next = port + 1
+        return port
+
+    def hold(self, reservation: socket.socket) -> int:
+        """The port of a reservation, kept until the end."""
+        port = port_of(reservation)
+        if sys.platform == "linux":
             self._reserved.append(reservation)
         else:
             reservation.close()

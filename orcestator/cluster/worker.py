@@ -86,7 +86,8 @@ async def run_worker(
         live = Live(settings, partial(load_from, None), take, lambda _problem: None)
         supervisor = lifetime.stopping.supervisor
         if supervisor is not None:
-            obey(supervisor, live, load_from)
+            # The API servers, which are told next, have to find there what is new.
+            obey(supervisor, live, load_from, after=partial(worker.register, control))
         lifetime.stopping.on_hangup(live.reload if supervisor is None else partial(reload_everywhere, supervisor))
         names = ", ".join(link.row.name for link in held.current)
         announce(f"orcestator worker for {names} listens on {host}:{listener.getsockname()[1]}\n")
@@ -205,6 +206,12 @@ class _Worker:
                 if len(marks) > MOST_RESETS:
                     del marks[next(iter(marks))]
         self._refreshed()
+
+    async def register(self, control: ControlClient) -> None:
+        """Tell the controller of the offer of now, and return when it knows."""
+        from orcestator.bridge.fastchat_stock import register  # noqa: PLC0415 - imported by now
+
+        await register(self.model_worker, poster(control))
 
     async def leave(self, control: ControlClient, controller: str) -> None:
         """New attempts go elsewhere; the API servers that wait for those that run may be draining, too."""

@@ -16,6 +16,7 @@ from orcestator.connect.showing import HOW_TO_WRITE, configuration, head, outcom
 from orcestator.connect.writing import chosen_path, prepare, write
 from orcestator.errors import StartupProblem
 from orcestator.settings.environment import Variables, read_variables
+from orcestator.settings.own_address import client_address, settings_for_asking
 
 MACHINE_VARIABLES = (
     *("XDG_CONFIG_HOME", "APPDATA", "CODEX_HOME", "CLAUDE_CONFIG_DIR", "COPILOT_HOME", "CLINE_DATA_DIR"),
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
     variables = read_variables(None, ".env")
     wish = Wish(
         client=arguments.client,
-        url=arguments.url,
+        url=arguments.url or client_address(settings_for_asking()),
         key=arguments.key or _text(variables, KEY_VARIABLE),
         models=tuple(arguments.model or ()),
         writes=arguments.write,

@@ -27,6 +27,8 @@ from orcestator.settings import Settings, load
 from orcestator.settings.environment import read_variables
 from orcestator.upstream.provider_link import ProviderLink
 
+OTHER_SETTINGS = "The server may run with another environment or file: start doctor with the same."
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -138,15 +140,20 @@ def _not_tried(wish: Wish, links: Sequence[ProviderLink], chosen: Sequence[Targe
 
 
 async def _clients(machine: Machine, settings: Settings, base: str) -> list[Finding]:
-    """The clients' files beside the running server's models."""
-    models = await _offered(base, settings) if base else None
-    return list(copilot.copilot_findings(machine, settings, models))
-
-
-async def _offered(base: str, settings: Settings) -> dict[str, OfferedModel] | None:
+    """Whether the running server takes the callers that these settings mean, and the clients' files beside its models."""
     key = settings.caller_keys[0].reveal() if settings.caller_keys else ""
-    try:
-        listing = await ask(base, key)
-    except StartupProblem:
-        return None
-    return {model.id: model for model in listing.models}
+    models: dict[str, OfferedModel] | None = None
+    findings: list[Finding] = []
+    if base:
+        try:
+            listing = await ask(base, key)
+        except StartupProblem as refusal:
+            findings.append(
+                Finding("callers", WARNING, f"not as these settings say: {refusal.message}", OTHER_SETTINGS)
+            )
+        else:
+            models = {model.id: model for model in listing.models}
+            if key and not listing.wants_key:
+                says = f"not as these settings say: the server at {base} asks for no caller key"
+                findings.append(Finding("callers", WARNING, says, OTHER_SETTINGS))
+    return [*findings, *copilot.copilot_findings(machine, settings, models)]

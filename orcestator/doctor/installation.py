@@ -53,7 +53,7 @@ def _is_installed(name: str) -> bool:
 def place_findings(settings: Settings) -> Iterator[Finding]:
     """Whether the program can write where it wants to; nothing is made."""
     yield _folder_finding("state folder", Path(settings.state_dir), "OR_STATE_DIR")
-    if settings.log_file:
+    if settings.log_file and not Path(settings.log_file).is_char_device():
         yield _folder_finding("traffic log", Path(settings.log_file).parent, "OR_LOG_FILE")
     if settings.db_path:
         yield database_finding(Path(settings.db_path))

@@ -2,8 +2,6 @@
 
 import argparse
 
-DEFAULT_URL = "http://localhost:8000"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments: a request id for what was decided, or a model (with a prompt or a body) for what would be."""
@@ -11,6 +9,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="a model, to see where a request for it would go")
     parser.add_argument("--prompt", metavar="TEXT", help="what that request would say")
     parser.add_argument("--body", metavar="FILE", help="a file with the whole request as JSON")
-    parser.add_argument("--url", default=DEFAULT_URL, help=f"where the server is ({DEFAULT_URL})")
+    parser.add_argument("--url", help="where the server is (http://127.0.0.1 and the configured port)")
     parser.add_argument("--token", help="the admin token, if the server has one (OR_ADMIN_TOKEN)")
     parser.add_argument("--json", action="store_true", help="for machines")

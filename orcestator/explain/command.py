@@ -12,22 +12,21 @@ from orcestator.dialects.json_text import loads
 from orcestator.errors import StartupProblem
 from orcestator.explain.asking import ask
 from orcestator.explain.showing import plan_shown, record_shown
-from orcestator.settings.environment import read_variables
+from orcestator.settings.own_address import own_address, settings_for_asking
 
 Json = dict[str, Any]
-TOKEN_VARIABLES = ("OR_ADMIN_TOKEN", "ADMIN_TOKEN")
 
 
 def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Ask and print. Raises StartupProblem with what to do."""
     body = question_of(arguments)
-    token = arguments.token or _token()
+    settings = settings_for_asking()
+    url = arguments.url or own_address(settings)
+    token = arguments.token or settings.admin_token.reveal()
     if body is None:
-        found = asyncio.run(
-            ask(arguments.url, token, f"/orchestrator/decisions/{quote(arguments.request_id, safe='')}")
-        )
+        found = asyncio.run(ask(url, token, f"/orchestrator/decisions/{quote(arguments.request_id, safe='')}"))
     else:
-        found = asyncio.run(ask(arguments.url, token, "/orchestrator/analyze-request", body))
+        found = asyncio.run(ask(url, token, "/orchestrator/analyze-request", body))
     if arguments.json:
         say(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     else:
@@ -60,9 +59,3 @@ def _body_in(path: Path) -> Json:
     if not isinstance(body, dict):
         raise StartupProblem(f"--body: {path} must hold one JSON object.")
     return body
-
-
-def _token() -> str:
-    variables = read_variables(None, ".env")
-    found = (variables.get(name) for name in TOKEN_VARIABLES)
-    return next((variable.text.strip() for variable in found if variable is not None), "")

@@ -132,9 +132,18 @@ def facts_from_listing(listing: Any) -> dict[str, ModelFacts]:
     return {facts.id: facts for facts in _listed(listing)}
 
 
-def _listed(listing: Any) -> Iterator[ModelFacts]:
+def left_out_of(listing: Any) -> int:
+    """How many entries of such an answer are beyond ``MOST_MODELS``, and not read."""
+    return max(0, len(_entries(listing)) - MOST_MODELS)
+
+
+def _entries(listing: Any) -> list[Any]:
     entries = listing.get("data", listing.get("models")) if isinstance(listing, dict) else listing
-    for entry in entries[:MOST_MODELS] if isinstance(entries, list) else ():
+    return entries if isinstance(entries, list) else []
+
+
+def _listed(listing: Any) -> Iterator[ModelFacts]:
+    for entry in _entries(listing)[:MOST_MODELS]:
         name = _name(entry) if isinstance(entry, dict) else None
         if name is not None and _chats(entry):
             yield _facts(name, entry)

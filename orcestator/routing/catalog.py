@@ -8,12 +8,14 @@ from difflib import get_close_matches
 from math import inf
 from typing import Any, NamedTuple
 
-from orcestator.errors import InvalidRequest, ModelNotFound
+from orcestator.errors import InvalidRequest, ModelNotFound, OrcestatorError, Overloaded
 from orcestator.routing.offer import Candidate, Offer
 from orcestator.routing.traits import Traits, traits_of
 from orcestator.routing.wishes import AUTO
 
 Json = dict[str, Any]
+UNKNOWN_SECONDS = 1
+"""When to ask again while no worker is known; an API server looks for them as often."""
 DEFAULT_ALIAS = "orcestator"
 REMEMBERED_NAMES = 4096
 """Resolved names kept; a caller cannot grow the table beyond it."""
@@ -120,7 +122,7 @@ class Catalog:
     def tiers(self, names: tuple[str, ...], endpoint: str) -> tuple[Tier, ...]:
         """The options for the names a caller gave, at an endpoint, in tiers that are tried in turn.
 
-        Raises ModelNotFound when nothing has any of the names, InvalidRequest when providers have them but not this endpoint.
+        Raises Overloaded when there is no offer yet, ModelNotFound when nothing has any of the names, InvalidRequest when providers have them but not this endpoint.
         """
         found = self._resolved.get((names, endpoint))
         if found is None:
@@ -190,7 +192,7 @@ class Catalog:
 
     def _refuse(self, names: tuple[str, ...], endpoint: str, elsewhere: Mapping[str, Sequence[Candidate]]) -> None:
         if not elsewhere:
-            raise ModelNotFound(self._not_found_sentence(names[0]), param="model")
+            raise self._not_found(names[0])
         name, candidates = next(iter(elsewhere.items()))
         providers = sorted({candidate.provider for candidate in candidates})
         do = "does" if len(providers) == 1 else "do"
@@ -260,6 +262,16 @@ class Catalog:
             if len(vendored) == 1 and name not in offer.models:
                 yield from candidates_of(offer, vendored[0])
 
+    def _not_found(self, name: str) -> OrcestatorError:
+        """What is wrong with a name that nothing has; before any worker is known nobody can say that the name is wrong."""
+        if not self.offers:
+            return Overloaded(
+                "No worker is known yet: none has registered at the controller.",
+                code="no_worker",
+                headers={"retry-after": str(UNKNOWN_SECONDS)},
+            )
+        return ModelNotFound(self._not_found_sentence(name), param="model")
+
     def _not_found_sentence(self, name: str) -> str:
         near = [public for public in self.nearest(name) if public != name]
         hint = f" Did you mean {_either(near)}?" if near else " GET /v1/models lists what there is."
@@ -289,7 +301,7 @@ class Catalog:
         """The card of one public name; raises ModelNotFound."""
         first = next(self._matches(name), None)
         if first is None:
-            raise ModelNotFound(self._not_found_sentence(name), param="model")
+            raise self._not_found(name)
         owner = "orcestator" if name in self._default_names or name in self._aliases else first.provider
         return name, owner, self._facts(first)
 

@@ -1,5 +1,6 @@
 """Puts the sources together: the command line before the environment, that before ``.env``, that before the file."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -91,6 +92,7 @@ def load(
         not_yet=tuple(dict.fromkeys(_later(given))),
         notices=(
             *_misread(variables),
+            *_lost_certificates(variables),
             *_foreign_references(given, choice),
             *choice.notices,
             *added_notices,
@@ -197,6 +199,15 @@ def _misread(variables: Variables) -> Iterator[str]:
         meant = variable.name.upper()
         if variable.is_from_file and variable.name != meant and meant in known:
             yield f"{variable.place}: {variable.name} is not read: its name is {meant}, in capitals."
+
+
+def _lost_certificates(variables: Variables) -> Iterator[str]:
+    """Where there are none, OpenSSL says nothing and trusts nobody."""
+    for name, is_there in (("SSL_CERT_FILE", Path.is_file), ("SSL_CERT_DIR", Path.is_dir)):
+        variable = variables.get(name)
+        if variable is not None and not any(is_there(Path(text)) for text in variable.text.split(os.pathsep)):
+            kind = "file" if name.endswith("FILE") else "folder"
+            yield f"{variable.place}: {name} names no {kind} that is there: no provider's certificate will be trusted."
 
 
 def _foreign_references(given: Values, choice: Choice) -> Iterator[str]:

@@ -3,6 +3,7 @@
 It makes one attempt at the one model it is told. It decides nothing: what follows from a failure is routing's.
 """
 
+import logging
 import re
 import time
 from collections.abc import Coroutine, Mapping, Sequence
@@ -31,7 +32,7 @@ from orcestator.errors import (
     UpstreamRateLimited,
 )
 from orcestator.providers.masking import KeyMask
-from orcestator.providers.models import ModelFacts, facts_from_listing
+from orcestator.providers.models import ModelFacts, facts_from_listing, left_out_of
 from orcestator.providers.rows import NO_MODELS_LIST, Provider, find_row, joined
 from orcestator.providers.secret import Secret
 from orcestator.routing.offer import Offer
@@ -47,6 +48,7 @@ from orcestator.upstream.speech import Speech
 from orcestator.upstream.timeouts import Timeouts
 from orcestator.upstream.vault import Vault
 
+logger = logging.getLogger(__name__)
 JSON = "application/json"
 QUERY_SECRET = re.compile(r"key|token|secret|sig|pass", re.IGNORECASE)
 """Of a provider's query: the names whose values are credentials."""
@@ -109,6 +111,7 @@ class ProviderLink:
         told = (value for name, value in parse_qsl(row.query.lstrip("?")) if QUERY_SECRET.search(name))
         self._mask = KeyMask([*(key.reveal() for key in keys), *told])
         self._quota = QuotaBook(time.time() - time.monotonic()) if quota is None else quota
+        self._left_out = 0
         self._limits_due: dict[tuple[str, str], float] = {}
         self._answered: set[str] = set()
         """The endpoints that ever answered 200: their paths, and the address before them, are right."""
@@ -292,14 +295,23 @@ class ProviderLink:
             )  # fmt: skip
             if response.status != 200:
                 raise self._refusal(response, await _body_of(response))
-            listed = facts_from_listing(loads(await response.read_all()))
+            listing = loads(await response.read_all())
+            listed = facts_from_listing(listing)
         except (UpstreamError, Overloaded, ValueError):
             return False
         finally:
             if response is not None:
                 response.close()
+        self._tell_left_out(left_out_of(listing))
         self._take_models(listed)
         return bool(listed)
+
+    def _tell_left_out(self, count: int) -> None:
+        """Once for each number: who misses a model is to find why."""
+        if count and count != self._left_out:
+            name = self.row.name
+            logger.warning("%s lists %d models too many: those are asked for as %s/NAME only", name, count, name)
+        self._left_out = count
 
     def _take_models(self, listed: Mapping[str, ModelFacts]) -> None:
         """What the provider lists is what there is, and what the administrator named beside it.

@@ -4,6 +4,7 @@ It never judges addresses; the guard does, at every use, so that an answer that 
 """
 
 import asyncio
+import encodings.idna  # noqa: F401 - the system's resolver needs it, maybe when there are no file descriptors left to import it with
 import socket
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple

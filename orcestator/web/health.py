@@ -15,7 +15,8 @@ Component = Callable[[], tuple[bool, Json]]
 class Health:
     """``needed`` are the components without which no request is served, ``beside`` those without which each is.
 
-    The service is healthy while all of them work, degraded while one beside does not, and unhealthy while a needed one does not.
+    The service is healthy while all of them work, degraded while one beside does not, and unhealthy while a needed one does not. It is
+    ready while all needed ones work and it is not draining.
     """
 
     def __init__(self, drain: Drain, needed: Mapping[str, Component], beside: Mapping[str, Component]) -> None:
@@ -44,11 +45,13 @@ class Health:
         await send_json(send, 200 if works else 503, body)
 
     async def ready(self, _scope: Scope, send: Send) -> None:
-        """200 when new requests are welcome, else 503 with Retry-After."""
+        """200 when new requests are welcome and can be served, else 503 with Retry-After."""
         if self._drain.is_draining:
             await send_json(send, 503, {"status": "draining"}, [(b"retry-after", b"5")])
-            return
-        await send_json(send, 200, {"status": "ready"})
+        elif not all(component()[0] for component in self._needed.values()):
+            await send_json(send, 503, {"status": "starting"}, [(b"retry-after", b"1")])
+        else:
+            await send_json(send, 200, {"status": "ready"})
 
 
 def _word(is_well: bool) -> str:

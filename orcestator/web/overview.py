@@ -11,7 +11,7 @@ from itertools import chain
 from math import inf
 from typing import Any, NamedTuple
 
-from orcestator.errors import InvalidRequest, ModelNotFound, RouteNotFound
+from orcestator.errors import InvalidRequest, ModelNotFound, Overloaded, RouteNotFound
 from orcestator.providers.prices import INPUT, TOKENS_A_PRICE
 from orcestator.providers.rows import ROWS
 from orcestator.routing.catalog import Catalog, candidates_of
@@ -234,7 +234,7 @@ class Overview:
         """The first deployment of an alias; None where it names only what is not on."""
         try:
             first = self._candidates(name)[:1]
-        except ModelNotFound:
+        except (ModelNotFound, Overloaded):
             return None
         return next(
             (rows.get(f"{one.provider}/{one.model}") or Deployment(*one[:2], {}, (one,)) for one in first), None

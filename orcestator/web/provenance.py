@@ -1,5 +1,7 @@
 """Who really served a request, and what was tried before: for the answer's headers, and for its ``_router`` when asked for."""
 
+# Codecs are imported when they are first used, which may be when there are no file descriptors left to do it with.
+import encodings.unicode_escape  # noqa: F401
 from typing import Any
 
 from orcestator.dialects.json_text import dumps

@@ -32,19 +32,29 @@ class _Uvicorn(uvicorn.Server):
 
 def listen(host: str, port: int, setting: str) -> socket.socket:
     """A listening socket. Raises StartupProblem that names the setting when the address cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = reserve(host, port, setting)
     try:
-        if sys.platform != "win32":
-            # A restart must not wait for the old connections' TIME_WAIT. On Windows the option means something else.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
         listener.listen(2048)
         listener.setblocking(False)
     except OSError as problem:
         listener.close()
         raise StartupProblem(_why_not(host, port, setting, problem)) from problem
     return listener
+
+
+def reserve(host: str, port: int, setting: str) -> socket.socket:
+    """A bound socket that does not listen: on Linux another process of ours still may. Raises what ``listen`` raises."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32":
+            # A restart must not wait for the old connections' TIME_WAIT. On Windows the option means something else.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError as problem:
+        bound.close()
+        raise StartupProblem(_why_not(host, port, setting, problem)) from problem
+    return bound
 
 
 def _why_not(host: str, port: int, setting: str, problem: OSError) -> str:

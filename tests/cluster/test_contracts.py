@@ -167,6 +167,32 @@ def test_c1_a_failure_is_an_answer_of_the_stock_protocol(
         assert (last["error_code"] != 0) is error_code
 
 
+@pytest.mark.parametrize("kind", ["ours", "stock"])
+def test_before_a_worker_is_known_nothing_is_not_found(
+    kind: str, stack: ExitStack, tmp_path: Path, sandbox: SandboxThread
+) -> None:
+    """A 404 would tell callers that the name is wrong, and clients do not ask again."""
+    controller = (our_controller if kind == "ours" else stock_controller)(stack, tmp_path)
+    port = free_port()
+    api = f"http://127.0.0.1:{port}"
+    arguments = ["orcestator.api_server", "--host", "127.0.0.1", "--port", str(port), "--controller", controller]
+    start(stack, tmp_path, arguments, f"{api}/v1/models")
+    for path in ("/ready", "/health"):
+        assert local_request("GET", f"{api}{path}").status_code == 503
+    assert int(local_request("GET", f"{api}/ready").headers["retry-after"]) > 0
+    for model in ("orcestator", "sandbox/echo", "no-such-model"):
+        refused = local_request("POST", f"{api}/v1/chat/completions", json=chat(model=model))
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "no_worker")
+        assert refused.headers["retry-after"] == "1"
+    assert local_request("GET", f"{api}/v1/models/sandbox/echo").status_code == 503
+    our_worker(stack, tmp_path, controller, sandbox)
+    until(lambda: local_request("GET", f"{api}/ready").status_code == 200, "it is ready", 30)
+    served = local_request("POST", f"{api}/v1/chat/completions", json=chat(model="sandbox/echo"), timeout=30)
+    assert served.status_code == 200
+    unknown = local_request("POST", f"{api}/v1/chat/completions", json=chat(model="sandbx/echo"))
+    assert unknown.status_code == 404
+
+
 def test_c2_a_stock_worker_on_our_controller_is_served_by_our_api(stack: ExitStack, tmp_path: Path) -> None:
     """An unmodified BaseModelWorker: chat, streamed chat, and a clear refusal of tools."""
     controller = our_controller(stack, tmp_path)

@@ -242,3 +242,35 @@ def holds(pid: int, secret: bytes) -> bool:
             except OSError:
                 continue
     return False
+
+
+def test_who_calls_during_reloads_that_replace_a_provider_is_answered(cluster: Cluster, sandbox: SandboxThread) -> None:
+    """The names of a configuration hold when the workers that they lead to are known, in every API server."""
+    texts = [
+        config(sandbox.base_url) + "aliases: {both: alpha/echo}\n",
+        f'providers: {{gamma: {{base_url: "{sandbox.base_url}", api_key: k}}}}\naliases: {{both: gamma/echo}}\n',
+    ]
+    write(cluster.directory / "config.yaml", texts[0])
+    assert reloaded(cluster).status_code == 200
+    answers: list[httpx.Response] = []
+    is_over = threading.Event()
+
+    def ask() -> None:
+        while not is_over.is_set():
+            answers.append(cluster.post("/v1/chat/completions", chat(model="both")))
+
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    try:
+        for place in (1, 0, 1, 0):
+            write(cluster.directory / "config.yaml", texts[place])
+            assert reloaded(cluster).status_code == 200
+            so_far = len(answers)
+            until(lambda so_far=so_far: len(answers) > so_far + 9, "callers have asked")  # type: ignore[misc]
+    finally:
+        is_over.set()
+        for asker in askers:
+            asker.join()
+    assert {answer.status_code for answer in answers} == {200}, next(a.text for a in answers if a.status_code != 200)
+    assert {answer.headers["x-orcestator-provider"] for answer in answers} == {"alpha", "gamma"}

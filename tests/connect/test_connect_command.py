@@ -16,6 +16,8 @@ from orcestator.connect.command import Wish, connect
 from orcestator.connect.machine import Machine
 from orcestator.connect.registry import CLIENTS
 from orcestator.errors import StartupProblem
+from orcestator.settings import load
+from orcestator.settings.own_address import client_address
 from tests.cluster.harness import Cluster, clean_environment, free_port, local_request
 
 KEY = "caller-key-51c0"
@@ -174,3 +176,17 @@ def test_an_address_that_is_none(tmp_path: Path, url: str) -> None:
     with pytest.raises(StartupProblem) as caught:
         connect(Wish("vscode", url), Machine("linux", tmp_path), print)
     assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("environ", "address"),
+    [
+        ({}, "http://localhost:8000"),
+        ({"OR_PORT": "8123"}, "http://localhost:8123"),
+        ({"OR_HOST": "::1", "OR_PORT": "8123"}, "http://localhost:8123"),
+        ({"OR_HOST": "10.0.0.5", "OR_API_BASE_PATH": "/llm"}, "http://10.0.0.5:8000/llm"),
+        ({"OR_HOST": "fd00::5"}, "http://[fd00::5]:8000"),
+    ],
+)
+def test_a_client_is_pointed_at_the_configured_port(environ: dict[str, str], address: str) -> None:
+    assert client_address(load(environ, dotenv_path=None, with_providers=False)) == address

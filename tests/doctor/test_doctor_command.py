@@ -80,6 +80,14 @@ def test_beside_a_running_server(doctor: Doctor, server: Cluster) -> None:
     assert "1 of orcestator's models" in done.stdout
 
 
+def test_a_server_of_another_environment_is_told(doctor: Doctor, server: Cluster) -> None:
+    """What these settings say of callers is not what holds there."""
+    place = {"OR_PORT": str(server.port), "OR_HOST": "127.0.0.1"}
+    done = doctor(OR_CALLER_KEYS="a-key-of-callers", **place)
+    assert f"not as these settings say: the server at {server.url} asks for no caller key" in done.stdout
+    assert "not as these settings say" not in doctor(**place).stdout
+
+
 def test_problems_are_status_one(doctor: Doctor) -> None:
     """A refused key and a port that somebody else has; the key is nowhere in what is said."""
     key = "sk-canary-ae2d8a571e03ac9c"

@@ -71,8 +71,20 @@ def explain(*arguments: str) -> str:
 def _empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No .env of somebody else's, and no token in the environment."""
     monkeypatch.chdir(tmp_path)
-    for name in command.TOKEN_VARIABLES:
+    for name in ("OR_ADMIN_TOKEN", "ADMIN_TOKEN", "OR_HOST", "OR_PORT"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_the_configured_port_is_asked(server: str, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where other things in the configuration are wrong: those are the server's to say."""
+    monkeypatch.setenv("OR_DRAIN_SECONDS", "never")
+    port = server.rpartition(":")[2]
+    if where == ".env":
+        Path(".env").write_text(f"OR_PORT={port}\n", "utf-8")
+    else:
+        monkeypatch.setenv("OR_PORT", port)
+    assert "alpha/echo" in explain("req-1", "--token", TOKEN)
 
 
 def test_a_past_request(server: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orcestator.providers.models import MOST_MODELS, ModelFacts, facts_from_listing
+from orcestator.providers.models import MOST_MODELS, ModelFacts, facts_from_listing, left_out_of
 from orcestator.routing.traits import Traits, traits_of
 
 JSON = st.recursive(
@@ -160,7 +160,9 @@ def test_entries_without_a_usable_name_are_left_out():
 
 
 def test_a_list_without_end_is_cut():
-    assert len(facts_from_listing({"data": [{"id": str(n)} for n in range(MOST_MODELS + 10)]})) == MOST_MODELS
+    listing = {"data": [{"id": str(n)} for n in range(MOST_MODELS + 10)]}
+    assert len(facts_from_listing(listing)) == MOST_MODELS
+    assert (left_out_of(listing), left_out_of({"data": [{"id": "a"}]}), left_out_of("x")) == (10, 0, 0)
 
 
 @given(st.lists(st.dictionaries(FIELDS, JSON), max_size=3) | JSON)

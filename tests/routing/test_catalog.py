@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orcestator.errors import InvalidRequest, ModelNotFound
+from orcestator.errors import InvalidRequest, ModelNotFound, Overloaded
 from orcestator.routing.catalog import DEFAULT_ALIAS, REMEMBERED_NAMES, Alias, Catalog, Option, tier_of
 from orcestator.routing.offer import Offer, stock_offer
 
@@ -126,8 +126,11 @@ def test_an_alias_may_redefine_the_default() -> None:
 
 
 def test_no_offers_at_all() -> None:
-    with pytest.raises(ModelNotFound, match="GET /v1/models"):
-        Catalog([]).tiers((DEFAULT_ALIAS,), "chat")
+    """Before a worker is known no name is wrong: who asks again finds it."""
+    for look in (lambda: Catalog([]).tiers((DEFAULT_ALIAS,), "chat"), lambda: Catalog([]).card("a/b")):
+        with pytest.raises(Overloaded, match="No worker is known yet") as caught:
+            look()
+        assert caught.value.headers == {"retry-after": "1"}
 
 
 def test_an_endpoint_that_no_provider_of_the_model_has() -> None:
@@ -229,6 +232,10 @@ def test_any_name_has_distinct_candidates_that_can_or_a_clear_refusal(
     try:
         tiers = catalog.tiers((name,), "chat")
     except (ModelNotFound, InvalidRequest):
+        assert offers
+        return
+    except Overloaded:
+        assert not offers
         return
 
     assert catalog.tiers((name,), "chat") is tiers

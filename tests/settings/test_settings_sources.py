@@ -288,3 +288,13 @@ def test_secrets_of_the_management_are_secrets(loaded):
     assert set(found.secrets()) == {*given.values(), "tgram://b-1/c", "slack://a-1"}
     for text in found.secrets():
         assert text not in repr(found)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("SSL_CERT_FILE", "file"), ("SSL_CERT_DIR", "folder")])
+def test_certificates_that_are_not_there_are_told(loaded, tmp_path, name, kind):
+    """OpenSSL says nothing then, and trusts nobody."""
+    told = f"environment: {name} names no {kind} that is there: no provider's certificate will be trusted."
+    assert told in loaded({name: str(tmp_path / "nowhere")}).notices
+    there = tmp_path if kind == "folder" else tmp_path / "ca.pem"
+    (tmp_path / "ca.pem").write_text("")
+    assert told not in loaded({name: str(there)}).notices

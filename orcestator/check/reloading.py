@@ -9,6 +9,7 @@ from orcestator.check.command import own_address
 from orcestator.check.showing import changes_table
 from orcestator.errors import StartupProblem
 from orcestator.explain.asking import ask
+from orcestator.explain.credentials import token_for
 from orcestator.settings import Settings, load
 from orcestator.settings.changes import Change
 from orcestator.settings.environment import read_variables
@@ -24,7 +25,8 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
     """
     settings = _settings(arguments)
     url = arguments.url or own_address(settings)
-    outcome = asyncio.run(ask(url, arguments.token or settings.admin_token.reveal(), RELOAD_PATH, {}))
+    token = token_for(arguments, url, settings.admin_token.reveal(), settings.state_dir)
+    outcome = asyncio.run(ask(url, token, RELOAD_PATH, {}))
     problems = [str(problem) for problem in outcome.get("problems") or ()]
     if problems:
         say(f"{url} keeps its old configuration:\n\n" + "".join(f"  {problem}\n" for problem in problems))
@@ -59,7 +61,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 def _spoken(dotenv_path: str | None) -> Mapping[str, str]:
     """The variables for the address and the token, which may be right although other things are wrong."""
     variables = read_variables(None, dotenv_path)
-    names = ("OR_HOST", "OR_PORT", "OR_ADMIN_TOKEN", "ADMIN_TOKEN")
+    names = ("OR_HOST", "OR_PORT", "OR_ADMIN_TOKEN", "ADMIN_TOKEN", "OR_STATE_DIR")
     return {name: found.text for name in names if (found := variables.get(name))}
 
 

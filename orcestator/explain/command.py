@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,17 +11,20 @@ from urllib.parse import quote
 from orcestator.dialects.json_text import loads
 from orcestator.errors import StartupProblem
 from orcestator.explain.asking import ask
+from orcestator.explain.credentials import token_for
 from orcestator.explain.showing import plan_shown, record_shown
 from orcestator.settings.environment import read_variables
+from orcestator.settings.management_token import DEFAULT_STATE_DIR
 
 Json = dict[str, Any]
 TOKEN_VARIABLES = ("OR_ADMIN_TOKEN", "ADMIN_TOKEN")
+STATE_VARIABLES = ("OR_STATE_DIR",)
 
 
 def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Ask and print. Raises StartupProblem with what to do."""
     body = question_of(arguments)
-    token = arguments.token or _token()
+    token = token_for(arguments, arguments.url, _told(TOKEN_VARIABLES), _told(STATE_VARIABLES) or DEFAULT_STATE_DIR)
     if body is None:
         found = asyncio.run(
             ask(arguments.url, token, f"/orchestrator/decisions/{quote(arguments.request_id, safe='')}")
@@ -29,7 +32,7 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
     else:
         found = asyncio.run(ask(arguments.url, token, "/orchestrator/analyze-request", body))
     if arguments.json:
-        say(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        say(json.dumps(found, indent=2) + "\n")
     else:
         say(record_shown(found) if body is None else plan_shown(found))
 
@@ -62,7 +65,7 @@ def _body_in(path: Path) -> Json:
     return body
 
 
-def _token() -> str:
+def _told(names: Sequence[str]) -> str:
     variables = read_variables(None, ".env")
-    found = (variables.get(name) for name in TOKEN_VARIABLES)
+    found = (variables.get(name) for name in names)
     return next((variable.text.strip() for variable in found if variable is not None), "")

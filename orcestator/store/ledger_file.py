@@ -41,7 +41,7 @@ def check(path: Path) -> None:
 
 def make(path: Path) -> None:
     """Make the file and its folder where they are missing, for its owner alone: it holds prompts. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 

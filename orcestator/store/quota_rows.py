@@ -97,7 +97,7 @@ class QuotaRows:
         return self._connection
 
     def _made(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         try:
             return _opened(self._path)

@@ -29,7 +29,9 @@ from orcestator.telemetry.notices import reloaded
 from orcestator.telemetry.redaction import Redactor
 from orcestator.upstream.health_checks import Check
 from orcestator.web.admin_routes import AdminRoutes, Figures
+from orcestator.web.admission import header_map
 from orcestator.web.app import ApiApp
+from orcestator.web.asgi import Scope
 from orcestator.web.base_path import UnderBasePath
 from orcestator.web.drain import Drain
 from orcestator.web.health import Component, Health
@@ -132,7 +134,7 @@ class Front:
         overview = Overview(self.brain.planner, time.monotonic, time.time, check or told.status)
         app = ApiApp(
             self.gateway,
-            Health(self.drain, {**components, "records": self._writers}),
+            Health(self.drain, {**components, "records": self._writers}, self._is_insider),
             # Behind our own door, whose keys may change: it asks for none itself.
             StockApi(controller, ()).app,
             StatusRoutes(overview),
@@ -154,6 +156,9 @@ class Front:
         self._lifetime.run_beside(self._look_around(told))
         self._lifetime.run_beside(self.recording.notices.run(self._lifetime.stopping.event))
         return server
+
+    def _is_insider(self, scope: Scope) -> bool:
+        return self.gateway.admission.is_insider(scope, header_map(scope["headers"]))
 
     def _document(self) -> Json:
         # An API server in front of workers knows of no provider: their settings are the workers'.

@@ -22,6 +22,7 @@ from orcestator.web.local_names import (
     host_name,
     is_loopback,
     is_no_public_name,
+    is_of_a_page,
 )
 from orcestator.web.refusals import Refusals
 
@@ -64,6 +65,17 @@ class Admission:
             return self._by_key(_presented_key(headers) or _key_in_query(scope.get("query_string", b"")), scope)
         self._no_stranger(scope, headers)
         return ""
+
+    def is_insider(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
+        """Whether somebody has a key, or is a program of this machine, or everybody may call: whoever may know what is behind the door."""
+        if self._digests and _digest(_presented_key(headers)) in self._digests:
+            return True
+        client = scope.get("client")
+        is_here = client is None or is_loopback(client[0])
+        is_direct = is_here and not comes_through_a_proxy(scope, headers) and not is_of_a_page(headers)
+        return (is_direct or (self._policy.allow_anonymous and not self._digests)) and self._host_is_local(
+            headers.get(b"host", b"")
+        )
 
     def may_read(self, origin: bytes) -> bool:
         """Whether a page of this origin may read what it is answered: those that may call without a key, and whoever is named."""

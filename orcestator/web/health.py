@@ -15,12 +15,19 @@ Component = Callable[[], tuple[bool, Json]]
 class Health:
     """``components`` by name; the service is healthy while each of them works, and ready while it is not draining."""
 
-    def __init__(self, drain: Drain, components: Mapping[str, Component]) -> None:
+    def __init__(
+        self,
+        drain: Drain,
+        components: Mapping[str, Component],
+        is_insider: Callable[[Scope], bool] = lambda _scope: True,
+    ) -> None:
+        """``is_insider``: whether somebody may see more than the status."""
+        self._is_insider = is_insider
         self._drain = drain
         self._components = dict(components)
 
-    async def health(self, _scope: Scope, send: Send) -> None:
-        """200 with every component's state; 503 when one that is needed does not work."""
+    async def health(self, scope: Scope, send: Send) -> None:
+        """200 with every component's state; 503 when one that is needed does not work. A stranger sees the status alone."""
         states = {name: component() for name, component in self._components.items()}
         works = all(ok for ok, _ in states.values())
         body = {
@@ -35,7 +42,7 @@ class Health:
                 "load_balancer": _word(not self._drain.is_draining),
             },
         }
-        await send_json(send, 200 if works else 503, body)
+        await send_json(send, 200 if works else 503, body if self._is_insider(scope) else {"status": body["status"]})
 
     async def ready(self, _scope: Scope, send: Send) -> None:
         """200 when new requests are welcome, else 503 with Retry-After."""

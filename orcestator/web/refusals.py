@@ -19,7 +19,7 @@ Reason = Literal["no_key", "wrong_key", "throttled", "foreign"]
 """``foreign``: not of this machine, or of a web page, where no key is asked for."""
 MOST_PEERS = 1024
 WINDOW_SECONDS = 60.0
-WRONG_KEYS_A_WINDOW = 30
+WRONG_KEYS_A_WINDOW = 100
 """After so many of one address its further wrong keys are answered with 429, and with as little work as possible."""
 MOST_LINES = 60
 """Lines of the log in a window, whoever comes."""
@@ -42,7 +42,7 @@ class Refusals:
     ) -> None:
         self._count = count
         self._now = now
-        self._peers: OrderedDict[str, _Peer] = OrderedDict()
+        self._peers: OrderedDict[tuple[Door, str], _Peer] = OrderedDict()
         self._lines_since = 0.0
         self._lines = 0
 
@@ -70,10 +70,10 @@ class Refusals:
         client = scope.get("client")
         name = peer_of(str(client[0])) if client else "a Unix socket"
         now = self._now()
-        record = self._peers.pop(name, None)
+        record = self._peers.pop((door, name), None)
         if record is None or now - record.since >= WINDOW_SECONDS:
             record = _Peer(now)
-        self._peers[name] = record
+        self._peers[door, name] = record
         if len(self._peers) > MOST_PEERS:
             self._peers.popitem(last=False)
         record.refused += 1

@@ -27,7 +27,8 @@ LARGEST_HEAD_BYTES = 16 * 1024
 MOST_CONNECTIONS = 32
 
 _HOST = re.compile(rb"\r\nhost:[ \t]*(\[[^\]\r]*\]|[^:\r \t]*)", re.IGNORECASE)
-_LOCAL_NAMES = frozenset({"localhost", "host.docker.internal", "gateway.docker.internal"})
+_PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+"""Of names that the public DNS does not have."""
 _INDEX = b'<!doctype html><title>orcestator metrics</title><a href="/metrics">/metrics</a>\n'
 
 
@@ -111,16 +112,24 @@ class MetricsServer:
 
 
 def _names_this_machine(head: bytes) -> bool:
-    """Whether the Host, where there is one, is this machine's: a web page that rebinds its own name to 127.0.0.1 sends that."""
-    hosts = _HOST.findall(head)
-    return all(_is_loopback(host.decode("latin-1").removeprefix("[").partition("]")[0]) for host in hosts)
+    """Whether the Host, where there is one, is a name that no web page can have: one that rebinds its own name to 127.0.0.1 sends that."""
+    hosts = (host.decode("latin-1").strip("[]").lower().rstrip(".") for host in _HOST.findall(head))
+    return all("." not in host or host.endswith(_PRIVATE_SUFFIXES) or _is_address(host) for host in hosts)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host.lower().rstrip(".") in _LOCAL_NAMES
+        return host.lower() == "localhost"
 
 
 def _head(status: HTTPStatus, content_type: str, length: int, extra: bytes = b"") -> bytes:

@@ -29,7 +29,6 @@ MOST_LINES = 60
 class _Peer:
     since: float
     refused: int = 0
-    wrong: int = 0
 
 
 class Refusals:
@@ -42,7 +41,7 @@ class Refusals:
     ) -> None:
         self._count = count
         self._now = now
-        self._peers: OrderedDict[tuple[Door, str], _Peer] = OrderedDict()
+        self._peers: OrderedDict[tuple[Door, Reason, str], _Peer] = OrderedDict()
         self._lines_since = 0.0
         self._lines = 0
 
@@ -54,8 +53,7 @@ class Refusals:
     def wrong_key(self, door: Door, scope: Mapping[str, Any], error: Unauthorized) -> NoReturn:
         """Raises ``error``, or QuotaExceeded after too many from there."""
         record = self._note(door, "wrong_key", scope)
-        record.wrong += 1
-        if record.wrong <= WRONG_KEYS_A_WINDOW:
+        if record.refused <= WRONG_KEYS_A_WINDOW:
             self._count(door, "wrong_key")
             raise error
         self._count(door, "throttled")
@@ -70,10 +68,10 @@ class Refusals:
         client = scope.get("client")
         name = peer_of(str(client[0])) if client else "a Unix socket"
         now = self._now()
-        record = self._peers.pop((door, name), None)
+        record = self._peers.pop((door, reason, name), None)
         if record is None or now - record.since >= WINDOW_SECONDS:
             record = _Peer(now)
-        self._peers[door, name] = record
+        self._peers[door, reason, name] = record
         if len(self._peers) > MOST_PEERS:
             self._peers.popitem(last=False)
         record.refused += 1

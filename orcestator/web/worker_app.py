@@ -48,7 +48,7 @@ class WorkerApp:
         secret: Secret | None,
         max_body_bytes: int,
         *,
-        on_loopback: bool = True,
+        on_loopback: bool = False,
     ) -> None:
         """``on_loopback``: it listens on this machine alone, where without a secret only names of this machine are answered to."""
         self._carrier = carrier

@@ -14,6 +14,7 @@ from orcestator.errors import StartupProblem
 from orcestator.explain.arguments import add_arguments as add_explain_arguments
 from orcestator.sandbox import command
 from orcestator.simulator.arguments import add_arguments as add_simulate_arguments
+from orcestator.telemetry.traffic_codec import escape_controls
 
 COULD_NOT_START = 2
 HAS_PROBLEMS = 1
@@ -43,7 +44,7 @@ def guarded(run: Any) -> int:
     except StartupProblem as problem:
         if problem.message:
             # Without one, a program that was started for us has said it already.
-            sys.stderr.write(f"orcestator: {problem.message}\n")
+            sys.stderr.write(f"orcestator: {harmless(problem.message)}\n")
         return COULD_NOT_START
     except BrokenPipeError:
         # Whoever reads our output has seen enough, as in ``| head -1``. Python would write the rest of it when it ends.
@@ -62,10 +63,18 @@ def guarded(run: Any) -> int:
 
 
 def say(text: str) -> None:
-    """Print for people, at once, also into a pipe; a terminal that lacks a character gets a question mark for it."""
+    """Print for people, at once, also into a pipe; a terminal that lacks a character gets a question mark for it, and no terminal a command
+    that somebody else wrote into a name."""
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    sys.stdout.write(harmless(text).encode(encoding, "replace").decode(encoding))
     sys.stdout.flush()
+
+
+def harmless(text: str) -> str:
+    """The text with all control characters but line ends and tabs written as escapes."""
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
+    return "\n".join("\t".join(map(escape_controls, line.split("\t"))) for line in text.split("\n"))
 
 
 def serve(coroutine: Any) -> None:
@@ -183,7 +192,12 @@ def _add_connect(commands: Any) -> None:
     )
     connect.add_argument("client", choices=CLIENT_NAMES, metavar="CLIENT", help=", ".join(CLIENT_NAMES))
     connect.add_argument("--url", help="where the server is (http://localhost and the configured port)")
-    connect.add_argument("--key", help="a caller key, if the server asks for one (ORCESTATOR_API_KEY)")
+    connect.add_argument(
+        "--key-file",
+        metavar="FILE",
+        help="a file with a caller key, - for standard input, if the server asks for one (ORCESTATOR_API_KEY)",
+    )
+    connect.add_argument("--key", help="the caller key itself: others on this machine see it in the list of processes")
     connect.add_argument(
         "--model", nargs="+", action="extend", metavar="NAME", help="models to configure; * stands for anything"
     )

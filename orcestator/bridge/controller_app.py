@@ -69,7 +69,10 @@ CHECK_SECONDS = 2.0
 CHECKS_AT_ONCE = 8
 TICK_SECONDS = 2.0
 DEBOUNCE_SECONDS = 0.2
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+_FORWARDED = (
+    *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "true-client-ip"),
+    *("cf-connecting-ip", "x-client-ip"),
+)
 
 log = logging.getLogger("orcestator.controller")
 
@@ -214,7 +217,7 @@ class ControllerApp:
 
     def _refuse_browsers(self, headers: Mapping[str, str]) -> None:
         """A web page must not act through the browser of somebody on this machine, nor by rebinding a name to it."""
-        if "origin" in headers:
+        if "origin" in headers or headers.get("sec-fetch-site", "none") != "none":
             raise Forbidden("The controller does not talk to web pages.")
         host = _without_port(headers.get("host", "localhost"))
         if self.policy.on_loopback and not self.policy.secret and not is_loopback(host):
@@ -394,7 +397,7 @@ async def resolve_host(host: str) -> frozenset[str]:
 
 def _peer(scope: Scope, headers: Mapping[str, str]) -> str:
     """The peer's address; empty behind a proxy, where loopback would only mean the proxy."""
-    if any(name in headers for name in _FORWARDED) or not scope.get("client"):
+    if any(name in headers for name in _FORWARDED) or scope.get("http_version") == "1.0" or not scope.get("client"):
         return ""
     return str(scope["client"][0])
 
@@ -447,7 +450,7 @@ async def _send_frames(send: Send, frames: AsyncIterator[bytes]) -> None:
 
 def _write_private(path: Path, content: bytes) -> None:
     """Replace the file in one step, readable by its owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

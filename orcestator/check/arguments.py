@@ -2,6 +2,8 @@
 
 import argparse
 
+from orcestator.explain.arguments import add_token_arguments
+
 HAS_CHANGES = 3
 USUAL_REQUESTS = 500
 AT_SETTINGS = "running"
@@ -26,7 +28,7 @@ def add_check_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"also say where the last N requests there ({USUAL_REQUESTS}) would go after a reload",
     )
-    parser.add_argument("--token", help="the admin token, if it is another than the configured one (OR_ADMIN_TOKEN)")
+    add_token_arguments(parser)
     parser.add_argument("--exit-code", action="store_true", help=f"status {HAS_CHANGES} when something would change")
 
 
@@ -34,4 +36,4 @@ def add_reload_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``reload``."""
     parser.add_argument("--config", metavar="FILE", help="YAML file that says where the server is (OR_CONFIG)")
     parser.add_argument("--url", help="where the server is (http://127.0.0.1 and the configured port)")
-    parser.add_argument("--token", help="the admin token (the configured one, OR_ADMIN_TOKEN)")
+    add_token_arguments(parser)

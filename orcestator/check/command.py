@@ -8,6 +8,7 @@ from orcestator.check.arguments import AT_SETTINGS, HAS_CHANGES
 from orcestator.check.showing import NO_PROVIDER, changes_table, shares_table, summary
 from orcestator.errors import StartupProblem
 from orcestator.explain.asking import ask
+from orcestator.explain.credentials import token_for
 from orcestator.providers.rows import SANDBOX
 from orcestator.routing.rehearsal import Share
 from orcestator.settings import Settings, load
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
         return 0
     named = arguments.against_running
     url = own_address(settings) if named in (None, AT_SETTINGS) else named
-    token = arguments.token or settings.admin_token.reveal()
+    token = token_for(arguments, url, settings.admin_token.reveal(), settings.state_dir)
     has_changes = _compare(settings, url, token, say)
     if has_changes is None:
         return IS_INVALID

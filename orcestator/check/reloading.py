@@ -8,6 +8,7 @@ from typing import Any
 from orcestator.check.showing import changes_table
 from orcestator.errors import StartupProblem
 from orcestator.explain.asking import ask
+from orcestator.explain.credentials import token_for
 from orcestator.settings.changes import Change
 from orcestator.settings.own_address import own_address, settings_for_asking
 
@@ -22,7 +23,8 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
     """
     settings = settings_for_asking(arguments.config, arguments.env_file)
     url = arguments.url or own_address(settings)
-    outcome = asyncio.run(ask(url, arguments.token or settings.admin_token.reveal(), RELOAD_PATH, {}))
+    token = token_for(arguments, url, settings.admin_token.reveal(), settings.state_dir)
+    outcome = asyncio.run(ask(url, token, RELOAD_PATH, {}))
     problems = [str(problem) for problem in outcome.get("problems") or ()]
     if problems:
         say(f"{url} keeps its old configuration:\n\n" + "".join(f"  {problem}\n" for problem in problems))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orcestator import __version__
+from orcestator.cluster import parts
 from orcestator.routing.catalog import DEFAULT_ALIAS
 from orcestator.settings import Settings
 from orcestator.upstream.provider_link import ProviderLink
@@ -48,6 +49,7 @@ def banner(facts: Facts) -> str:
                 ("point clients at", f"http://{_shown_host(settings.host)}:{settings.port}/v1"),
                 ("model", f"{DEFAULT_ALIAS}  (means {', '.join(_default_targets(facts))})"),
                 ("who may call", _who(settings)),
+                ("who may manage", _who_manages(settings)),
                 ("metrics", _metrics(settings)),
                 ("controller", f"http://{_shown_host(settings.controller_host)}:{settings.controller_port}"),
                 ("traffic log", settings.log_file or "off (OR_LOG_FILE)"),
@@ -82,8 +84,16 @@ def _who(settings: Settings) -> str:
         count = len(settings.caller_keys)
         return f"holders of {count} caller key{'s' if count > 1 else ''} (OR_CALLER_KEYS)"
     if settings.allow_anonymous:
-        return "EVERYBODY who can reach the port (OR_ALLOW_ANONYMOUS)"
+        return "EVERYBODY who can reach the port, but no web page of others (OR_ALLOW_ANONYMOUS)"
     return "this machine only (OR_CALLER_KEYS lets others in)"
+
+
+def _who_manages(settings: Settings) -> str:
+    if settings.admin_token:
+        return "holders of the admin token (OR_ADMIN_TOKEN)"
+    if parts.is_reached_by_others(settings):
+        return f"holders of the token in {settings.state_dir}, which our commands read (OR_ADMIN_TOKEN)"
+    return "programs on this machine (OR_ADMIN_TOKEN)"
 
 
 def _metrics(settings: Settings) -> str:
@@ -114,6 +124,10 @@ def _notices(settings: Settings) -> list[str]:
             "  Put a key such as OPENROUTER_API_KEY=… into .env and start again to talk to real models.",
         ]
     notices += [f"  note: {notice}" for notice in settings.notices]
+    if not (settings.caller_keys or settings.allow_anonymous or settings.allowed_hosts):
+        notices.append(
+            "  note: a reverse proxy or a tunnel on this machine looks like this machine: set OR_CALLER_KEYS before you use one"
+        )
     if settings.not_yet:
         notices.append(f"  accepted, not acted on yet: {', '.join(settings.not_yet)}")
     return notices

@@ -59,7 +59,7 @@ async def _start(
     lifetime.on_close(client.close)
     quota, quota_writer = open_quota(settings, lifetime)
     links = Links(parts.link_maker(settings, client, quota), settings.providers)
-    controller = parts.controller(settings, client, settings.controller_host)
+    controller = parts.controller(settings, client, settings.controller_host, is_alone=True)
     controller.restore()
     directory = LocalDirectory(links.current, controller.registry, parts.names(settings))
     pulse = WorkerPulse(client)

@@ -23,6 +23,7 @@ from orcestator.routing.quota import QuotaBook
 from orcestator.routing.summary import OURS
 from orcestator.settings import Settings
 from orcestator.settings.changes import document_of
+from orcestator.settings.management_token import made_token
 from orcestator.telemetry.exposition import CONTENT_TYPE
 from orcestator.telemetry.json_log import LogWriter
 from orcestator.telemetry.metrics_server import MetricsServer
@@ -30,7 +31,9 @@ from orcestator.telemetry.notices import reloaded
 from orcestator.telemetry.redaction import Redactor
 from orcestator.upstream.health_checks import Check
 from orcestator.web.admin_routes import AdminRoutes, Figures
+from orcestator.web.admission import header_map
 from orcestator.web.app import ApiApp
+from orcestator.web.asgi import Scope
 from orcestator.web.base_path import UnderBasePath
 from orcestator.web.drain import Drain
 from orcestator.web.health import Component, Health
@@ -38,6 +41,7 @@ from orcestator.web.management import management_routes
 from orcestator.web.management_access import ManagementAccess
 from orcestator.web.orchestrator_routes import AddedProviders, OrchestratorRoutes
 from orcestator.web.overview import Overview
+from orcestator.web.refusals import Refusals
 from orcestator.web.rules_book import RULES_FILE, RulesBook
 from orcestator.web.serving import Server
 from orcestator.web.status_routes import StatusRoutes
@@ -81,8 +85,13 @@ class Front:
         self.recording.active = lambda: len(self.drain.active)
         self.brain = Brain.of(settings, directory.catalog, self.recording.emit, quota)
         self.recording.waiting = lambda: len(self.brain.attempts.line)
-        shelf = parts.shelf(settings, self.recording, is_shared=is_shared)
-        self.gateway = parts.gateway(settings, self.brain, carrier(settings), self.recording.emit, self.drain, shelf)
+        self._owners = parts.lasting_owners(settings)
+        shelf = parts.shelf(settings, self.recording, self._owners, is_shared=is_shared)
+        self._refusals = Refusals(self.recording.metrics.count_refusal)
+        self.gateway = parts.gateway(
+            settings, self.brain, carrier(settings), self.recording.emit, self.drain, shelf, self._refusals
+        )
+        self._access = ManagementAccess(None, wants_token=True, refusals=self._refusals)
         self.rules = RulesBook(Path(settings.state_dir) / RULES_FILE, settings.rules, self.brain.use_rules)
         self.live = Live(
             settings, load_again, self.take, lambda problem: self.recording.notices.tell(reloaded(problem))
@@ -94,6 +103,7 @@ class Front:
     async def take(self, settings: Settings) -> None:
         """Serve by these settings from now on; what runs goes on by the old ones."""
         self.redact.learn(settings.secrets())
+        await self._take_access(settings)
         self.gateway.policy = parts.exchange_policy(settings)
         self.gateway.carry = self._carrier(settings).attempt
         self.brain.retune(settings)
@@ -101,6 +111,17 @@ class Front:
         self.brain.attempts.health.forget_causes(OURS)
         self.rules.configure(settings.rules)
         self._directory.rename(parts.names(settings))
+
+    async def _take_access(self, settings: Settings) -> None:
+        """Caller keys and tokens that are gone open nothing from here on; what was let in by them comes to its end."""
+        token = None if settings.admin_token else await asyncio.to_thread(made_token, settings.state_dir)
+        if token is not None:
+            self.redact.learn([token.reveal()])
+        self._owners.update(parts.lasting_owners(settings))
+        self.gateway.admission.use(parts.admission_policy(settings))
+        self._access.use(
+            settings.admin_token or None, local_token=token, wants_token=parts.is_reached_by_others(settings)
+        )
 
     async def start(
         self,
@@ -114,15 +135,17 @@ class Front:
         """Serve on ``listener``. ``controller`` is its address, for the stock routes; ``components`` are shown in ``/health``;
         ``check`` gives what the background checks of this process know of a provider; without it workers tell; ``added`` keeps what is added over HTTP."""
         settings = self._settings
+        await self._take_access(settings)
         told = Told(self.brain.attempts.health, self.brain.planner.catalog, settings.breaker_longest_open_seconds)
         overview = Overview(self.brain.planner, time.monotonic, time.time, check or told.status)
         app = ApiApp(
             self.gateway,
-            Health(self.drain, components, {"records": self.recording.state}),
-            StockApi(controller, settings.caller_keys).app,
+            Health(self.drain, components, {"records": self.recording.state}, self._is_insider),
+            # Behind our own door, whose keys may change: it asks for none itself.
+            StockApi(controller, ()).app,
             StatusRoutes(overview),
             management_routes(
-                ManagementAccess(settings.admin_token or None),
+                self._access,
                 OrchestratorRoutes(overview, self.rules, self.brain.decisions, parts.call_limits(settings), added),
                 AdminRoutes(overview, self._figures(), self._document, self.reload, self.preview.look, self._ledgers),
             ),
@@ -139,6 +162,9 @@ class Front:
         self._lifetime.run_beside(self._look_around(told))
         self._lifetime.run_beside(self.recording.notices.run(self._lifetime.stopping.event))
         return server
+
+    def _is_insider(self, scope: Scope) -> bool:
+        return self.gateway.admission.is_insider(scope, header_map(scope["headers"]))
 
     def _document(self) -> Json:
         # An API server in front of workers knows of no provider: their settings are the workers'.

@@ -3,8 +3,10 @@
 import hashlib
 import ipaddress
 import random
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from orcestator.bridge.carrier import Carrier, Carriers, LocalCarrier
@@ -27,12 +29,13 @@ from orcestator.telemetry.background import BackgroundWriter
 from orcestator.upstream.client import UpstreamClient
 from orcestator.upstream.provider_link import ProviderLink, Waiting
 from orcestator.upstream.timeouts import Timeouts
-from orcestator.web.admission import Admission, AdmissionPolicy
+from orcestator.web.admission import Admission, AdmissionPolicy, caller_name
 from orcestator.web.call_rules import CallLimits
 from orcestator.web.conversations import Conversations, Shelf
 from orcestator.web.drain import Drain
 from orcestator.web.edge import EdgeLimits
 from orcestator.web.gateway import ExchangePolicy, Gateway
+from orcestator.web.refusals import Refusals
 
 
 def edge_limits(settings: Settings) -> EdgeLimits:
@@ -105,24 +108,23 @@ def carriers(
     )
 
 
-def shelf(settings: Settings, recording: Recording, *, is_shared: bool) -> Shelf | None:
-    """Where responses are kept beyond this process, if anywhere. ``is_shared``: other API servers keep theirs there."""
+def shelf(settings: Settings, recording: Recording, owners: Mapping[str, str], *, is_shared: bool) -> Shelf | None:
+    """Where responses are kept beyond this process, if anywhere. ``owners`` are ``lasting_owners``, and change with the caller keys;
+    ``is_shared``: other API servers keep theirs there."""
     if not settings.db_path:
         return None
     rows = KeptRows(Path(settings.db_path))
     # No window: the next turn may be on its way to another process.
     writer = BackgroundWriter[Change]("kept_responses", rows, keeps_failed=True, window_seconds=0.0)
     recording.watch(writer)
-    return KeptResponses(rows, writer, writer.flush, owners=lasting_owners(settings), is_shared=is_shared)
+    return KeptResponses(rows, writer, writer.flush, owners=owners, is_shared=is_shared)
 
 
 def lasting_owners(settings: Settings) -> dict[str, str]:
     """For the id of each caller key a name that stays with the key when keys before it come and go."""
-    door = admission(settings)
-    secrets = [key.reveal().encode() for key in settings.caller_keys]
     return {
-        door.admit({}, {b"x-api-key": secret}): hashlib.sha256(b"owner of kept responses " + secret).hexdigest()[:32]
-        for secret in secrets
+        caller_name(key): hashlib.sha256(b"owner of kept responses " + key.reveal().encode()).hexdigest()[:32]
+        for key in settings.caller_keys
     }
 
 
@@ -131,10 +133,15 @@ def names(settings: Settings) -> Names:
     return Names(settings.public_aliases(), settings.default_targets(), settings.auto_alias(), settings.paid_fallback())
 
 
-def admission(settings: Settings) -> Admission:
+def admission_policy(settings: Settings) -> AdmissionPolicy:
     """Who may come in."""
     hosts = frozenset(map(str.lower, settings.allowed_hosts))
-    return Admission(AdmissionPolicy(settings.caller_keys, settings.allow_anonymous, hosts))
+    return AdmissionPolicy(settings.caller_keys, settings.allow_anonymous, hosts, frozenset(settings.cors_origins))
+
+
+def is_reached_by_others(settings: Settings) -> bool:
+    """Whether something says that callers of other machines come here: then a loopback address may be a proxy's."""
+    return bool(settings.caller_keys or settings.allow_anonymous or settings.allowed_hosts)
 
 
 def exchange_policy(settings: Settings) -> ExchangePolicy:
@@ -164,11 +171,12 @@ def gateway(
     emit: EventSink,
     drain: Drain,
     shelf: Shelf | None = None,
+    refusals: Refusals | None = None,
 ) -> Gateway:
     """What every exchange of an API server uses."""
     return Gateway(
         policy=exchange_policy(settings),
-        admission=admission(settings),
+        admission=Admission(admission_policy(settings), refusals),
         catalog=brain.planner.catalog,
         planner=brain.planner,
         attempts=brain.attempts,
@@ -180,21 +188,26 @@ def gateway(
     )
 
 
-def controller(settings: Settings, client: UpstreamClient, host: str) -> ControllerApp:
-    """The controller's application and its table. Raises StartupProblem when it would be open to strangers."""
+def controller(settings: Settings, client: UpstreamClient, host: str, *, is_alone: bool = False) -> ControllerApp:
+    """The controller's application and its table. Raises StartupProblem when it would be open to strangers.
+
+    ``is_alone``: no worker of ours will come to it. Then without a secret of the user's nobody may register: every account of this
+    machine could, and would receive everybody's prompts.
+    """
     control = ControlClient(client, settings.worker_secret)
 
     async def fetch_status(address: str) -> dict[str, object]:
         _, status = await control.post(f"{address}/worker_get_status")
         return status
 
+    unknown = secrets.token_urlsafe(32) if is_alone and not settings.insecure_open_registration else ""
     policy = RegistrationPolicy(
         on_loopback=is_loopback(host),
-        secret=settings.worker_secret.reveal() if settings.worker_secret else "",
+        secret=settings.worker_secret.reveal() or unknown,
         networks=tuple(map(ipaddress.ip_network, settings.worker_networks)),
         accepts_anyone=settings.insecure_open_registration,
     )
-    require_safe(policy)
+    require_safe(replace(policy, secret=settings.worker_secret.reveal()))
     return ControllerApp(
         registry=WorkerRegistry(
             draw=random.random, dispatch=settings.dispatch_method, first_version=int(time.time() * 1000)

@@ -39,6 +39,7 @@ from orcestator.web.serving import listen, reserve
 Json = dict[str, Any]
 logger = logging.getLogger(__name__)
 Announce = Callable[[str], None]
+API_SERVER = "orcestator.api_server"
 FIRST_WORKER_PORT = 8002
 READY_SECONDS = 60.0
 KNOWN_SECONDS = 10.0
@@ -272,7 +273,7 @@ class _Supervisor:
         settings, servers = self._settings, []
         for number in range(settings.api_workers):
             arguments = [
-                "orcestator.api_server", "--host", settings.host, "--port", str(settings.port),
+                API_SERVER, "--host", settings.host, "--port", str(settings.port),
                 "--controller", self._controller_address, "--metrics-port", str(self._metrics_ports[number]),
             ]  # fmt: skip
             fds: tuple[int, ...] = ()
@@ -300,7 +301,13 @@ class _Supervisor:
 
     def _environment(self, child: Child) -> dict[str, str]:
         """The variables of a child, by the settings of now."""
-        return child_environment(self._settings, self._spoken, self._common(), keys_of=child.keys_of)
+        return child_environment(
+            self._settings,
+            self._spoken,
+            self._common(),
+            keys_of=child.keys_of,
+            serves_callers=child.arguments[0] == API_SERVER,
+        )
 
     def _environment_under(self, settings: Settings) -> dict[str, str]:
         """The variables of an API server, by other settings."""

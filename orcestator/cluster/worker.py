@@ -16,6 +16,7 @@ from orcestator.bridge.control import NO_ANSWER, ControlClient
 from orcestator.bridge.controller_app import LEAVE_PATH
 from orcestator.bridge.directory import LocalDirectory, Names
 from orcestator.bridge.ledgers import limits_in
+from orcestator.bridge.registration_policy import is_loopback
 from orcestator.bridge.stock_gates import StockGates
 from orcestator.bridge.stock_prompt import MARKER
 from orcestator.cluster import parts
@@ -61,6 +62,7 @@ async def run_worker(
     announce: Announce, load_from: LoadFrom, *, supervised: bool = False,
 ) -> None:  # fmt: skip
     """Serve until a signal; on SIGHUP, or told by a supervisor, read the settings again. Raises StartupProblem when it cannot start."""
+    _require_safe(settings, host)
     lifetime = Lifetime()
     lifetime.stopping.install(supervised=supervised)
     try:
@@ -157,6 +159,7 @@ class _Worker:
         self.app = WorkerApp(
             self._carrier, routes, settings.worker_secret, settings.max_body_bytes,
             limits=lambda: limits_in(self._brain.planner.quota, time.monotonic()), reset=self._reset,
+            on_loopback=is_loopback(listener.getsockname()[0]),
         )  # fmt: skip
         server = Server(self.app, listener, parts.edge_limits(settings))
         await server.start()
@@ -254,6 +257,14 @@ class _Worker:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), seconds)
         self._changed.clear()
+
+
+def _require_safe(settings: Settings, host: str) -> None:
+    """Raise StartupProblem when whoever reaches the port could spend the keys."""
+    if not (is_loopback(host) or settings.worker_secret or settings.insecure_open_registration):
+        raise StartupProblem(
+            "The worker listens beyond this machine and has no worker secret: set OR_WORKER_SECRET, or bind it to 127.0.0.1."
+        )
 
 
 def separator_marker(secret: Secret | None) -> str:

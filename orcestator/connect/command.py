@@ -17,6 +17,7 @@ from orcestator.connect.writing import chosen_path, prepare, write
 from orcestator.errors import StartupProblem
 from orcestator.settings.environment import Variables, read_variables
 from orcestator.settings.own_address import client_address, settings_for_asking
+from orcestator.settings.secret_file import secret_in
 
 MACHINE_VARIABLES = (
     *("XDG_CONFIG_HOME", "APPDATA", "CODEX_HOME", "CLAUDE_CONFIG_DIR", "COPILOT_HOME", "CLINE_DATA_DIR"),
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
     wish = Wish(
         client=arguments.client,
         url=arguments.url or client_address(settings_for_asking()),
-        key=arguments.key or _text(variables, KEY_VARIABLE),
+        key=_key(arguments, variables),
         models=tuple(arguments.model or ()),
         writes=arguments.write,
         file=Path(arguments.file).expanduser() if arguments.file else None,
@@ -74,6 +75,12 @@ def this_machine(variables: Variables) -> Machine:
     """The machine that the program runs on."""
     found = {name: text for name in MACHINE_VARIABLES if (text := _text(variables, name))}
     return Machine(system_of(sys.platform), Path.home(), found)
+
+
+def _key(arguments: argparse.Namespace, variables: Variables) -> str:
+    if arguments.key_file is not None:
+        return secret_in(arguments.key_file, "--key-file")
+    return arguments.key or _text(variables, KEY_VARIABLE)
 
 
 def _check_key(key: str) -> None:

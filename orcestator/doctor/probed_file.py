@@ -31,7 +31,7 @@ def save(folder: Path, new: Mapping[str, Any]) -> Path:
     path = folder / NAME
     temporary = folder / f".{NAME}.{os.getpid()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary.write_text(_text({**_known(path), **new}), "utf-8")
         temporary.replace(path)
     except OSError as fault:

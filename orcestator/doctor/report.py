@@ -51,4 +51,4 @@ def _counted(number: int, noun: str) -> str:
 def machine_report(findings: Sequence[Finding], probed: Mapping[str, Any]) -> str:
     """One JSON object: ``status`` is the worst state; ``probed`` is what was written to ``probed.json``."""
     wire: dict[str, Any] = {"status": worst(findings), "findings": [finding.to_wire() for finding in findings]}
-    return json.dumps({**wire, "probed": dict(probed)} if probed else wire, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({**wire, "probed": dict(probed)} if probed else wire, indent=2) + "\n"

@@ -10,5 +10,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompt", metavar="TEXT", help="what that request would say")
     parser.add_argument("--body", metavar="FILE", help="a file with the whole request as JSON")
     parser.add_argument("--url", help="where the server is (http://127.0.0.1 and the configured port)")
-    parser.add_argument("--token", help="the admin token, if the server has one (OR_ADMIN_TOKEN)")
+    add_token_arguments(parser)
     parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def add_token_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags for the admin token."""
+    parser.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help="a file with the admin token, - for standard input (OR_ADMIN_TOKEN, else the one that a server here keeps)",
+    )
+    parser.add_argument(
+        "--token", help="the admin token itself: others on this machine see it in the list of processes"
+    )

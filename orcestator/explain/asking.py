@@ -60,7 +60,7 @@ def _read(base: str, status: int, answer: bytes) -> Json:
     if status not in (200, 201) and not (isinstance(found, dict) and "problems" in found):
         message = error_detail(answer).get("message")
         said = message if isinstance(message, str) and message else "no reason given."
-        hint = " Give the token with --token." if status == 401 else ""
+        hint = " Give the token with --token-file." if status == 401 else ""
         raise StartupProblem(f"The server at {base} answered {status}: {said}{hint}")
     if not isinstance(found, dict):
         raise StartupProblem(f"What answers at {base} is not orcestator. Name its address with --url.")

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from orcestator.dialects.json_text import loads
 from orcestator.errors import StartupProblem
 from orcestator.explain.asking import ask
+from orcestator.explain.credentials import token_for
 from orcestator.explain.showing import plan_shown, record_shown
 from orcestator.settings.own_address import own_address, settings_for_asking
 
@@ -22,13 +23,13 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
     body = question_of(arguments)
     settings = settings_for_asking()
     url = arguments.url or own_address(settings)
-    token = arguments.token or settings.admin_token.reveal()
+    token = token_for(arguments, url, settings.admin_token.reveal(), settings.state_dir)
     if body is None:
         found = asyncio.run(ask(url, token, f"/orchestrator/decisions/{quote(arguments.request_id, safe='')}"))
     else:
         found = asyncio.run(ask(url, token, "/orchestrator/analyze-request", body))
     if arguments.json:
-        say(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        say(json.dumps(found, indent=2) + "\n")
     else:
         say(record_shown(found) if body is None else plan_shown(found))
 

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from orcestator.telemetry.traffic_codec import escape_controls
+
 Json = Mapping[str, Any]
 BAR_WIDTH = 32
 FACTORS = ("cost", "speed", "quality", "availability", "reliability")
@@ -190,4 +192,5 @@ def _joined(facts: Sequence[str]) -> str:
 
 
 def _text(lines: Sequence[str]) -> str:
-    return "\n".join(["", *lines, "", ""])
+    """Names in it are callers': none may begin a line of its own, or move the cursor."""
+    return "\n".join(["", *(escape_controls(line.replace("\n", "\\x0a")) for line in lines), "", ""])

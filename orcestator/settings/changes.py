@@ -21,6 +21,8 @@ Json = dict[str, Any]
 RESTART_GROUPS = frozenset({SERVER, ACCESS, RECORDS, CALLER_LIMITS, WATCHING, THE_SANDBOX})
 RESTART_NAMES = frozenset({"connections_per_provider", "max_reply_bytes", "upstream_proxy"})
 """What is built once at the start: sockets, files, the edge, the pools. Everything else is taken over by a reload."""
+LIVE_NAMES = frozenset({"caller_keys", "allow_anonymous", "allowed_hosts", "cors_origins", "admin_token"})
+"""Who may come in: a key that leaked must not open anything for as long as the longest stream takes."""
 PARTS = ("aliases", "models", "routing_rules", "verdicts")
 """Parts of a document whose entries are compared whole."""
 NEVER_ACTED_ON = " (not acted on yet)"
@@ -109,7 +111,7 @@ def _settings_changes(old: Json, new: Json) -> Iterator[Change]:
         if before != after and row.name in new and row.name in old:
             group = row.spec.group
             tail = NEVER_ACTED_ON if group == FOR_LATER else ""
-            is_live = group not in RESTART_GROUPS and row.name not in RESTART_NAMES
+            is_live = row.name in LIVE_NAMES or (group not in RESTART_GROUPS and row.name not in RESTART_NAMES)
             yield Change(row.name, shown(before), shown(after) + tail, is_live)
 
 

@@ -13,7 +13,7 @@ from orcestator.settings.choices import FURTHER_KEYS
 from orcestator.settings.given import TABLE
 from orcestator.settings.spec import Setting
 from orcestator.settings.table import GROUPS
-from orcestator.settings.values import BasePath, Network
+from orcestator.settings.values import BasePath, Network, Origin
 
 ENV_EXAMPLE = ".env.example"
 GUIDE = "docs/configuration.md"
@@ -26,6 +26,7 @@ _KINDS: Mapping[Any, str] = {
     Secret: "secret",
     BasePath: "path",
     tuple[str, ...]: "list",
+    tuple[Origin, ...]: "list of origins",
     tuple[Secret, ...]: "list of secrets",
     tuple[Network, ...]: "list of networks",
 }

@@ -8,7 +8,7 @@ from orcestator.settings.loading import load
 from orcestator.settings.table import Settings
 
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}
-_NEEDED = ("OR_HOST", "OR_PORT", "OR_ADMIN_TOKEN", "ADMIN_TOKEN", "OR_API_BASE_PATH")
+_NEEDED = ("OR_HOST", "OR_PORT", "OR_ADMIN_TOKEN", "ADMIN_TOKEN", "OR_API_BASE_PATH", "OR_STATE_DIR")
 
 
 def settings_for_asking(config: str | None = None, env_file: str | None = ".env") -> Settings:

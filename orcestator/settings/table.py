@@ -21,7 +21,7 @@ from orcestator.settings.choices import STRATEGY_SYNONYMS, ModelEntry, ProviderS
 from orcestator.settings.later import FOR_LATER, LONGEST_SECONDS, LaterSettings
 from orcestator.settings.public_names import public_names
 from orcestator.settings.spec import Also, Spec, setting
-from orcestator.settings.values import NO_BASE_PATH, BasePath, Network
+from orcestator.settings.values import NO_BASE_PATH, BasePath, Network, Origin
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["json", "text"]
@@ -161,14 +161,25 @@ class Settings(LaterSettings):
         (),
         Spec("The keys that callers must send one of. Without any, only callers on this machine are served.", ACCESS),
     )
-    allow_anonymous: bool = setting(False, Spec("Serve everybody who can reach the port, without a key.", ACCESS))
+    allow_anonymous: bool = setting(
+        False, Spec("Serve everybody who can reach the port, without a key; still no web page of others.", ACCESS)
+    )
     allowed_hosts: tuple[str, ...] = setting(
         (), Spec("More Host names, beside those of this machine, that are served without a key.", ACCESS)
+    )
+    cors_origins: tuple[Origin, ...] = setting(
+        (),
+        Spec(
+            "Origins of web pages, beside those of this machine, that may call and read the answers, such as `https://chat.example.org`."
+            " `*` lets every page read, and call where it has a caller key.",
+            ACCESS,
+        ),
     )
     admin_token: Secret = setting(
         Secret(""),
         Spec(
-            "The key to the management endpoints. Without it they answer callers on this machine only.",
+            "The key to the management endpoints. Without it they answer programs on this machine, and where others are served"
+            " too, whoever has the token in the state folder.",
             ACCESS,
             also=(Also("ADMIN_TOKEN"),),
         ),

@@ -15,6 +15,10 @@ Network = IPv4Network | IPv6Network
 BasePath = NewType("BasePath", str)
 """A path with a slash before it and none behind it, or "" for none."""
 NO_BASE_PATH = BasePath("")
+Origin = NewType("Origin", str)
+"""Of a web page, as a browser writes it; ``*`` for every one."""
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_OWN_PORTS = {"http": ":80", "https": ":443"}
 _SEGMENT = r"(?!\.{1,2}(?:/|\Z))[\w.~-]+"
 _BASE_PATH = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
 _API_VERSIONS = frozenset({"v1", "v1beta", "v1alpha"})
@@ -93,6 +97,18 @@ def _networks(raw: Raw) -> tuple[Network, ...]:
         raise ValueError(f"must be networks such as 10.0.0.0/8: {fault}") from fault
 
 
+def _origins(raw: Raw) -> tuple[Origin, ...]:
+    return tuple(map(_origin, words(raw)))
+
+
+def _origin(text: str) -> Origin:
+    origin = text.lower().removesuffix("/")
+    if origin != "*" and not _ORIGIN.fullmatch(origin):
+        raise ValueError(f"must be origins such as https://chat.example.org, without a path, or *: not {quoted(text)}")
+    # A browser leaves the scheme's own port out.
+    return Origin(origin.removesuffix(_OWN_PORTS.get(origin.partition(":")[0], "/")))
+
+
 def _base_path(raw: Raw) -> BasePath:
     path = text_of(raw).strip("/")
     if not path:
@@ -146,6 +162,7 @@ _CONVERTERS: Mapping[Any, Callable[[Raw], Any]] = {
     Secret: secret,
     BasePath: _base_path,
     tuple[str, ...]: words,
+    tuple[Origin, ...]: _origins,
     tuple[Secret, ...]: _secrets,
     tuple[Network, ...]: _networks,
 }

@@ -8,7 +8,7 @@ from tempfile import NamedTemporaryFile
 
 def write_whole(path: Path, content: bytes) -> None:
     """Replace the file in one step; its folder is made if need be. Raises OSError, and then leaves nothing behind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # A temporary file has the mode 0600 from its first byte on.
     with NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as written:
         try:

@@ -24,7 +24,7 @@ def make(path: Path) -> None:
     if path.exists():
         return
     path = Path(os.path.realpath(path))  # SQLite, too, follows a link that leads nowhere yet
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _one_at_a_time, _alone_in(path.parent):
         if path.exists():
             return

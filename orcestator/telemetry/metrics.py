@@ -185,6 +185,13 @@ class Metrics:
             "orcestator_maybe_billed_attempts", "Failed attempts that the provider may have billed.", ("provider",)
         )
 
+        self._refused = Counter(
+            "orcestator_refused_access", "Requests that were turned away at a door, by why.", ("door", "reason")
+        )
+        # All of them at once, so that an alarm on a rise sees the first one, too.
+        for door in ("caller", "management"):
+            for reason in ("no_key", "wrong_key", "throttled", "foreign"):
+                self._refused.at((door, reason))
         self._quota_refusals = Counter(
             "orcestator_quota_refusals",
             "Attempts that were not made because a quota is known to be used up.",
@@ -225,6 +232,7 @@ class Metrics:
             self._errors,
             self._maybe_billed,
             self._quota_refusals,
+            self._refused,
             self._checks,
             self._provider_up,
             self._check_seconds,
@@ -233,6 +241,11 @@ class Metrics:
             self._lag,
             build,
         )
+
+    def count_refusal(self, door: str, reason: str) -> None:
+        """Somebody was turned away: at the ``caller`` or ``management`` door, with ``no_key``, a ``wrong_key`` (``throttled`` after too many), or
+        as ``foreign`` where no key is asked for."""
+        self._refused.at((door, reason)).value += 1
 
     def _count_request(self, event: RequestEnded) -> None:
         series = self._request_series(event)

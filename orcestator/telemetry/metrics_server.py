@@ -7,6 +7,8 @@ longer than its timeouts, nor render on the event loop.
 import asyncio
 import errno
 import inspect
+import ipaddress
+import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -24,6 +26,9 @@ CLOSE_SECONDS = 1.0
 LARGEST_HEAD_BYTES = 16 * 1024
 MOST_CONNECTIONS = 32
 
+_HOST = re.compile(rb"\r\nhost:[ \t]*(\[[^\]\r]*\]|[^:\r \t]*)", re.IGNORECASE)
+_PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+"""Of names that the public DNS does not have."""
 _INDEX = b'<!doctype html><title>orcestator metrics</title><a href="/metrics">/metrics</a>\n'
 
 
@@ -33,6 +38,7 @@ class MetricsServer:
 
     def __init__(self, host: str, port: int, render: Render) -> None:
         self.host = host
+        self._is_local = _is_loopback(host)
         self.port = port  # after start(): the port in use, also when 0 was asked for
         self._render = render
         self._server: asyncio.Server | None = None
@@ -90,6 +96,8 @@ class MetricsServer:
         words = head.split(b"\r\n", 1)[0].split(b" ")
         if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
             return _head(HTTPStatus.BAD_REQUEST, "text/plain", 0)
+        if self._is_local and not _names_this_machine(head):
+            return _head(HTTPStatus.FORBIDDEN, "text/plain", 0)
         method, path = words[0], words[1].split(b"?", 1)[0]
         if path not in (b"/", b"/metrics"):
             return _head(HTTPStatus.NOT_FOUND, "text/plain", 0)
@@ -101,6 +109,27 @@ class MetricsServer:
     async def _rendered(self) -> bytes:
         rendered = await asyncio.to_thread(self._render)
         return await rendered if inspect.isawaitable(rendered) else rendered
+
+
+def _names_this_machine(head: bytes) -> bool:
+    """Whether the Host, where there is one, is a name that no web page can have: one that rebinds its own name to 127.0.0.1 sends that."""
+    hosts = (host.decode("latin-1").strip("[]").lower().rstrip(".") for host in _HOST.findall(head))
+    return all("." not in host or host.endswith(_PRIVATE_SUFFIXES) or _is_address(host) for host in hosts)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _head(status: HTTPStatus, content_type: str, length: int, extra: bytes = b"") -> bytes:

@@ -95,7 +95,7 @@ def _utc_second(epoch_seconds: int) -> str:
 
 
 def _open(path: Path) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return os.open(path, _APPEND, _OWNER_ONLY)
 
 

@@ -160,25 +160,18 @@ class ProviderLink:
         return attempt if meter is None else _metered(attempt, meter)
 
     async def _answer(self, model: str, order: Order, credential: str, taken_at: float) -> Answer:
+        response: Response | None = None
         try:
-            return await self._asked(model, order, credential, taken_at)
-        except UpstreamError as error:
-            # Some providers repeat the key that they refuse; from here on the error goes to callers, logs and other processes.
-            self._mask.in_error(error)
-            raise
-
-    async def _asked(self, model: str, order: Order, credential: str, taken_at: float) -> Answer:
-        speech = self._speaker.speech(model, order)
-        response = await self._client.send(
-            self._origin,
-            b"POST",
-            self._path(speech.path),
-            self._header_block(order, speech, credential),
-            speech.body,
-            self._timeouts(order),
-            deadline=order.deadline,
-        )
-        try:
+            speech = self._speaker.speech(model, order)
+            response = await self._client.send(
+                self._origin,
+                b"POST",
+                self._path(speech.path),
+                self._header_block(order, speech, credential),
+                speech.body,
+                self._timeouts(order),
+                deadline=order.deadline,
+            )
             if response.status != 200:
                 raise await self._refused(response, speech.dialect, _Asked(model, credential, taken_at, order.endpoint))
             if order.endpoint not in self._answered:
@@ -186,8 +179,12 @@ class ProviderLink:
             if response.headers.mentions(MENTION):
                 self._learn_limits(response, model, credential, taken_at)
             return await self._opened(response, order, speech, _Asked(model, credential, taken_at, order.endpoint))
-        except BaseException:
-            response.close()
+        except BaseException as error:
+            if response is not None:
+                response.close()
+            if isinstance(error, UpstreamError):
+                # Some providers repeat the key that they refuse; from here on the error goes to callers, logs and other processes.
+                self._mask.in_error(error)
             raise
 
     async def _opened(self, response: Response, order: Order, speech: Speech, asked: _Asked) -> Answer:

@@ -53,7 +53,7 @@ class AdminRoutes:
             Endpoint("GET", "/admin/rate-limits", self._rate_limits),
             Endpoint("GET", "/admin/config", self._configuration),
             Endpoint("POST", "/admin/reload", self._reload),
-            Endpoint("POST", "/admin/check", self._check),
+            Endpoint("POST", "/admin/check", self._check, only_asks=True),
             Endpoint("GET", "/metrics", self._metrics),
         )
         return [row._replace(path=base + row.path) for base in BASES for row in rows]

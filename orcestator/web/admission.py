@@ -1,54 +1,89 @@
 """Who may come in: caller keys where there are any, and otherwise only this machine.
 
-Without a key the door is open to the local user alone: the peer must be a loopback address, the Host header must
-name this machine (a web page that rebinds its own name to 127.0.0.1 does not), and a browser's Origin must be local.
+Without a key the door is open to the local user alone: the peer must be a loopback address, nobody may have passed the request on,
+the Host header must name this machine (a web page that rebinds its own name to 127.0.0.1 does not), and a browser's Origin must be local.
+``allow_anonymous`` lets in every peer address, and still no web page.
 """
 
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, Final, NoReturn
+from urllib.parse import parse_qs
 
 from orcestator.errors import Forbidden, Unauthorized
 from orcestator.providers.secret import Secret
+from orcestator.web.local_names import (
+    APP_SCHEMES,
+    LOCAL_NAMES,
+    LOCAL_ORIGINS,
+    comes_through_a_proxy,
+    host_name,
+    is_loopback,
+    is_no_public_name,
+    is_of_a_page,
+)
+from orcestator.web.refusals import Refusals
 
-LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "host.docker.internal", "gateway.docker.internal"})
+DOOR: Final = "caller"
 _REMEMBERED = 1024
 _KEY_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
 """Anthropic's, Gemini's and Azure's."""
+_SILENT_PAGES = frozenset({b"cross-site", b"same-site"})
+"""What a browser says of a page's request that has no Origin: a picture, a script, a link."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdmissionPolicy:
-    """``caller_keys`` empty and ``allow_anonymous`` false: callers on this machine only."""
+    """``caller_keys`` empty and ``allow_anonymous`` false: callers on this machine only. ``origins`` are of pages that may call as well;
+    ``"*"`` among them is for pages that have a key."""
 
     caller_keys: tuple[Secret, ...] = ()
     allow_anonymous: bool = False
     allowed_hosts: frozenset[str] = frozenset()
+    origins: frozenset[str] = frozenset()
 
 
 class Admission:
     """Decides for each request; remembers digests of good keys, so that a check is one hash and one comparison."""
 
-    def __init__(self, policy: AdmissionPolicy) -> None:
+    def __init__(self, policy: AdmissionPolicy, refusals: Refusals | None = None) -> None:
+        self._refusals = refusals or Refusals()
+        self.use(policy)
+
+    def use(self, policy: AdmissionPolicy) -> None:
+        """Decide by this policy from the next request on; what runs was let in."""
         self._policy = policy
-        self._digests = {_digest(key.reveal().encode()): f"caller-{n}" for n, key in enumerate(policy.caller_keys, 1)}
+        self._digests = {_digest(key.reveal().encode()): caller_name(key) for key in policy.caller_keys}
         self._hosts = LOCAL_NAMES | policy.allowed_hosts
         self._known_hosts: dict[bytes, bool] = {}
 
     def admit(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> str:
-        """The caller's id, "" for an anonymous one. Raises Unauthorized or Forbidden."""
+        """The caller's id, "" for an anonymous one. Raises Unauthorized, QuotaExceeded or Forbidden."""
         if self._digests:
-            return self._by_key(_presented_key(headers) or _key_in_query(scope.get("query_string", b"")))
-        if not self._policy.allow_anonymous:
-            self._only_local(scope, headers)
+            return self._by_key(_presented_key(headers) or _key_in_query(scope.get("query_string", b"")), scope)
+        self._no_stranger(scope, headers)
         return ""
 
-    def _by_key(self, presented: bytes) -> str:
+    def is_insider(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
+        """Whether somebody has a key, or is a program of this machine, or everybody may call: whoever may know what is behind the door."""
+        if self._digests and _digest(_presented_key(headers)) in self._digests:
+            return True
+        client = scope.get("client")
+        is_here = client is None or is_loopback(client[0])
+        is_direct = is_here and not comes_through_a_proxy(scope, headers) and not is_of_a_page(headers)
+        return (is_direct or (self._policy.allow_anonymous and not self._digests)) and self._host_is_local(
+            headers.get(b"host", b"")
+        )
+
+    def may_read(self, origin: bytes) -> bool:
+        """Whether a page of this origin may read what it is answered: those that may call without a key, and whoever is named."""
+        return self._origin_is_local(origin) or "*" in self._policy.origins
+
+    def _by_key(self, presented: bytes, scope: Mapping[str, Any]) -> str:
         if not presented:
+            self._refusals.note(DOOR, "no_key", scope)
             raise Unauthorized(
                 "Send a caller key as 'Authorization: Bearer KEY' (OR_CALLER_KEYS lists the valid ones)."
             )
@@ -56,25 +91,51 @@ class Admission:
         for known, name in self._digests.items():
             if hmac.compare_digest(known, digest):
                 return name
-        raise Unauthorized("This caller key is not valid here. OR_CALLER_KEYS lists the valid ones.")
+        self._refusals.wrong_key(
+            DOOR, scope, Unauthorized("This caller key is not valid here. OR_CALLER_KEYS lists the valid ones.")
+        )
 
-    def _only_local(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> None:
-        client = scope.get("client")
-        if client is not None and not _is_loopback(client[0]):
-            raise Forbidden(
-                "Without caller keys only this machine is served. Set OR_CALLER_KEYS and send one of them,"
-                " or set OR_ALLOW_ANONYMOUS=true to serve everybody who can reach this port."
-            )
-        if not self._host_is_local(headers.get(b"host", b"")):
-            raise Forbidden("This Host name is not served without caller keys. Add it to OR_ALLOWED_HOSTS.")
+    def _no_stranger(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> None:
+        host = headers.get(b"host", b"")
+        if not self._policy.allow_anonymous:
+            client = scope.get("client")
+            if client is not None and not is_loopback(client[0]):
+                self._refuse(
+                    "Without caller keys only this machine is served. Set OR_CALLER_KEYS and send one of them,"
+                    " or set OR_ALLOW_ANONYMOUS=true to serve everybody who can reach this port.",
+                    scope,
+                )
+            # A name in OR_ALLOWED_HOSTS is one that a proxy here serves, on purpose.
+            if comes_through_a_proxy(scope, headers) and not self._is_allowed_host(host):
+                self._refuse(
+                    "A proxy passed this on, so that it may come from anywhere: set OR_CALLER_KEYS, or, where the proxy lets nobody in"
+                    " that it does not know, name its Host in OR_ALLOWED_HOSTS.",
+                    scope,
+                )
+        if not self._host_is_local(host):
+            self._refuse("This Host name is not served without caller keys. Add it to OR_ALLOWED_HOSTS.", scope)
         origin = headers.get(b"origin")
-        if origin is not None and not self._origin_is_local(origin):
-            raise Forbidden("A web page from another origin is not served without caller keys.")
+        if origin is None:
+            if headers.get(b"sec-fetch-site") in _SILENT_PAGES:
+                self._refuse("A web page is not served without caller keys.", scope)
+        elif not self._origin_is_local(origin):
+            self._refuse(
+                "A web page from another origin is not served without caller keys. OR_CORS_ORIGINS lets one in.", scope
+            )
+
+    def _refuse(self, message: str, scope: Mapping[str, Any]) -> NoReturn:
+        self._refusals.note(DOOR, "foreign", scope)
+        raise Forbidden(message)
+
+    def _is_allowed_host(self, host: bytes) -> bool:
+        hosts = self._policy.allowed_hosts
+        return bool(hosts) and host_name("//" + host.decode("latin-1")) in hosts
 
     def _host_is_local(self, host: bytes) -> bool:
         known = self._known_hosts.get(host)
         if known is None:
-            known = _host_name("//" + host.decode("latin-1")) in self._hosts
+            name = host_name("//" + host.decode("latin-1"))
+            known = name in self._hosts or (self._policy.allow_anonymous and is_no_public_name(name))
             if len(self._known_hosts) < _REMEMBERED:
                 self._known_hosts[host] = known
         return known
@@ -82,9 +143,18 @@ class Admission:
     def _origin_is_local(self, origin: bytes) -> bool:
         """An editor's own pages (``vscode-webview://``) are local; ``null`` is a sandboxed frame of any web page."""
         text = origin.decode("latin-1")
+        if text in self._policy.origins:
+            return True
         if text.startswith(("http://", "https://")):
-            return _host_name(text) in self._hosts
-        return text != "null"
+            name = host_name(text)
+            return name in LOCAL_ORIGINS or name in self._policy.allowed_hosts
+        scheme, separator, _ = text.partition("://")
+        return bool(separator) and scheme in APP_SCHEMES
+
+
+def caller_name(key: Secret) -> str:
+    """What a caller is called in logs and rows: it stays with the key, whichever keys come and go beside it, and does not tell it."""
+    return f"caller-{hashlib.sha256(b'orcestator caller ' + key.reveal().encode()).hexdigest()[:8]}"
 
 
 def header_map(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -107,21 +177,3 @@ def _key_in_query(query: bytes) -> bytes:
 
 def _digest(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
-
-
-def _is_loopback(address: str) -> bool:
-    if address == "127.0.0.1":
-        return True
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return bool((mapped or parsed).is_loopback)
-
-
-def _host_name(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or "").rstrip(".").lower()
-    except ValueError:
-        return ""

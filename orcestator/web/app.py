@@ -9,6 +9,7 @@ from orcestator.routing.catalog import Catalog
 from orcestator.web.admission import header_map
 from orcestator.web.asgi import App, Receive, Scope, Send, send_error, send_json
 from orcestator.web.catalog_routes import CatalogRoutes, gemini_models
+from orcestator.web.cors import preflight, readable_by
 from orcestator.web.exchange import Exchange
 from orcestator.web.gateway import Gateway
 from orcestator.web.health import Health
@@ -47,6 +48,7 @@ class ApiApp:
     ) -> None:
         self._gateway = gateway
         self._stock = stock
+        self._management = management
         self._plain: dict[str, PlainRoute] = {
             "/": self._welcome,
             # Claude Code looks here whether anybody is at home.
@@ -69,14 +71,21 @@ class ApiApp:
         if matched is not None and scope["method"] == "POST":
             await Exchange(self._gateway, matched.route, send, matched.from_path).serve(scope, receive)
             return
+        headers = header_map(scope["headers"])
+        origin = headers.get(b"origin")
         try:
+            if origin is not None and not self._management.serves(path):
+                send = readable_by(origin, self._gateway.admission, send)
+                if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
+                    await preflight(origin, headers, self._gateway.admission, send)
+                    return
             await self._other(path, scope, receive, send)
         except CallerLeft:
             return
         except OrcestatorError as error:
-            await send_error(send, error, request_id_of(header_map(scope["headers"])), caller=caller_at(path))
+            await send_error(send, error, request_id_of(headers), caller=caller_at(path))
         except Exception as error:
-            request_id = request_id_of(header_map(scope["headers"]))
+            request_id = request_id_of(headers)
             logger.exception("a bug ended a request", extra={"request_id": request_id})
             inside = OrcestatorError(f"orcestator failed inside ({type(error).__name__}); the log has more.")
             await send_error(send, inside, request_id, caller=caller_at(path))

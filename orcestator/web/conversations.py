@@ -138,6 +138,7 @@ class Conversations:
         self._seconds = seconds
         self._kept: OrderedDict[tuple[str, str], Kept] = OrderedDict()
         self._items: dict[tuple[str, str], tuple[Json, float]] = {}
+        self._shares: dict[str, _Share] = {}
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -237,6 +238,7 @@ class Conversations:
         if kept is None or kept.expires <= self._now():
             return None
         self._kept.move_to_end((owner, response_id))
+        self._shares[owner].ids.move_to_end(response_id)
         return kept
 
     def _brought(self, owner: str, turns: Sequence[ShelvedTurn]) -> Kept | None:
@@ -270,7 +272,9 @@ class Conversations:
 
     def _hold(self, owner: str, response_id: str, kept: Kept) -> None:
         """Count a turn and put it into the index, unless it lives on only in the turns that follow."""
+        share = self._shares.setdefault(owner, _Share())
         self.bytes += kept.size
+        share.bytes += kept.size
         if kept.previous is not None:
             kept.previous.holders += 1
         if not response_id:
@@ -278,6 +282,7 @@ class Conversations:
         self._forget(owner, response_id)
         kept.holders += 1
         self._kept[owner, response_id] = kept
+        self._shares.setdefault(owner, share).ids[response_id] = None
         for item in kept.output:
             if isinstance(item.get("id"), str):
                 self._items[owner, item["id"]] = item, kept.expires
@@ -288,21 +293,38 @@ class Conversations:
             return
         for item_id in kept.item_ids():
             self._items.pop((owner, item_id), None)
-        self._release(kept)
+        share = self._shares[owner]
+        del share.ids[response_id]
+        self._release(share, kept)
+        if not (share.ids or share.bytes):
+            del self._shares[owner]
 
-    def _release(self, kept: Kept | None) -> None:
+    def _release(self, share: "_Share", kept: Kept | None) -> None:
         """One holder less: without any a turn is gone, and so may be those that it alone held."""
         while kept is not None:
             kept.holders -= 1
             if kept.holders > 0:
                 return
             self.bytes -= kept.size
+            share.bytes -= kept.size
             kept = kept.previous
 
     def _make_room(self) -> None:
         while self._kept:
             (owner, response_id), oldest = next(iter(self._kept.items()))
-            full = len(self._kept) > self._most_responses or self.bytes > self._most_bytes
-            if not full and oldest.expires > self._now():
+            if oldest.expires <= self._now():
+                self._forget(owner, response_id)
+            elif len(self._kept) > self._most_responses or self.bytes > self._most_bytes:
+                # Of whoever takes the most room: nobody can push out what somebody else keeps.
+                owner, share = max(self._shares.items(), key=lambda found: (bool(found[1].ids), found[1].bytes))
+                self._forget(owner, next(iter(share.ids)))
+            else:
                 return
-            self._forget(owner, response_id)
+
+
+@dataclass(slots=True)
+class _Share:
+    """What one caller's turns take: their ids, the one that was used longest ago first, and their bytes."""
+
+    ids: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    bytes: int = 0

@@ -27,6 +27,7 @@ from orcestator.web.admission import header_map
 from orcestator.web.asgi import Receive, Scope, Send, send_bytes, send_error
 from orcestator.web.call_rules import check_call
 from orcestator.web.continuing import CONTINUE_HEADER, MOST_TEXT, Continuing
+from orcestator.web.cors import readable_by
 from orcestator.web.failing import advice, failure_frames, outcome_of
 from orcestator.web.gateway import Gateway, Route
 from orcestator.web.intake import Intake
@@ -86,6 +87,8 @@ class Exchange:
     async def serve(self, scope: Scope, receive: Receive) -> None:
         """Serve the request to its end. Raises nothing: the outcome is in the event."""
         headers = header_map(scope["headers"])
+        if b"origin" in headers:
+            self._send = readable_by(headers[b"origin"], self._gateway.admission, self._send)
         self._intake.request_id = request_id_of(headers)
         self._task = asyncio.current_task()
         scope["orcestator.on_disconnect"] = self._caller_left

@@ -16,16 +16,23 @@ class Health:
     """``needed`` are the components without which no request is served, ``beside`` those without which each is.
 
     The service is healthy while all of them work, degraded while one beside does not, and unhealthy while a needed one does not. It is
-    ready while all needed ones work and it is not draining.
+    ready while all needed ones work and it is not draining. ``is_insider`` says whether somebody may see more than the status.
     """
 
-    def __init__(self, drain: Drain, needed: Mapping[str, Component], beside: Mapping[str, Component]) -> None:
+    def __init__(
+        self,
+        drain: Drain,
+        needed: Mapping[str, Component],
+        beside: Mapping[str, Component],
+        is_insider: Callable[[Scope], bool] = lambda _scope: True,
+    ) -> None:
+        self._is_insider = is_insider
         self._drain = drain
         self._needed = dict(needed)
         self._beside = dict(beside)
 
-    async def health(self, _scope: Scope, send: Send) -> None:
-        """200 with every component's state; 503 when one that is needed does not work."""
+    async def health(self, scope: Scope, send: Send) -> None:
+        """200 with every component's state; 503 when one that is needed does not work. A stranger sees the status alone."""
         needed = {name: component() for name, component in self._needed.items()}
         beside = {name: component() for name, component in self._beside.items()}
         works = all(ok for ok, _ in needed.values())
@@ -42,7 +49,7 @@ class Health:
                 "load_balancer": _word(not self._drain.is_draining),
             },
         }
-        await send_json(send, 200 if works else 503, body)
+        await send_json(send, 200 if works else 503, body if self._is_insider(scope) else {"status": body["status"]})
 
     async def ready(self, _scope: Scope, send: Send) -> None:
         """200 when new requests are welcome and can be served, else 503 with Retry-After."""

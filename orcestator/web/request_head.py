@@ -20,11 +20,16 @@ _STATUS_BY_CODE = {"url_too_long": 414, "upgrade_required": 426, "headers_too_la
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 """What is served at all; a route may serve less."""
 
-ORDINARY_FIELDS = frozenset({b"api-key", b"authorization", b"content-length", b"host", b"x-api-key", b"x-goog-api-key"})
+ORDINARY_FIELDS = frozenset(
+    {
+        *(b"api-key", b"authorization", b"content-length", b"host", b"origin", b"sec-fetch-site", b"x-admin-token"),
+        *(b"x-api-key", b"x-goog-api-key", b"x-orcestator-order", b"x-orcestator-worker-secret"),
+    }
+)
 """A head whose watched fields are all among these needs no ``check_unusual``."""
 
 _SINGLE_FIELDS = ORDINARY_FIELDS | {b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"}
-"""Framing, addressing, credentials: two parsers could take different ones of two, so there may be only one."""
+"""Framing, addressing, credentials, who asks: two parsers could take different ones of two, so there may be only one."""
 
 _SET_BY_PROXIES = frozenset(
     {

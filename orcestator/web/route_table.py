@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
-from orcestator.errors import InvalidRequest, MethodNotAllowed
+from orcestator.errors import InvalidRequest, MethodNotAllowed, OrcestatorError
 from orcestator.web.admission import header_map
 from orcestator.web.asgi import Headers, Receive, Scope, Send, send_bytes, send_json
 from orcestator.web.json_body import parse_object, read_body
@@ -33,11 +33,24 @@ class Reply(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """One row; ``path`` may have ``{}`` once."""
+    """One row; ``path`` may have ``{}`` once. ``only_asks``: it changes nothing although its method is not GET."""
 
     method: str
     path: str
     answer: Callable[[Asked], Awaitable[Reply]]
+    only_asks: bool = False
+
+
+class Change(NamedTuple):
+    """Something that a row changed, or was asked to change: by whom (what the door says), from which peer, and the status of the answer.
+    ``detail`` names what it was about; no secret is in it."""
+
+    who: str
+    peer: str
+    method: str
+    path: str
+    status: int
+    detail: str
 
 
 class RouteGroup(Protocol):
@@ -51,10 +64,17 @@ class RouteGroup(Protocol):
 
 
 class RouteTable:
-    """A group of rows behind one door. ``admit`` raises for who may not come in."""
+    """A group of rows behind one door. ``admit`` raises for who may not come in, and says who somebody is; ``audit`` is told of every
+    change, also of one that was refused."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], admit: Callable[[Scope, Mapping[bytes, bytes]], object]) -> None:
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        admit: Callable[[Scope, Mapping[bytes, bytes]], object],
+        audit: Callable[[Change], object] | None = None,
+    ) -> None:
         self._admit = admit
+        self._audit = audit
         self._fixed: dict[str, dict[str, Endpoint]] = {}
         self._named: dict[tuple[str, str], dict[str, Endpoint]] = {}
         for endpoint in endpoints:
@@ -69,7 +89,7 @@ class RouteTable:
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer. Raises OrcestatorError, MethodNotAllowed among them."""
         headers = header_map(scope["headers"])
-        self._admit(scope, headers)
+        who = self._admit(scope, headers)
         path, method = scope["path"], scope["method"]
         methods, name = self._found(path) or ({}, "")
         endpoint = methods.get("GET" if method == "HEAD" else method)
@@ -80,7 +100,28 @@ class RouteTable:
             return parse_object(await read_body(receive, MOST_BODY_BYTES))
 
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        await _send(send, await endpoint.answer(Asked(name, query, headers, body)))
+        asked = Asked(name, query, headers, body)
+        if self._audit is None or method in ("GET", "HEAD") or endpoint.only_asks:
+            reply = await endpoint.answer(asked)
+        else:
+            reply = await self._audited(endpoint, asked, scope, str(who), self._audit)
+        await _send(send, reply)
+
+    async def _audited(
+        self, endpoint: Endpoint, asked: Asked, scope: Scope, who: str, audit: Callable[[Change], object]
+    ) -> Reply:
+        client = scope.get("client")
+        told = Change(who, str(client[0]) if client else "", endpoint.method, scope["path"], 500, "")
+        try:
+            reply = await endpoint.answer(asked)
+        except OrcestatorError as error:
+            told = told._replace(status=error.http_status, detail=error.code or type(error).__name__)
+            raise
+        else:
+            told = told._replace(status=reply.status, detail=_subject(reply.body))
+            return reply
+        finally:
+            audit(told)
 
     def _found(self, path: str) -> tuple[dict[str, Endpoint], str] | None:
         """The rows of a path by method, and the name in it; a longer fixed part is the better match."""
@@ -105,6 +146,17 @@ def number_in(query: Mapping[str, str], field: str, *, default: int, most: int) 
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= most:
         raise InvalidRequest(f"'{field}' must be a whole number from 1 to {most}.", param=field)
     return int(text)
+
+
+def _subject(body: Json | bytes) -> str:
+    """What a change was about, by the answer to it: ids, and the names of the settings that are others now."""
+    if isinstance(body, bytes):
+        return ""
+    inner = body.get("provider")
+    row = inner if isinstance(inner, dict) else body
+    names = [str(row[field]) for field in ("id", "url", "base_url") if isinstance(row.get(field), str)]
+    names += [str(change["name"]) for part in ("applied", "needs_restart") for change in body.get(part) or ()]
+    return ", ".join(names)
 
 
 def _wrong_method(path: str, methods: Mapping[str, Endpoint]) -> MethodNotAllowed:

@@ -138,7 +138,7 @@ def _written(path: Path, rules: Mapping[str, Rule]) -> tuple[int, int]:
         | {"priority": rule.priority, "active": rule.is_active}
         for rule in rules.values()
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.new")
     beside.write_bytes(orjson.dumps({"rules": rows}, option=orjson.OPT_INDENT_2))
     facts = beside.stat()

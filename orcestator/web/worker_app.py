@@ -22,6 +22,7 @@ from orcestator.bridge.registration_policy import SECRET_HEADER
 from orcestator.dialects.failures import failure_to_wire
 from orcestator.dialects.json_text import dumps
 from orcestator.errors import (
+    Forbidden,
     MethodNotAllowed,
     OrcestatorError,
     RouteNotFound,
@@ -35,6 +36,8 @@ from orcestator.upstream.order import Answer, FlowingAnswer, WholeAnswer
 from orcestator.web.admission import header_map
 from orcestator.web.asgi import Receive, Scope, Send, send_bytes, send_error, send_json
 from orcestator.web.json_body import CallerLeft, parse_object, read_body
+from orcestator.web.local_names import LOCAL_NAMES, host_name, is_loopback, is_of_a_page
+from orcestator.web.refusals import Refusals
 from orcestator.web.request_id import request_id_of
 
 Json = dict[str, Any]
@@ -52,15 +55,20 @@ class WorkerApp:
         stock_routes: Mapping[str, StockRoute],
         secret: Secret | None,
         max_body_bytes: int,
+        *,
         limits: Callable[[], list[Json]],
         reset: Callable[[str, str], None],
+        on_loopback: bool = False,
     ) -> None:
+        """``on_loopback``: it listens on this machine alone, where without a secret only names of this machine are answered to."""
         self._limits = limits
         self._reset = reset
         self._carrier = carrier
         self._stock_routes = dict(stock_routes)
         self._secret = secret.reveal().encode() if secret else b""
         self._max_body_bytes = max_body_bytes
+        self._wants_local_name = on_loopback and not secret
+        self._refusals = Refusals()
         self.in_flight = 0
         self._empty = asyncio.Event()
 
@@ -94,18 +102,19 @@ class WorkerApp:
 
     async def _serve(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
         path = scope["path"]
+        self._refuse_browsers(scope, headers)
         if path == "/health" and scope["method"] in ("GET", "HEAD"):
             await send_json(send, 200, {"status": "healthy", "in_flight": self.in_flight - 1})
             return
         if path == LIMITS_PATH and scope["method"] == "GET":
-            self._admit(headers)
+            self._admit(scope, headers)
             await send_json(send, 200, {"limits": self._limits()})
             return
         if path not in (ATTEMPT_PATH, RESET_PATH) and path not in self._stock_routes:
             raise RouteNotFound(f"There is nothing at {path[:200]} on a worker.")
         if scope["method"] != "POST":
             raise MethodNotAllowed(f"{path} takes POST.", headers={"allow": "POST"})
-        self._admit(headers)
+        self._admit(scope, headers)
         body = await read_body(receive, self._max_body_bytes)
         if path == ATTEMPT_PATH:
             await self._attempt(headers, body, send)
@@ -116,9 +125,21 @@ class WorkerApp:
         else:
             await self._stock_routes[path](parse_object(body) if body.strip() else {}, send)
 
-    def _admit(self, headers: Mapping[bytes, bytes]) -> None:
+    def _refuse_browsers(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+        """A web page must not spend a key through the browser of somebody on this machine, nor by rebinding a name to it."""
+        if is_of_a_page(headers):
+            self._refusals.note("worker", "foreign", scope)
+            raise Forbidden("A worker does not talk to web pages.")
+        if self._wants_local_name:
+            host = host_name("//" + headers.get(b"host", b"localhost").decode("latin-1"))
+            if host not in LOCAL_NAMES and not is_loopback(host):
+                self._refusals.note("worker", "foreign", scope)
+                raise Forbidden("This worker is on loopback only; use http://localhost as its address.")
+
+    def _admit(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         presented = headers.get(SECRET_HEADER.encode(), b"")
         if self._secret and not hmac.compare_digest(presented, self._secret):
+            self._refusals.note("worker", "wrong_key" if presented else "no_key", scope)
             raise Unauthorized("This worker serves only its cluster: OR_WORKER_SECRET is set and was not presented.")
 
     async def _attempt(self, headers: Mapping[bytes, bytes], body: bytes, send: Send) -> None:

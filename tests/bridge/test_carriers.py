@@ -136,9 +136,10 @@ def event(delta: dict[str, Any], finish: str | None = None) -> bytes:
 
 
 @asynccontextmanager
-async def worker(attempts: Attempts, secret: Secret | None = None) -> AsyncIterator[str]:
+async def worker(attempts: Attempts, secret: Secret | None = None, *, on_loopback: bool = False) -> AsyncIterator[str]:
     """A real worker server; its address."""
-    app = WorkerApp(attempts, {"/worker_generate": _never}, secret, 1 << 20)  # type: ignore[arg-type]
+    routes = {"/worker_generate": _never}
+    app = WorkerApp(attempts, routes, secret, 1 << 20, on_loopback=on_loopback)  # type: ignore[arg-type]
     server = Server(app, listen("127.0.0.1", 0, "--port"), EdgeLimits())
     await server.start()
     try:
@@ -506,5 +507,30 @@ def test_what_a_stock_worker_cannot_carry_is_refused_before_it_is_sent() -> None
         assert not caught.value.sent
         assert [request.split()[1] for request in stock.requests] == [b"/worker_get_conv_template"]
         assert SECRET_HEADER.encode() not in b"".join(stock.requests)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example", "content-type": "text/plain"},
+        {"origin": "null"},
+        {"origin": "http://localhost:3000"},
+        {"sec-fetch-site": "cross-site"},
+        {"host": "evil.example:8002"},
+    ],
+)
+def test_a_worker_talks_to_no_page(headers: dict[str, str]) -> None:
+    """Neither through somebody's browser nor by a name that was rebound to this machine; also where no secret is set."""
+
+    async def scenario() -> None:
+        attempts = Attempts(whole())
+        async with worker(attempts, None, on_loopback=True) as address, httpx.AsyncClient(trust_env=False) as page:
+            for path in (ATTEMPT_PATH, "/worker_generate", "/health"):
+                method = "GET" if path == "/health" else "POST"
+                answer = await page.request(method, address + path, headers=headers)
+                assert answer.status_code == 403, answer.text
+        assert attempts.orders == []
 
     run(scenario)

@@ -1,5 +1,6 @@
 """What the command prints: every line of it, so that a change of its looks is seen."""
 
+from orcestator.cli import harmless
 from orcestator.explain.showing import plan_shown, record_shown
 from tests.explain.explain_samples import ANALYSIS, RECORD
 
@@ -55,6 +56,42 @@ def test_a_request_for_one_name_that_wishes_nothing() -> None:
     asked = {**RECORD["decision"]["asked"], "names": ["m"], "unused_names": None, "wishes": {}, "needs": []}
     shown = record_shown({**RECORD, "decision": {**RECORD["decision"], "asked": asked}})
     assert "asked for m · 200 served by beta/a-longer-name\n\nstrategy score" in shown
+
+
+def test_names_are_callers_and_move_no_cursor() -> None:
+    """Whatever escape sequences a caller asks for, the terminal of whoever looks shows them as text, and on the line where they belong."""
+    evil = "pp/a\x1b[2J\x1b[31mred\x9b1m\u2028\nserved by nobody\x07"
+    asked = {
+        **RECORD["decision"]["asked"],
+        "names": [evil],
+        "unused_names": [evil],
+        "wishes": {"tags": [evil]},
+        "needs": [evil],
+    }
+    rows = [{**row, "model": evil, "provider": evil} for row in RECORD["decision"]["candidates"]]
+    decision = {**RECORD["decision"], "asked": asked, "candidates": rows, "rule": evil}
+    attempts = [{**attempt, "model": evil, "error": evil, "cause": evil} for attempt in RECORD["attempts"]]
+    record = {
+        **RECORD,
+        "decision": decision,
+        "attempts": attempts,
+        "request_id": evil,
+        "served": {"provider": evil, "model": evil},
+    }
+    for shown in (
+        record_shown(record),
+        plan_shown({**ANALYSIS, "decision": decision}),
+        record_shown({**record, "decision": None, "requested": evil}),
+    ):
+        assert shown.replace("\n", "").isprintable()
+        assert not [line for line in shown.splitlines() if line.startswith("served by nobody")]
+        assert "\\x1b[2J" in shown
+
+
+def test_what_commands_print_moves_no_cursor() -> None:
+    """Line ends and tabs stay; everything else that a terminal acts on is written out."""
+    assert harmless("plain\n\tжф ✓\n") == "plain\n\tжф ✓\n"
+    assert harmless("a\x1b]0;title\x07\n\tb\r\x9b") == "a\\x1b]0;title\\x07\n\tb\\x0d\\x9b"
 
 
 def test_twins_are_told_apart_by_their_workers() -> None:

@@ -36,7 +36,7 @@ def test_a_document_holds_no_secret_and_shows_that_one_changed(loaded):
     )
     assert "canary" not in json.dumps(document_of(first))
     (change,) = difference(first, second)
-    assert (change.name, change.live, change.sign) == ("admin_token", False, "~")
+    assert (change.name, change.live, change.sign) == ("admin_token", True, "~")
     assert change.old != change.new
     assert "canary" not in f"{change}"
 

@@ -162,3 +162,34 @@ def test_age_is_bounded() -> None:
     with pytest.raises(RouteNotFound):
         run(kept.response("me", "resp_1"))
     assert run(kept.response("me", "resp_2"))["id"] == "resp_2"
+
+
+def test_nobody_pushes_out_what_somebody_else_keeps() -> None:
+    """Room is made by whoever takes the most of it, the oldest first."""
+    kept = Conversations(Clock(), most_bytes=200_000)
+    turn(kept, "resp_mine", "m" * 5_000, owner="a")
+    for number in range(100):
+        turn(kept, f"resp_{number}", "x" * 10_000, owner="b")
+    assert run(kept.response("a", "resp_mine"))["id"] == "resp_mine"
+    assert run(kept.response("b", "resp_99"))["id"] == "resp_99"
+    with pytest.raises(RouteNotFound):
+        run(kept.response("b", "resp_0"))
+    assert kept.bytes <= 200_000
+
+
+def test_nor_by_their_number() -> None:
+    """Many small ones take no more than their share either."""
+    kept = Conversations(Clock(), most_responses=10)
+    turn(kept, "resp_mine", "m", owner="a")
+    for number in range(50):
+        turn(kept, f"resp_{number}", "x" * 100, owner="b")
+    assert run(kept.response("a", "resp_mine"))["id"] == "resp_mine"
+    assert len(kept) == 10
+    run(kept.remove("a", "resp_mine"))
+    for number in range(42, 50):
+        run(kept.remove("b", f"resp_{number}"))
+    assert (kept.bytes, len(kept._shares)) != (0, 0)
+    kept = Conversations(Clock())
+    turn(kept, "resp_one", "x", owner="a")
+    run(kept.remove("a", "resp_one"))
+    assert (kept.bytes, kept._shares) == (0, {})

@@ -1,0 +1,58 @@
+"""The token that a server without an admin token keeps in its state folder, so that whoever may read that folder may manage it.
+
+Our own commands do, without any configuration: same machine, same account. A reverse proxy's strangers do not.
+"""
+
+import contextlib
+import os
+import secrets
+import stat
+import sys
+from pathlib import Path
+
+from orcestator.providers.secret import Secret
+
+FILE = "management_token"
+DEFAULT_STATE_DIR = ".orcestator"
+_LENGTH = 43  # of 32 bytes in base64 for URLs
+_ATTEMPTS = 3
+
+
+def made_token(state_dir: str) -> Secret | None:
+    """The token, made unless it is there; None where it cannot be kept for its owner alone. Several processes get the same one."""
+    path = Path(state_dir) / FILE
+    for _ in range(_ATTEMPTS):
+        if found := kept_token(state_dir):
+            return found
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _put(path)
+        except OSError:
+            return None
+    return None
+
+
+def kept_token(state_dir: str) -> Secret | None:
+    """The token that is there, None where there is none that only its owner can have read and written."""
+    try:
+        with (Path(state_dir) / FILE).open(encoding="ascii") as file:
+            is_private = sys.platform == "win32" or not stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077
+            text = file.read(2 * _LENGTH).strip()
+    except (OSError, ValueError):
+        return None
+    return Secret(text) if is_private and len(text) == _LENGTH else None
+
+
+def _put(path: Path) -> None:
+    """A new token in place of one that is no good; whoever puts one there first has made everybody's. Raises OSError."""
+    if path.exists():
+        # It was just found to be no good: readable by others, cut off.
+        path.unlink(missing_ok=True)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.draft")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(f"{secrets.token_urlsafe(32)}\n")
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -473,3 +473,35 @@ def test_a_reference_to_a_tool_says_which(gateway: Cluster, upstream: Recorder, 
     answer = ask(gateway, "anthropic", dialect, body)
     assert "wanted_tool" in upstream.bodies[-1].decode()
     assert "messages.tool_reference" not in dropped(answer)
+
+
+PIXELS = {
+    "image/png": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB", "image/jpeg": "/9j/4AAQSkZJRgABAQEAYABgAAD/2wBD",
+    "image/gif": "R0lGODlhAQABAIAAAAAAAP///yH5BAEA", "image/webp": "UklGRiQAAABXRUJQVlA4IBgAAAAwAQCd",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dialect", [dialect for dialect in DIALECTS if dialect not in ("openai", "yandex")])
+@pytest.mark.parametrize(
+    "head", ["data:image/png;base64", "data:IMAGE/PNG;BASE64", "data:;base64", "DATA:image/jpg;base64"]
+)
+def test_a_picture_is_what_its_bytes_say(gateway: Cluster, upstream: Recorder, head: str, dialect: str) -> None:
+    for kind, data in PIXELS.items():
+        part = {"type": "image_url", "image_url": {"url": f"{head},{data}"}}
+        answer = ask(gateway, "openai", dialect, {"messages": [{"role": "user", "content": [part]}]})
+        text = upstream.bodies[-1].decode()
+        assert data in text
+        assert dropped(answer) == []
+        assert (kind in text) or dialect == "ollama"
+        assert not any(other in text for other in PIXELS if other != kind)
+
+
+@pytest.mark.parametrize("dialect", ["openai", "responses", "gemini", "cohere"])
+def test_a_callers_label_gives_way_to_the_bytes(gateway: Cluster, upstream: Recorder, dialect: str) -> None:
+    for kind, data in PIXELS.items():
+        source = {"type": "base64", "media_type": "image/png", "data": data}
+        content = [{"type": "image", "source": source}]
+        ask(gateway, "anthropic", dialect, said("anthropic", messages=[{"role": "user", "content": content}]))
+        text = upstream.bodies[-1].decode()
+        assert kind in text
+        assert data in text

@@ -71,7 +71,7 @@ def _read(wire: Json, where: str, dropped: list[str]) -> tuple[str, int | None]:
     if size is not None and (type(size) is not int or size < 1):
         param = f"{where}outputDimensionality"
         raise InvalidRequest(f"{param} must be a whole number of at least 1.", param=param)
-    return "\n".join(texts), size
+    return "\n".join(map(str, texts)), size
 
 
 def _vectors(reply: Json) -> list[Json]:

@@ -1,6 +1,7 @@
 """``python3 scripts/refresh_facts.py [WHEEL]``: writes ``orcestator/providers/facts.json``, for maintainers.
 
-It reads litellm's map of models out of the package's wheel, which pip downloads unless one is named; nothing of the
+Beside it ``tests/docs/retired_models.json``: the models that their providers have switched off, with the dates; the documentation,
+the examples and the rows are held against it. It reads litellm's map of models out of the package's wheel, which pip downloads unless one is named; nothing of the
 package is installed or run. Why this package and no other: ``docs/decisions/0016-facts-and-prices.md``.
 """
 
@@ -24,6 +25,7 @@ from orcestator.providers.rows import find_row  # noqa: E402
 Json = dict[str, Any]
 PACKAGE = "litellm"
 MAP = "litellm/model_prices_and_context_window_backup.json"
+RETIRED_FILE = "tests/docs/retired_models.json"
 LARGEST_FILE = 400_000
 """Bytes. What the program reads at each start must stay small."""
 
@@ -146,6 +148,28 @@ def models_of(source: Source, listed: Mapping[str, Json], today: str) -> Iterato
     yield from sorted(found.items())
 
 
+def retired_of(wheel: Path, today: str) -> Json:
+    """The models of our providers that are no longer there, each with the day of its end."""
+    with zipfile.ZipFile(wheel) as archive:
+        listed: dict[str, Json] = json.loads(archive.read(MAP))
+    models = {
+        provider: dict(sorted(gone_of(source, listed, today)))
+        for provider, source in SOURCES.items()
+        if source.name != "azure"
+    }
+    return {"date": today, "models": {provider: found for provider, found in models.items() if found}}
+
+
+def gone_of(source: Source, listed: Mapping[str, Json], today: str) -> Iterator[tuple[str, str]]:
+    """The models of a provider that are gone, of whatever kind, by the name that the provider took."""
+    for full_name, facts in listed.items():
+        ended = str(facts.get("deprecation_date") or "9999")
+        if facts.get("litellm_provider") == source.name and full_name.startswith(source.prefix) and ended <= today:
+            name = full_name.removeprefix(source.prefix)
+            if name.startswith(source.only) and not name.startswith("ft:"):
+                yield name, ended
+
+
 def is_regional(name: str, source: Source) -> bool:
     """Whether a name stands for the same model in a region only (azure/eu/gpt-4o)."""
     return source.name == "azure" and "/" in name
@@ -201,12 +225,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wheel", nargs="?", type=Path, help="a wheel that was downloaded before")
     wheel = parser.parse_args().wheel
+    today = datetime.now(UTC).date().isoformat()
     with tempfile.TemporaryDirectory() as folder:
-        document = document_of(wheel or downloaded(Path(folder)), datetime.now(UTC).date().isoformat())
+        wheel = wheel or downloaded(Path(folder))
+        document, retired = document_of(wheel, today), retired_of(wheel, today)
     text = json.dumps(document, separators=(",", ":")).replace('},"', '},\n"') + "\n"
     if len(text) > LARGEST_FILE:
         raise SystemExit(f"{FACTS_FILE} would have {len(text)} bytes; {LARGEST_FILE} are allowed")
     (ROOT / "orcestator" / "providers" / FACTS_FILE).write_text(text, encoding="utf-8")
+    (ROOT / RETIRED_FILE).write_text(json.dumps(retired, indent=1) + "\n", encoding="utf-8")
     count = sum(map(len, document["providers"].values()))
     print(f"{document['source']}: {count} models of {len(document['providers'])} providers, {len(text)} bytes")
 

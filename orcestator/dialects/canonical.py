@@ -22,6 +22,8 @@ Translators are pure, never change what they are given, never invent a value tha
 ``dropped`` what they had to leave out.
 """
 
+import base64
+import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -216,15 +218,42 @@ class DataUrl(NamedTuple):
     data: str
 
 
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"BM", "image/bmp"),
+)
+_LOOKED_AT = 24
+"""How much of the base64 is looked at: a kind is told by its first bytes."""
+
+
+def first_bytes(data: str) -> bytes:
+    """The first 18 bytes of what is base64; b"" where it is none."""
+    try:
+        return base64.b64decode(data[:_LOOKED_AT], validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def image_kind(head: bytes) -> str | None:
+    """The kind of image that begins with these bytes; None for what is no image that we know."""
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
+
+
 def data_url(url: str) -> DataUrl | None:
-    """The parts of a base64 data URL, or None for any other address."""
-    if not url.startswith("data:"):
+    """The parts of a base64 data URL, or None for any other address. An image is of the kind that its bytes say."""
+    if url[:5].lower() != "data:":
         return None
     head, comma, data = url[5:].partition(",")
-    media_type, _, encoding = head.partition(";")
-    if not comma or encoding.rpartition(";")[2] != "base64":
+    labels = head.lower().split(";")
+    if not comma or labels[-1].strip() != "base64":
         return None
-    return DataUrl(media_type or "application/octet-stream", data)
+    label = labels[0].strip()
+    kind = image_kind(first_bytes(data)) if label.partition("/")[0] in ("image", "", "application") else None
+    return DataUrl(kind or label or "application/octet-stream", data)
 
 
 EFFORT_SHARES: Mapping[str, float] = {

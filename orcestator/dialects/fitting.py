@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
+from orcestator.dialects.canonical import data_url
 from orcestator.dialects.json_text import loads
 from orcestator.dialects.tool_results import with_results_in_place
 
@@ -25,10 +26,11 @@ _OLDER_AGENT = re.compile(r"user_(?P<device>[0-9a-f]{16,})_account_(?P<account>[
 def fitted(call: Json, facts: Mapping[str, Any], longest_user: int = LONGEST_USER) -> tuple[Json, list[str]]:
     """The call as a model with these facts takes it, and the names of what was changed.
 
-    The longest answer is the model's; results of tools follow their calls; long identifiers are digests.
+    The longest answer is the model's; results of tools follow their calls; long identifiers are digests; images are
+    labelled as what they are.
     """
     made, dropped = within_output_limit(call, facts.get("max_output_tokens"))
-    messages, repaired = with_results_in_place(call.get("messages"))
+    messages, repaired = with_results_in_place(_with_true_kinds(call.get("messages")))
     if messages is not call.get("messages"):
         made = {**made, "messages": messages}
     for name in _IDENTIFIERS:
@@ -96,6 +98,34 @@ def stable_user(text: str) -> str:
 def digested(text: str) -> str:
     """A short text that stands for a longer one: always the same, and not to be read back."""
     return blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
+def _with_true_kinds(messages: Any) -> Any:
+    """The messages with every inline image under the kind that its bytes say; themselves where all are."""
+    if not isinstance(messages, list):
+        return messages
+    made = [_with_true_kind(message) for message in messages]
+    return messages if all(new is old for new, old in zip(made, messages, strict=True)) else made
+
+
+def _with_true_kind(message: Any) -> Any:
+    content = message.get("content") if isinstance(message, dict) else None
+    if not isinstance(content, list):
+        return message
+    parts = [_relabelled(part) for part in content]
+    return (
+        message if all(new is old for new, old in zip(parts, content, strict=True)) else {**message, "content": parts}
+    )
+
+
+def _relabelled(part: Any) -> Any:
+    image = part.get("image_url") if isinstance(part, dict) else None
+    url = image.get("url") if isinstance(image, dict) else image
+    inline = data_url(url) if isinstance(url, str) else None
+    if inline is None or str(url).startswith(f"data:{inline.media_type};base64,"):
+        return part
+    url = f"data:{inline.media_type};base64,{inline.data}"
+    return {**part, "image_url": {**image, "url": url} if isinstance(image, dict) else url}
 
 
 def _identifier(text: str, longest: int, *, is_user: bool) -> str:

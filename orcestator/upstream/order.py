@@ -17,7 +17,7 @@ PATHS: Mapping[str, frozenset[str]] = {
     "chat": frozenset({"/chat/completions"}),
     "completions": frozenset({"/completions"}),
     "embeddings": frozenset({"/embeddings"}),
-    "images": frozenset({"/images/generations"}),
+    "images": frozenset({"/images/generations", "/images/edits", "/images/variations"}),
     "moderations": frozenset({"/moderations"}),
     "audio": frozenset({"/audio/speech", "/audio/transcriptions", "/audio/translations"}),
     COUNT: frozenset({COUNT_PATH}),

@@ -83,12 +83,12 @@ class ApiApp:
         except CallerLeft:
             return
         except OrcestatorError as error:
-            await send_error(send, error, request_id_of(headers), caller=caller_at(path))
+            await send_error(send, error, request_id_of(headers), caller=caller_at(path, scope["method"]))
         except Exception as error:
             request_id = request_id_of(headers)
             logger.exception("a bug ended a request", extra={"request_id": request_id})
             inside = OrcestatorError(f"orcestator failed inside ({type(error).__name__}); the log has more.")
-            await send_error(send, inside, request_id, caller=caller_at(path))
+            await send_error(send, inside, request_id, caller=caller_at(path, scope["method"]))
 
     def serves(self, path: str) -> bool:
         """Whether there is anything at the path, whatever the method."""

@@ -13,8 +13,9 @@ from orcestator.web.asgi import Receive, Scope, Send, send_json
 from orcestator.web.counting import Counting
 from orcestator.web.gateway import Gateway
 from orcestator.web.json_body import parse_object, read_body
+from orcestator.web.models import model_card
 from orcestator.web.request_id import request_id_of
-from orcestator.web.routes import GEMINI_PATH
+from orcestator.web.routes import GEMINI_PATH, GEMINI_VERBS
 
 Json = dict[str, Any]
 SHOW = "/api/show"
@@ -40,7 +41,7 @@ class CatalogRoutes:
         if path in self._gets or path in _POSTS or path.startswith(("/v1beta/models/", "/v1alpha/models/")):
             return True
         # Google's SDK has said v1 since its third version, which is where OpenAI's callers look up one model.
-        return path.startswith("/v1/models/") and path.endswith(":countTokens")
+        return path.startswith("/v1/models/") and GEMINI_PATH.fullmatch(path) is not None
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one of them. Raises OrcestatorError."""
@@ -72,11 +73,14 @@ class CatalogRoutes:
         found = None if method in ("GET", "HEAD") else GEMINI_PATH.fullmatch(path)
         if found is None:
             _require(path, method, "GET")
-            name, _, facts = self._catalog.card(path.partition("/models/")[2])
+            asked = path.partition("/models/")[2]
+            if path.startswith("/v1/"):
+                return model_card(self._catalog, asked)
+            name, _, facts = self._catalog.card(asked)
             return gemini_card(name, facts)
         if found["verb"] != "countTokens":
             raise InvalidRequest(
-                f"'{found['verb']}' is not offered here: use generateContent, streamGenerateContent or countTokens.",
+                f"'{found['verb']}' is not offered here: use {', '.join(GEMINI_VERBS[:-1])} or {GEMINI_VERBS[-1]}.",
                 param="model",
             )
         _require(path, method, "POST")

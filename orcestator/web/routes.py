@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from orcestator.dialects.anthropic.caller import CALLER as ANTHROPIC
 from orcestator.dialects.canonical import CallerDialect
+from orcestator.dialects.gemini import embeddings
 from orcestator.dialects.gemini.caller import ARRAY_CALLER
 from orcestator.dialects.gemini.caller import CALLER as GEMINI
 from orcestator.dialects.ollama import catalog as ollama
@@ -38,6 +39,8 @@ _OPENAI: Mapping[str, Route] = {
     "/v1/completions": Route("completions", "completions", "/completions"),
     "/v1/embeddings": Route("embeddings", "embeddings", "/embeddings"),
     "/v1/images/generations": Route("images", "images", "/images/generations"),
+    "/v1/images/edits": Route("images", "images", "/images/edits", multipart=True),
+    "/v1/images/variations": Route("images", "images", "/images/variations", multipart=True),
     "/v1/moderations": Route("moderations", "moderations", "/moderations"),
     "/v1/audio/speech": Route("audio", "audio", "/audio/speech"),
     "/v1/audio/transcriptions": Route("audio", "audio", "/audio/transcriptions", multipart=True),
@@ -58,8 +61,31 @@ MODEL_ROUTES: Mapping[str, Route] = {
 }
 _GEMINI = Route("gemini", "chat", _CHAT, caller=GEMINI)
 _GEMINI_ARRAY = Route("gemini", "chat", _CHAT, caller=GEMINI_ARRAY)
+_GEMINI_EMBED = Route(
+    "embeddings",
+    "embeddings",
+    "/embeddings",
+    caller=replace(
+        GEMINI,
+        name="gemini-embed",
+        read=embeddings.embed_call,
+        reply=lambda reply, _terms: embeddings.embed_reply(reply),
+    ),
+)
+_GEMINI_EMBED_BATCH = Route(
+    "embeddings",
+    "embeddings",
+    "/embeddings",
+    caller=replace(
+        GEMINI,
+        name="gemini-embed",
+        read=embeddings.batch_call,
+        reply=lambda reply, _terms: embeddings.batch_reply(reply),
+    ),
+)
 GEMINI_PATH = re.compile(r"/v1(?:beta|alpha)?/(?:models/)?(?P<model>.+):(?P<verb>\w+)")
-_GEMINI_VERBS = (":generateContent", ":streamGenerateContent", ":countTokens")
+_EMBEDDING = {"embedContent": _GEMINI_EMBED, "batchEmbedContents": _GEMINI_EMBED_BATCH}
+GEMINI_VERBS = ("generateContent", "streamGenerateContent", "countTokens", *_EMBEDDING)
 _ENGINE_PATH = re.compile(r"/v1/engines/(?P<model>.+)/completions")
 
 
@@ -79,21 +105,25 @@ def match(path: str, query: bytes) -> Match | None:
         engine = _ENGINE_PATH.fullmatch(path)
         return Match(_OPENAI["/v1/completions"], {"model": engine["model"]}) if engine else None
     found = GEMINI_PATH.fullmatch(path)
-    if found is None:
-        return None
-    model = found["model"]
-    if found["verb"] == "generateContent":
+    return None if found is None else _gemini_match(found["model"], found["verb"], query)
+
+
+def _gemini_match(model: str, verb: str, query: bytes) -> Match | None:
+    if verb == "generateContent":
         return Match(_GEMINI, {"model": model, "stream": False})
-    if found["verb"] == "streamGenerateContent":
+    if verb == "streamGenerateContent":
         route = _GEMINI if b"alt=sse" in query else _GEMINI_ARRAY
         return Match(route, {"model": model, "stream": True})
-    return None
+    return Match(_EMBEDDING[verb], {"model": model}) if verb in _EMBEDDING else None
 
 
-def caller_at(path: str) -> CallerDialect | None:
+def caller_at(path: str, method: str = "") -> CallerDialect | None:
     """The dialect in which a path's callers expect their errors; None is OpenAI's."""
     if path.startswith("/v1/messages"):
         return ANTHROPIC
-    if path.startswith(("/v1beta/", "/v1alpha/")) or path.endswith(_GEMINI_VERBS):
+    if path.startswith(("/v1beta/", "/v1alpha/")) or path.rpartition(":")[2] in GEMINI_VERBS:
+        return GEMINI
+    if method == "POST" and path.startswith("/v1/models/"):
+        # OpenAI has nothing to post there; Google's SDK has said v1 since its third version.
         return GEMINI
     return OLLAMA if path.startswith("/api/") and not path.startswith("/api/v1/") else None

@@ -59,7 +59,7 @@ class Recorder:
         bases = {"openai": "/v1", "responses": "/v1", "anthropic": "/v1", "gemini": "/v1beta", "yandex": "/v1"}
         lines = [
             f"  at-{dialect}: {{base_url: '{self.url}/{dialect}{bases.get(dialect, '')}', dialect: {dialect}, "
-            f"api_key: k, models: [{model}]}}"
+            f"api_key: k, models: [{model}], endpoints: [chat, embeddings, images]}}"
             for dialect in DIALECTS
         ]
         return "providers:\n" + "\n".join(lines) + "\n"

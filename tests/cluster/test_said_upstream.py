@@ -412,3 +412,96 @@ def test_paths(upstream: Recorder, gateway: Cluster, tmp_path: Path) -> None:
     for dialect in DIALECTS:
         ask(gateway, "openai", dialect, said("openai"))
         assert upstream.paths[-1].startswith(f"/{dialect}/"), tmp_path
+
+
+# Other endpoints
+
+
+@pytest.mark.parametrize("path", ["edits", "variations"])
+def test_pictures_are_edited(gateway: Cluster, upstream: Recorder, path: str) -> None:
+    """A form with several pictures goes on as it came, but for the model's name."""
+    files = [("image[]", (f"{n}.png", b"\x89PNG" + bytes([n]) * 50, "image/png")) for n in range(3)]
+    form = {"model": "at-openai/m", "prompt": "a cat", "n": "2"}
+    answer = local_request("POST", f"{gateway.url}/v1/images/{path}", data=form, files=files, timeout=60)
+    assert (answer.status_code, answer.json()["data"]) == (200, [{"b64_json": "eA=="}])
+    assert upstream.paths[-1] == f"/openai/v1/images/{path}"
+    sent = upstream.bodies[-1]
+    assert sent.count(b'name="image[]"') == 3
+    assert all(picture[1][1] in sent for picture in files)
+    assert b"at-openai" not in sent
+    assert b'name="model"\r\n\r\nm\r\n' in sent
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta"])
+def test_geminis_embeddings_are_any_upstreams(gateway: Cluster, upstream: Recorder, version: str) -> None:
+    base = f"/{version}/models/at-openai/m"
+    content = {"parts": [{"text": "one"}, {"text": "two"}]}
+    whole = {"content": content, "outputDimensionality": 2, "taskType": "RETRIEVAL_QUERY"}
+    one = gateway.post(f"{base}:embedContent", whole)
+    assert one.json() == {"embedding": {"values": [0.5, 0]}, "usageMetadata": {"promptTokenCount": 3}}
+    assert upstream.told == {"model": "m", "input": "one\ntwo", "dimensions": 2}
+    assert dropped(one) == ["taskType"]
+    requests = [{"model": "models/x", "content": content}, {"content": {"parts": [{"text": "three"}]}}]
+    many = gateway.post(f"{base}:batchEmbedContents", {"requests": requests})
+    assert [vector["values"] for vector in many.json()["embeddings"]] == [[0.5, 0], [0.5, 1]]
+    assert upstream.told["input"] == ["one\ntwo", "three"]
+    for body in ({}, {"content": {"parts": [{"inlineData": {}}]}}, {**whole, "outputDimensionality": "2"}):
+        refused = gateway.post(f"{base}:embedContent", body)
+        assert (refused.status_code, refused.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize("verb", ["predict", "predictLongRunning", "batchGenerateContent"])
+@pytest.mark.parametrize("version", ["v1", "v1beta"])
+def test_what_gemini_callers_cannot_have_is_told_in_their_words(gateway: Cluster, version: str, verb: str) -> None:
+    answer = gateway.post(f"/{version}/models/at-openai/m:{verb}", {})
+    assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+    assert "embedContent" in answer.text
+
+
+def test_a_model_with_a_colon_is_still_openais_to_look_up(gateway: Cluster) -> None:
+    missing = gateway.get("/v1/models/nobody:8b")
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
+
+
+# Parts
+
+
+@pytest.mark.parametrize("dialect", [dialect for dialect in DIALECTS if dialect != "anthropic"])
+def test_a_reference_to_a_tool_says_which(gateway: Cluster, upstream: Recorder, dialect: str) -> None:
+    body = offering("anthropic", ["find", "f"])
+    body["messages"][2]["content"][0]["content"] = [{"type": "tool_reference", "tool_name": "wanted_tool"}]
+    answer = ask(gateway, "anthropic", dialect, body)
+    assert "wanted_tool" in upstream.bodies[-1].decode()
+    assert "messages.tool_reference" not in dropped(answer)
+
+
+PIXELS = {
+    "image/png": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB", "image/jpeg": "/9j/4AAQSkZJRgABAQEAYABgAAD/2wBD",
+    "image/gif": "R0lGODlhAQABAIAAAAAAAP///yH5BAEA", "image/webp": "UklGRiQAAABXRUJQVlA4IBgAAAAwAQCd",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dialect", [dialect for dialect in DIALECTS if dialect not in ("openai", "yandex")])
+@pytest.mark.parametrize(
+    "head", ["data:image/png;base64", "data:IMAGE/PNG;BASE64", "data:;base64", "DATA:image/jpg;base64"]
+)
+def test_a_picture_is_what_its_bytes_say(gateway: Cluster, upstream: Recorder, head: str, dialect: str) -> None:
+    for kind, data in PIXELS.items():
+        part = {"type": "image_url", "image_url": {"url": f"{head},{data}"}}
+        answer = ask(gateway, "openai", dialect, {"messages": [{"role": "user", "content": [part]}]})
+        text = upstream.bodies[-1].decode()
+        assert data in text
+        assert dropped(answer) == []
+        assert (kind in text) or dialect == "ollama"
+        assert not any(other in text for other in PIXELS if other != kind)
+
+
+@pytest.mark.parametrize("dialect", ["openai", "responses", "gemini", "cohere"])
+def test_a_callers_label_gives_way_to_the_bytes(gateway: Cluster, upstream: Recorder, dialect: str) -> None:
+    for kind, data in PIXELS.items():
+        source = {"type": "base64", "media_type": "image/png", "data": data}
+        content = [{"type": "image", "source": source}]
+        ask(gateway, "anthropic", dialect, said("anthropic", messages=[{"role": "user", "content": content}]))
+        text = upstream.bodies[-1].decode()
+        assert kind in text
+        assert data in text

@@ -65,7 +65,7 @@ def test_an_engines_path_holds_the_model(model: str) -> None:
         "/v1beta/models",
         "/v1beta/models/m",
         "/v1beta/models/m:countTokens",
-        "/v1beta/models/m:embedContent",
+        "/v1beta/models/m:predict",
         "/v1/responses/resp_1",
         "/v1/messages/count_tokens",
         "/api/tags",

@@ -33,6 +33,10 @@ def parts_of_block(block: Json, param: str, dropped: Dropped) -> list[Json]:
             parts = _document_parts(block, param, dropped)
         case "search_result":
             parts = _search_parts(block, param)
+        case "tool_reference":
+            # What Claude Code's search for tools found; the tools themselves are among the call's.
+            name = text(block.get("tool_name"), f"{param}.tool_name")
+            parts = [{"type": "text", "text": f"Tool found: {name}"}]
         case _:
             parts = []
     if not parts:

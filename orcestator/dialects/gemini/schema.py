@@ -45,26 +45,52 @@ OBJECT_AS_TEXT = "A JSON object, written as text."
 """What an object is for a model that only takes objects whose properties it is told."""
 
 
+_UNSAID = frozenset(
+    {"not", "if", "then", "else", "contains", "propertyNames", "dependentRequired", "dependentSchemas", "dependencies"}
+    | {"unevaluatedProperties", "unevaluatedItems", "multipleOf", "uniqueItems"}
+)
+"""Rules that neither field has a word for (https://ai.google.dev/gemini-api/docs/structured-output, checked 2026-11)."""
+
+
 class Declared(NamedTuple):
-    """A schema and the field it goes into."""
+    """A schema and the field it goes into. ``is_whole``: it allows no more than what was asked for."""
 
     field: str
     schema: Json
+    is_whole: bool
 
 
 def declared(schema: Any, plain_field: str, json_field: str, *, knows_json_schema: bool, is_object: bool) -> Declared:
     """A schema in the field that says most of it. ``is_object``: the root must describe an object."""
-    whole = inlined(schema)
+    whole, is_whole = inlined(schema)
     leveller = _Leveller()
     plain = leveller.node(whole, {})
+    is_whole = is_whole and not _has_unsaid(whole)
     if leveller.lost_shape and knows_json_schema:
-        return Declared(json_field, {**whole, "type": "object"} if is_object else whole)
-    return Declared(plain_field, _as_object(plain) if is_object else plain)
+        return Declared(json_field, {**whole, "type": "object"} if is_object else whole, is_whole)
+    return Declared(plain_field, _as_object(plain) if is_object else plain, is_whole and not leveller.lost_shape)
+
+
+def _has_unsaid(schema: Any) -> bool:
+    """Whether a rule of a node or of one below it is told to nobody. A property may have any name."""
+    if isinstance(schema, list):
+        return any(map(_has_unsaid, schema))
+    if not isinstance(schema, dict):
+        return False
+    if any(schema.get(rule) not in (None, False, {}, []) for rule in _UNSAID.intersection(schema)):
+        return True
+    named = [schema[key].values() for key in ("properties", "patternProperties") if isinstance(schema.get(key), dict)]
+    below = [
+        schema[key]
+        for key in ("items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf")
+        if key in schema
+    ]
+    return any(map(_has_unsaid, [*below, *(child for children in named for child in children)]))
 
 
 def levelled(schema: Any) -> Json:
     """A schema in the subset, whatever it was."""
-    return _Leveller().node(inlined(schema), {})
+    return _Leveller().node(inlined(schema).schema, {})
 
 
 def _as_object(plain: Json) -> Json:

@@ -1,6 +1,6 @@
 """A JSON Schema with every reference replaced by what it refers to: a tree of a bounded size, come what may."""
 
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 Json = dict[str, Any]
@@ -14,16 +14,27 @@ _VALUES = frozenset({"enum", "const", "default", "example", "examples", "require
 _LEFT_OUT = frozenset({"$schema", "$id", "$defs", "definitions", "$comment", "$anchor", "$ref"})
 
 
-def inlined(schema: Any) -> Json:
+class Tree(NamedTuple):
+    """A schema without references. ``is_whole``: nothing had to be cut off."""
+
+    schema: Json
+    is_whole: bool
+
+
+def inlined(schema: Any) -> Tree:
     """The schema as a tree; where it contains itself or grows too large, a node may be any object, or anything."""
-    tree = _Walk(schema).node(schema, (), 0) if isinstance(schema, dict) else {}
-    return tree if isinstance(tree, dict) else {}
+    if not isinstance(schema, dict):
+        return Tree({}, True)
+    walk = _Walk(schema)
+    tree = walk.node(schema, (), 0)
+    return Tree(tree if isinstance(tree, dict) else {}, walk.is_whole)
 
 
 class _Walk:
     def __init__(self, root: Json) -> None:
         self._root = root
         self._nodes = 0
+        self.is_whole = True
 
     def node(self, schema: Any, path: tuple[str, ...], depth: int) -> Any:
         """One node; ``path`` are the references that led to it."""
@@ -33,6 +44,7 @@ class _Walk:
             return schema
         self._nodes += 1
         if self._nodes > MOST_NODES or depth > DEEPEST:
+            self.is_whole = False
             return {}
         reference = schema.get("$ref")
         if isinstance(reference, str):
@@ -51,9 +63,12 @@ class _Walk:
         """What a reference means, with what stands beside it laid over."""
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         if path.count(reference) >= MOST_TURNS:
+            self.is_whole = False
             return {"type": "object"} | {key: beside[key] for key in ("description",) if key in beside}
         target = self._target(reference)
-        target = target if isinstance(target, dict) else {}
+        if not isinstance(target, dict):
+            self.is_whole = self.is_whole and target is True
+            target = {}
         return self.node({**target, **beside}, (*path, reference), depth + 1)
 
     def _target(self, reference: str) -> Any:

@@ -60,6 +60,8 @@ def response_form(response_format: Any, traits: ModelTraits, dropped: list[str])
             is_object=False,
         )
         form[made.field] = made.schema
+        if not made.is_whole:
+            dropped.append("response_format.json_schema.schema")
     return form
 
 

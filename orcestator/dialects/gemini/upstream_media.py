@@ -67,7 +67,7 @@ def _addressed(url: Any, unnamed: str) -> Json | None:
     inline = data_url(url)
     if inline is not None:
         return {"inlineData": {"mimeType": inline.media_type, "data": inline.data}}
-    if url.startswith("data:"):
+    if url[:5].lower() == "data:":
         return None
     return {"fileData": {"mimeType": _guessed(url.partition("?")[0], unnamed), "fileUri": url}}
 

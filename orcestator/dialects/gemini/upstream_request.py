@@ -53,11 +53,13 @@ def wire_call(call: Json, target: Target) -> WireCall:
     dropped = contents.dropped
     tools = tool_fields(call, traits, dropped)
     config = generation_config(call, traits, target.facts, dropped)
-    form = response_form(call.get("response_format"), traits, dropped)
+    loosened: list[str] = []
+    form = response_form(call.get("response_format"), traits, loosened)
     if form and tools and not traits.joins_json_and_tools:
         _instruct(contents, call["response_format"], traits)
     else:
         config |= form
+        dropped += loosened
     body: Json = {"contents": contents.contents}
     if contents.system:
         body["systemInstruction"] = {"parts": contents.system}

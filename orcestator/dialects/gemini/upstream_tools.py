@@ -50,16 +50,18 @@ def _declaration(tool: Any, place: int, traits: ModelTraits, dropped: list[str])
     made: Json = {"name": name}
     if isinstance(function.get("description"), str):
         made["description"] = function["description"]
-    return made | _parameters(function.get("parameters"), traits)
+    return made | _parameters(function.get("parameters"), traits, dropped)
 
 
-def _parameters(schema: Any, traits: ModelTraits) -> Json:
+def _parameters(schema: Any, traits: ModelTraits, dropped: list[str]) -> Json:
     """The parameters' field; none for a function that takes nothing, as the API has it."""
     if not isinstance(schema, dict) or not any(schema.get(key) for key in _TAKING):
         return {}
     made = declared(
         schema, "parameters", "parametersJsonSchema", knows_json_schema=traits.knows_json_schema, is_object=True
     )
+    if not made.is_whole:
+        dropped.append("tools.function.parameters")
     return {} if made.schema == {"type": "object"} else {made.field: made.schema}
 
 

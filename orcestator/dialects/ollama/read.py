@@ -6,12 +6,10 @@ base64, and so are sounds; tool calls may lack ids, and results then follow in t
 a request without messages or prompt only loads the model.
 """
 
-import base64
-import binascii
 import re
 from typing import Any
 
-from orcestator.dialects.canonical import Json, ReadCall
+from orcestator.dialects.canonical import Json, ReadCall, first_bytes, image_kind
 from orcestator.dialects.tool_arguments import as_text
 from orcestator.errors import InvalidRequest
 
@@ -26,15 +24,6 @@ _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 _LEVELS = ("low", "medium", "high", "max")
 _USUAL_LEVEL = "medium"
 """What Ollama makes of a mere ``"think": true``."""
-_MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF8", "image/gif"),
-    (b"BM", "image/bmp"),
-)
-_LOOKED_AT = 24
-"""How much of an image's base64 is looked at: its kind is told by its first bytes."""
-
 _Open = list[tuple[str, str]]
 """Id and tool of the calls that no result answers yet."""
 
@@ -225,23 +214,15 @@ def _images(fields: Json, where: str) -> list[Json]:
 
 def _part(image: Any, where: str) -> Json:
     """An image or a sound. Its kind is not named on this wire, so that its first bytes must tell."""
-    if isinstance(image, str) and image.startswith("data:"):
+    if isinstance(image, str) and image[:5].lower() == "data:":
         return {"type": "image_url", "image_url": {"url": image}}
-    head = _head_of(image) if isinstance(image, str) else b""
+    head = first_bytes(image) if isinstance(image, str) else b""
     if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
         return {"type": "input_audio", "input_audio": {"data": image, "format": "wav"}}
-    kind = next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
-    kind = "image/webp" if head.startswith(b"RIFF") and head[8:12] == b"WEBP" else kind
+    kind = image_kind(head)
     if kind is None:
         raise InvalidRequest(f"'{where}' must be a PNG, JPEG, GIF, WebP or BMP image in base64.", param=where)
     return {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{image}"}}
-
-
-def _head_of(image: str) -> bytes:
-    try:
-        return base64.b64decode(image[:_LOOKED_AT], validate=True)
-    except (binascii.Error, ValueError):
-        return b""
 
 
 def _spoken(message: Json, where: str, waiting: _Open) -> Json:

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orcestator.dialects.canonical import Target
 from orcestator.dialects.gemini.caller_schema import json_schema
 from orcestator.dialects.gemini.schema import OBJECT_AS_TEXT, declared, levelled
 from orcestator.dialects.gemini.schema_references import inlined
+from orcestator.dialects.gemini.upstream import UPSTREAM
 from orcestator.dialects.json_text import dumps
 
 Json = dict[str, Any]
@@ -202,7 +204,8 @@ def test_references_that_double_at_every_step_end() -> None:
         f"d{n}": {"type": "object", "properties": {x: {"$ref": f"#/$defs/d{n + 1}"} for x in "ab"}} for n in range(40)
     }
 
-    tree = inlined({"$ref": "#/$defs/d0", "$defs": doubling})
+    tree, is_whole = inlined({"$ref": "#/$defs/d0", "$defs": doubling})
+    assert not is_whole
 
     assert 10_000 < len(dumps(tree)) < 1_000_000
     assert_subset(levelled({"$ref": "#/$defs/d0", "$defs": doubling}))
@@ -247,3 +250,31 @@ def test_a_callers_schema_is_read_whatever_it_is(schema: Any) -> None:
     json_schema(schema)
     made = levelled(schema)
     assert_subset(levelled(json_schema(made)))
+
+
+NODE = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}, "next": {"$ref": "#/$defs/node"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "is_whole"),
+    [
+        ({"$ref": "#/$defs/node", "$defs": {"node": NODE}}, False),
+        ({"type": "object", "properties": {"a": {"$ref": "#/$defs/gone"}}}, False),
+        ({"type": "object", "properties": {"a": {"type": "array", "items": {"type": "string"}, "uniqueItems": True}}}, False),
+        ({"type": "object", "properties": {"a": {"type": "integer", "multipleOf": 5}}}, False),
+        ({"type": "object", "properties": {"a": {"anyOf": [{"type": "string", "not": {"const": "x"}}]}}}, False),
+        ({"type": "object", "properties": {"not": {"type": "string"}, "multipleOf": {"type": "string"}}}, True),
+        ({"type": "object", "properties": {"a": {"$ref": "#/$defs/b"}}, "$defs": {"b": {"type": "string"}}}, True),
+        ({"type": "object", "properties": {"a": {"type": "string", "format": "email"}}, "additionalProperties": False}, True),
+    ],
+)  # fmt: skip
+def test_a_schema_that_becomes_looser_is_named(schema: Json, is_whole: bool) -> None:
+    """As parameters and as the answer's shape, for every generation."""
+    for knows in (True, False):
+        assert declared(schema, "plain", "json", knows_json_schema=knows, is_object=True).is_whole is is_whole
+    tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    call = {"messages": [{"role": "user", "content": "x"}], "response_format": form, "tools": tools}
+    dropped = UPSTREAM.request(call, Target("gemini", "gemini-3-flash-preview")).dropped
+    wanted = set() if is_whole else {"tools.function.parameters", "response_format.json_schema.schema"}
+    assert set(dropped) == wanted

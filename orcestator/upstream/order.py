@@ -25,6 +25,7 @@ class Order:
     own by another process. ``headers`` go to an upstream of the same dialect. ``unread`` names what the canonical call could not hold.
     ``owner`` is the id of the caller's key, whose answers nobody else may see. ``is_strict``: refuse what cannot be
     expressed instead of leaving it out. ``broken`` is the stream that this one goes on with.
+    ``model_span`` is where the value of ``model`` stands in ``body``, where the parser has noted it.
     """
 
     endpoint: str
@@ -50,6 +51,7 @@ class Order:
     is_strict: bool = False
     is_foreign: bool = False
     broken: Broken | None = None
+    model_span: tuple[int, int] | None = None
     _canonical_body: bytes = field(default=b"", repr=False)
 
     def canonical_body(self) -> bytes:

@@ -86,11 +86,11 @@ class Speaker:
 
     def _relayed(self, model: str, order: Order) -> Speech:
         dialect = UPSTREAM_DIALECTS[order.dialect]
-        own, body = order.own or {}, order.body
+        own, body, span = order.own or {}, order.body, order.model_span
         if dialect.clean is not None and (cleaned := dialect.clean(own)) is not None:
-            own, body = cleaned, dumps(cleaned)
+            own, body, span = cleaned, dumps(cleaned), None
         if dialect.names_model:
-            body = upstream_body(body, own, model, asks_usage=False)
+            body = upstream_body(body, own, model, asks_usage=False, model_span=span)
         if order.endpoint == COUNT and dialect.count_path is not None:
             path = dialect.count_path(model)
         else:
@@ -148,7 +148,7 @@ class Speaker:
             if not takes_options and "stream_options" in call:
                 call = {name: value for name, value in call.items() if name != "stream_options"}
         if call is order.call and order.dialect == OPENAI:
-            return upstream_body(order.body, call, model, asks_usage=asks)
+            return upstream_body(order.body, call, model, asks_usage=asks, model_span=order.model_span)
         return written_body(call, model, asks_usage=asks)
 
 

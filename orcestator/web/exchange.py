@@ -30,7 +30,8 @@ from orcestator.web.continuing import CONTINUE_HEADER, MOST_TEXT, Continuing
 from orcestator.web.failing import advice, failure_frames, outcome_of
 from orcestator.web.gateway import Gateway, Route
 from orcestator.web.intake import Intake
-from orcestator.web.json_body import CallerLeft, parse_object, read_body
+from orcestator.web.json_body import LARGE_BYTES, CallerLeft, parse_object, read_body
+from orcestator.web.large_json import Span, parse_large_object
 from orcestator.web.provenance import fact_headers, router_facts, router_frame
 from orcestator.web.pulse import Pulse
 from orcestator.web.request_id import request_id_of
@@ -49,7 +50,7 @@ class Exchange:
     """The state of one request. Use ``serve``."""
 
     __slots__ = (
-        "_answer", "_continuing", "_error", "_first_content", "_gateway", "_intake", "_interrupted", "_left", "_may_continue", "_now",
+        "_answer", "_continuing", "_error", "_first_content", "_gateway", "_held", "_intake", "_interrupted", "_left", "_may_continue", "_now",
         "_order", "_outcome", "_parsed", "_plan", "_planned", "_pulse", "_relay", "_route", "_send", "_status", "_tally", "_task",
         "_wants_router",
     )  # fmt: skip
@@ -66,7 +67,7 @@ class Exchange:
         self._parsed = self._planned = self._intake.started
         self._first_content = -1.0
         self._relay = 0.0
-        self._status = 0
+        self._status = self._held = 0
         self._outcome: Outcome = "ok"
         self._left = self._interrupted = False
         self._tally = Tally()
@@ -120,12 +121,17 @@ class Exchange:
         gateway, route, intake = self._gateway, self._route, self._intake
         policy = gateway.policy
         self._admit(scope, headers)
-        body = await read_body(receive, policy.max_body_bytes)
+        body = await read_body(receive, policy.max_body_bytes, self._hold)
         size = len(body)
+        span: Span | None = None
         if route.multipart:
             order = intake.uploaded(body, headers)
         else:
-            asked = own = parse_object(body, max_depth=policy.max_json_depth)
+            if size > LARGE_BYTES:
+                own, span = await parse_large_object(body, max_depth=policy.max_json_depth)
+            else:
+                own = parse_object(body, max_depth=policy.max_json_depth)
+            asked, received = own, body
             if route.at_once is not None and await self._sent_at_once(own):
                 return
             if intake.take_wishes(own, headers):
@@ -133,6 +139,8 @@ class Exchange:
             if route.keeps:
                 own, body = await self._continued(own, body)
             order = intake.ordered(own, body, headers, asked)
+            if order.body is received:
+                order.model_span = span
         self._order = order
         self._parsed = self._planned = self._now()
         plan = self._plan = intake.planned(order.call, size, headers, self._parsed)
@@ -160,6 +168,11 @@ class Exchange:
             self._wants_router = flag_in(headers, ROUTER_HEADER)
         if CONTINUE_HEADER in headers:
             self._may_continue = flag_in(headers, CONTINUE_HEADER)
+
+    def _hold(self, size: int) -> None:
+        """A large body has so many bytes by now. Raises QuotaExceeded and Overloaded."""
+        self._gateway.bodies.take(self._intake.caller, size - self._held)
+        self._held = size
 
     def _expect_stream(self, order: Order) -> None:
         """Be ready for a stream that breaks, and for one on which nothing comes."""
@@ -378,6 +391,9 @@ class Exchange:
     def _close(self) -> None:
         if self._pulse is not None:
             self._pulse.cancel()
+        if self._held:
+            self._gateway.bodies.give_back(self._intake.caller, self._held)
+            self._held = 0
         answer = self._answer
         if answer is None:
             return

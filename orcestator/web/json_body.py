@@ -23,7 +23,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 MAX_CONTAINERS = 65_536
 """Objects and arrays in one body. Thirty-two mebibytes of ``[],`` would become a gigabyte of Python lists."""
 
-_ROUTING_FIELDS = (
+ROUTING_FIELDS = (
     "model",
     "messages",
     "stream",
@@ -38,21 +38,25 @@ _ROUTING_FIELDS = (
 )
 """Fields that routing, limits or billing look at: two of them in one body would mean two things to two parsers."""
 
-_QUOTED_FIELDS = tuple((name, b'"%s"' % name.encode()) for name in _ROUTING_FIELDS)
+_QUOTED_FIELDS = tuple((name, b'"%s"' % name.encode()) for name in ROUTING_FIELDS)
 _ESCAPED_LETTER = re.compile(rb"\\u00(?:5[fF]|6[1-9a-fA-F]|7[0-9aA])")  # any of _ a-z, as in "m\u006fdel"
 
-_DIGITS_TO_ZERO = bytes(0x30 if 0x30 <= byte <= 0x39 else 0 for byte in range(256))
-_LONG_DIGITS = b"0" * 19  # the shortest run of digits that can leave the 64-bit range
+DIGITS_TO_ZERO = bytes(0x30 if 0x30 <= byte <= 0x39 else 0 for byte in range(256))
+LONG_DIGITS = b"0" * 19  # the shortest run of digits that can leave the 64-bit range
 _LONG_INTEGER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}+(?![.eE])")
-_INTEGERS = range(-(2**63), 2**64)  # what orjson keeps exact; beyond it turns integers into floats
+INTEGERS = range(-(2**63), 2**64)  # what orjson keeps exact; beyond it turns integers into floats
 
 
 class CallerLeft(Exception):
     """The caller closed the connection before its request had arrived."""
 
 
-async def read_body(receive: Receive, limit_bytes: int) -> bytes:
-    """The whole request body from an ASGI ``receive``.
+LARGE_BYTES = 512 << 10
+"""A larger body is held within a budget and parsed in steps; a smaller one takes orjson two or three milliseconds at most."""
+
+
+async def read_body(receive: Receive, limit_bytes: int, hold: Callable[[int], None] | None = None) -> bytes:
+    """The whole request body from an ASGI ``receive``. ``hold`` is told the size of a large one as it grows, and may refuse it.
 
     Raises ``BodyTooLarge`` as soon as more than ``limit_bytes`` have come, ``CallerLeft`` when the caller is gone.
     """
@@ -65,6 +69,8 @@ async def read_body(receive: Receive, limit_bytes: int) -> bytes:
         event = await receive()
         parts.append(_body_part(event))
         size += len(parts[-1])
+        if hold is not None and size > LARGE_BYTES:
+            hold(size)
     if size > limit_bytes:
         raise BodyTooLarge(f"The request body is larger than the limit of {limit_bytes} bytes.")
     return b"".join(parts)
@@ -91,9 +97,7 @@ def parse_object(body: bytes, *, max_depth: int = 64) -> Json:
         _check_containers(body)
     parsed = _parse(body)
     if type(parsed) is not dict:
-        raise InvalidRequest(
-            f"The request body is a JSON {_json_type(parsed)}: a JSON object is expected.", code="invalid_json"
-        )
+        raise not_an_object(parsed)
     if openers > max_depth:
         _check_depth(parsed, max_depth)
     if orjson.dumps(parsed) != body:
@@ -131,6 +135,25 @@ def _refuse_other_encodings(body: bytes) -> None:
         ) from None
 
 
+def not_an_object(parsed: object) -> InvalidRequest:
+    """The refusal of another top-level type."""
+    return InvalidRequest(
+        f"The request body is a JSON {_json_type(parsed)}: a JSON object is expected.", code="invalid_json"
+    )
+
+
+def too_many_containers() -> InvalidRequest:
+    """The refusal of more than ``MAX_CONTAINERS`` objects and arrays."""
+    return InvalidRequest(
+        f"The request body has more than {MAX_CONTAINERS} objects and arrays.", code="body_too_complex"
+    )
+
+
+def too_deep(max_depth: int) -> InvalidRequest:
+    """The refusal of a body that is nested too deep."""
+    return InvalidRequest(f"The request body is nested more than {max_depth} levels deep.", code="body_too_complex")
+
+
 def _json_type(value: object) -> str:
     names = {list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
     return names.get(type(value), "null")
@@ -145,9 +168,7 @@ def _outside_strings(body: bytes) -> bytes:
 def _check_containers(body: bytes) -> None:
     structure = _outside_strings(body)
     if structure.count(b"{") + structure.count(b"[") > MAX_CONTAINERS:
-        raise InvalidRequest(
-            f"The request body has more than {MAX_CONTAINERS} objects and arrays.", code="body_too_complex"
-        )
+        raise too_many_containers()
 
 
 def _check_depth(parsed: Json, max_depth: int) -> None:
@@ -162,11 +183,11 @@ def _check_depth(parsed: Json, max_depth: int) -> None:
         ]
         if not level:
             return
-    raise InvalidRequest(f"The request body is nested more than {max_depth} levels deep.", code="body_too_complex")
+    raise too_deep(max_depth)
 
 
 def _check_nothing_lost(body: bytes, parsed: Json) -> None:
-    if _LONG_DIGITS in body.translate(_DIGITS_TO_ZERO):
+    if LONG_DIGITS in body.translate(DIGITS_TO_ZERO):
         _check_integers(body)
     if _may_repeat_fields(body, parsed):
         _check_fields(body)
@@ -174,7 +195,7 @@ def _check_nothing_lost(body: bytes, parsed: Json) -> None:
 
 def _check_integers(body: bytes) -> None:
     for found in _LONG_INTEGER.finditer(_outside_strings(body)):
-        if int(found[0]) not in _INTEGERS:
+        if int(found[0]) not in INTEGERS:
             raise InvalidRequest(
                 f"The request body has an integer that does not fit in 64 bits: {found[0][:24].decode()}…",
                 code="invalid_json",
@@ -192,7 +213,7 @@ def _may_repeat_fields(body: bytes, parsed: Json) -> bool:
 def _check_fields(body: bytes) -> None:
     """Read the body again with every top-level pair kept: ``orjson`` keeps only the last of equal keys."""
     pairs: list[tuple[str, Any]] = json.loads(body, object_pairs_hook=list)
-    names = [name for name, _ in pairs if name in _ROUTING_FIELDS]
-    for name in _ROUTING_FIELDS:
+    names = [name for name, _ in pairs if name in ROUTING_FIELDS]
+    for name in ROUTING_FIELDS:
         if names.count(name) > 1:
             raise InvalidRequest(f"The request body has the field {name!r} twice.", param=name, code="invalid_json")

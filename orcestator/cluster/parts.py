@@ -30,6 +30,7 @@ from orcestator.upstream.client import UpstreamClient
 from orcestator.upstream.provider_link import ProviderLink, Waiting
 from orcestator.upstream.timeouts import Timeouts
 from orcestator.web.admission import Admission, AdmissionPolicy, caller_name
+from orcestator.web.body_budget import BodyBudget
 from orcestator.web.call_rules import CallLimits
 from orcestator.web.conversations import Conversations, Shelf
 from orcestator.web.drain import Drain
@@ -185,6 +186,7 @@ def gateway(
         emit=emit,
         drain=drain,
         conversations=Conversations(time.monotonic, shelf=shelf),
+        bodies=BodyBudget(settings.max_bodies_bytes),
     )
 
 

@@ -59,7 +59,7 @@ def loads_exactly(body: bytes) -> Any:
     The strict reader makes floats of integers over 64 bits and of long decimals; only what has floats is read again.
     """
     value = loads(body)
-    return _mended(body, parse_int=_exact_integer, parse_float=_exact_float) if _has_float(value) else value
+    return _mended(body, parse_int=exact_integer, parse_float=exact_float) if _has_float(value) else value
 
 
 def dumps(value: Any) -> bytes:
@@ -73,11 +73,13 @@ def _as_written(value: Any) -> orjson.Fragment:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-def _exact_integer(text: str) -> int | float:
+def exact_integer(text: str) -> int | float:
+    """The integer that ``text`` spells, with all its digits."""
     return int(text) if len(text) < 21 and int(text) in INTEGERS else ExactNumber(text)
 
 
-def _exact_float(text: str) -> float:
+def exact_float(text: str) -> float:
+    """The number that ``text`` spells, with all its digits."""
     number = float(text)
     return number if repr(number) == text else ExactNumber(text)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from orcestator.errors import InvalidRequest
 
 LONGEST_MODEL_NAME = 256
+MOST_PARTS = 1000
 LONGEST_PART_HEAD = 2048
 """Bytes; a part with a longer head is not the field we look for."""
 _BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
@@ -64,10 +65,17 @@ def _model_spans(body: bytes, delimiter: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _parts(body: bytes, delimiter: bytes) -> Iterator[tuple[int, int]]:
-    """From the head of each part to the line end before the next delimiter. A part that is cut off is no part."""
+    """From the head of each part to the line end before the next delimiter. A part that is cut off is no part.
+
+    Raises InvalidRequest for more than ``MOST_PARTS`` delimiters, which nobody's form has.
+    """
     line = b"\r\n" + delimiter
     here = len(delimiter) if body.startswith(delimiter) else _after(body, line, 0)
+    delimiters = 0
     while here >= 0:
+        delimiters += 1
+        if delimiters > MOST_PARTS:
+            raise InvalidRequest(f"The form has more than {MOST_PARTS} parts.", code="body_too_complex")
         begins = _PART_BEGINS.match(body, here)
         following = body.find(line, here)
         if begins is not None and following >= 0:

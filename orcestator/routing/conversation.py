@@ -7,6 +7,7 @@ gives, or else its first system and first user message, which every later turn r
 import re
 from collections.abc import Mapping
 from hashlib import blake2b
+from itertools import islice
 from typing import Any
 
 Json = dict[str, Any]
@@ -18,6 +19,8 @@ FIELDS = ("session_id", "prompt_cache_key")
 _ATTRIBUTION = re.compile(r"x-anthropic-billing-header:[^\n\\'\"]*")
 READ_CHARACTERS = 4096
 """Of each message: the beginning is what a prompt cache matches."""
+READ_PARTS = 64
+DEEPEST_READ = 8
 
 
 def conversation_key(call: Json, headers: Mapping[bytes, bytes]) -> str:
@@ -51,9 +54,9 @@ def _opening(messages: Any) -> tuple[str, str]:
     for message in messages if isinstance(messages, list) else ():
         role = message.get("role") if isinstance(message, dict) else None
         if role in ("system", "developer") and not system:
-            system = _without_attribution(str(message.get("content"))[:READ_CHARACTERS])
+            system = _without_attribution(_beginning(message.get("content")))
         elif role == "user":
-            user = str(message.get("content"))[:READ_CHARACTERS]
+            user = _beginning(message.get("content"))
             break
     return system, user
 
@@ -70,3 +73,18 @@ def _encoded(text: str) -> bytes:
 
 def _digest(text: bytes) -> str:
     return blake2b(text, digest_size=12).hexdigest()
+
+
+def _beginning(content: Any) -> str:
+    """The first characters of a message's content, whatever it is: its text may be long, and a picture is."""
+    return str(_clipped(content, DEEPEST_READ))[:READ_CHARACTERS]
+
+
+def _clipped(value: Any, depth: int) -> Any:
+    if type(value) is str:
+        return value[:READ_CHARACTERS]
+    if type(value) is list and depth:
+        return [_clipped(one, depth - 1) for one in value[:READ_PARTS]]
+    if type(value) is dict and depth:
+        return {name: _clipped(one, depth - 1) for name, one in islice(value.items(), READ_PARTS)}
+    return None if type(value) in (list, dict) else value

@@ -46,8 +46,14 @@ def needs_of(call: Json, body_bytes: int) -> Needs:
             modality = _MODALITIES.get(kind) if isinstance(kind, str) else None
             if modality is not None:
                 modalities.add(modality)
-                inlined += len(str(part))
+                inlined += _characters(part)
     return Needs(frozenset(parameters), frozenset(modalities), max(0, body_bytes - inlined) // BYTES_PER_TOKEN)
+
+
+def _characters(part: Json) -> int:
+    """How long a part is, by the strings in it and in what it holds: a picture is not made a text again for that."""
+    held = [value for value in part.values() if type(value) is dict]
+    return sum(len(value) for one in (part, *held) for value in one.values() if type(value) is str)
 
 
 def known_lacks(facts: Mapping[str, Any]) -> frozenset[str]:

@@ -230,6 +230,16 @@ class Settings(LaterSettings):
     max_body_bytes: int = setting(
         32 << 20, Spec("The largest request body; over it 413.", CALLER_LIMITS, 1024, MOST_BYTES)
     )
+    max_bodies_bytes: int = setting(
+        256 << 20,
+        Spec(
+            "The most bytes of request bodies over 512 KiB in hand at a time, of one caller half of it; over it 503 (429); 0 means no"
+            " limit.",
+            CALLER_LIMITS,
+            0,
+            1 << 40,
+        ),
+    )
     max_header_bytes: int = setting(
         32 << 10, Spec("The largest request line and headers; over it 431.", CALLER_LIMITS, 1024, 1 << 20)
     )

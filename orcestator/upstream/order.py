@@ -38,6 +38,7 @@ class Order:
     ``is_last_resort``: there is no other choice, so that it may try what our ledger only guesses to be used up.
     ``owner`` is the id of the caller's key, whose answers nobody else may see. ``is_strict``: refuse what cannot be
     expressed instead of leaving it out. ``broken`` is the stream that this one goes on with.
+    ``model_span`` is where the value of ``model`` stands in ``body``, where the parser has noted it.
     """
 
     endpoint: str
@@ -64,6 +65,7 @@ class Order:
     is_foreign: bool = False
     broken: Broken | None = None
     is_last_resort: bool = False
+    model_span: tuple[int, int] | None = None
     _canonical_body: bytes = field(default=b"", repr=False)
 
     def canonical_body(self) -> bytes:

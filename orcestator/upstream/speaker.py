@@ -95,16 +95,17 @@ class Speaker:
 
     def _relayed(self, model: str, order: Order) -> Speech:
         dialect = UPSTREAM_DIALECTS[order.dialect]
-        own, body = order.own or {}, order.body
+        own, body, span = order.own or {}, order.body, order.model_span
         if dialect.clean is not None and (cleaned := dialect.clean(own)) is not None:
-            own, body = cleaned, dumps(cleaned)
+            own, body, span = cleaned, dumps(cleaned), None
         lowered: list[str] = []
         most = self._facts.get(model, _NO_FACTS).get(OUTPUT_LIMIT)
         if most and dialect.limited is not None and not order.shown_model.endswith(model):
             own, lowered = dialect.limited(own, most)
-            body = dumps(own) if lowered else body
+            if lowered:
+                body, span = dumps(own), None
         if dialect.names_model:
-            body = upstream_body(body, own, model, asks_usage=False)
+            body = upstream_body(body, own, model, asks_usage=False, model_span=span)
         if order.endpoint == COUNT and dialect.count_path is not None:
             path = dialect.count_path(model)
         else:
@@ -177,7 +178,7 @@ class Speaker:
             if not takes_options and "stream_options" in call:
                 call = {name: value for name, value in call.items() if name != "stream_options"}
         if call is order.call and order.dialect == OPENAI:
-            return upstream_body(order.body, call, model, asks_usage=asks)
+            return upstream_body(order.body, call, model, asks_usage=asks, model_span=order.model_span)
         return written_body(call, model, asks_usage=asks)
 
 

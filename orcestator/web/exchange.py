@@ -31,7 +31,8 @@ from orcestator.web.cors import readable_by
 from orcestator.web.failing import advice, failure_frames, outcome_of
 from orcestator.web.gateway import Gateway, Route
 from orcestator.web.intake import Intake
-from orcestator.web.json_body import CallerLeft, parse_object, read_body
+from orcestator.web.json_body import LARGE_BYTES, CallerLeft, parse_object, read_body
+from orcestator.web.large_json import Span, parse_large_object
 from orcestator.web.provenance import fact_headers, router_facts, router_frame
 from orcestator.web.pulse import Pulse
 from orcestator.web.request_id import request_id_of
@@ -55,7 +56,7 @@ class Exchange:
     """The state of one request. Use ``serve``."""
 
     __slots__ = (
-        "_answer", "_continuing", "_error", "_first_content", "_gateway", "_intake", "_interrupted", "_left", "_may_continue", "_now",
+        "_answer", "_continuing", "_error", "_first_content", "_gateway", "_held", "_intake", "_interrupted", "_left", "_may_continue", "_now",
         "_order", "_outcome", "_parsed", "_plan", "_planned", "_pulse", "_relay", "_route", "_send", "_status", "_tally", "_task",
         "_wants_router",
     )  # fmt: skip
@@ -72,7 +73,7 @@ class Exchange:
         self._parsed = self._planned = self._intake.started
         self._first_content = -1.0
         self._relay = 0.0
-        self._status = 0
+        self._status = self._held = 0
         self._outcome: Outcome = "ok"
         self._left = self._interrupted = False
         self._tally = Tally()
@@ -128,25 +129,16 @@ class Exchange:
             self._task.cancel()
 
     async def _run(self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> None:
-        gateway, route, intake = self._gateway, self._route, self._intake
-        policy = gateway.policy
+        gateway, intake = self._gateway, self._intake
         self._admit(scope, headers)
-        body = await read_body(receive, policy.max_body_bytes)
-        size = len(body)
-        if route.multipart:
-            order = intake.uploaded(body, headers)
-        else:
-            asked = own = parse_object(body, max_depth=policy.max_json_depth)
-            if route.at_once is not None and await self._sent_at_once(own):
-                return
-            if intake.take_wishes(own, headers):
-                body = dumps(own)
-            if route.keeps:
-                own, body = await self._continued(own, body)
-            order = intake.ordered(own, body, headers, asked)
-        self._order = order
+        body = await read_body(receive, gateway.policy.max_body_bytes, self._hold)
+        order = self._order = (
+            intake.uploaded(body, headers) if self._route.multipart else await self._read(body, headers)
+        )
+        if order is None:
+            return
         self._parsed = self._planned = self._now()
-        plan = self._plan = intake.planned(order.call, size, headers, self._parsed)
+        plan = self._plan = intake.planned(order.call, len(body), headers, self._parsed)
         self._planned = self._now()
         if len(plan.scored) < 2:
             order.is_last_resort = plan.has_one
@@ -163,6 +155,26 @@ class Exchange:
         else:
             await self._send_flowing(answer)
 
+    async def _read(self, body: bytes, headers: Mapping[bytes, bytes]) -> Order | None:
+        """What a JSON body asks for; None when it asked nothing of a model and has its answer. Raises ClientError."""
+        intake, depth = self._intake, self._gateway.policy.max_json_depth
+        span: Span | None = None
+        if len(body) > LARGE_BYTES:
+            own, span = await parse_large_object(body, max_depth=depth)
+        else:
+            own = parse_object(body, max_depth=depth)
+        asked, received = own, body
+        if self._route.at_once is not None and await self._sent_at_once(own):
+            return None
+        if intake.take_wishes(own, headers):
+            body = dumps(own)
+        if self._route.keeps:
+            own, body = await self._continued(own, body)
+        order = intake.ordered(own, body, headers, asked)
+        if order.body is received:
+            order.model_span = span
+        return order
+
     def _admit(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         """Let the caller in, and read what its headers ask of the exchange itself. Raises ClientError and ShuttingDown."""
         gateway = self._gateway
@@ -173,6 +185,11 @@ class Exchange:
             self._wants_router = flag_in(headers, ROUTER_HEADER)
         if CONTINUE_HEADER in headers:
             self._may_continue = flag_in(headers, CONTINUE_HEADER)
+
+    def _hold(self, size: int) -> None:
+        """A large body has so many bytes by now. Raises QuotaExceeded and Overloaded."""
+        self._gateway.bodies.take(self._intake.caller, size - self._held)
+        self._held = size
 
     def _expect_stream(self, order: Order) -> None:
         """Be ready for a stream that breaks, and for one on which nothing comes."""
@@ -397,6 +414,9 @@ class Exchange:
         if self._pulse is not None:
             self._pulse.cancel()
             self._pulse = None
+        if self._held:
+            self._gateway.bodies.give_back(self._intake.caller, self._held)
+            self._held = 0
         answer = self._answer
         if answer is None:
             return

@@ -14,6 +14,7 @@ from orcestator.routing.offer import Candidate
 from orcestator.routing.plan import Planner
 from orcestator.upstream.order import Answer, Order
 from orcestator.web.admission import Admission
+from orcestator.web.body_budget import BodyBudget
 from orcestator.web.call_rules import CallLimits
 from orcestator.web.conversations import Conversations
 from orcestator.web.drain import Drain
@@ -50,6 +51,7 @@ class Gateway:
     emit: EventSink
     drain: Drain
     conversations: Conversations
+    bodies: BodyBudget
     wall: Callable[[], float] = time.time
 
 

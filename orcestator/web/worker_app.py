@@ -35,7 +35,8 @@ from orcestator.upstream.opening import EVENTS, LINES
 from orcestator.upstream.order import Answer, FlowingAnswer, WholeAnswer
 from orcestator.web.admission import header_map
 from orcestator.web.asgi import Receive, Scope, Send, send_bytes, send_error, send_json
-from orcestator.web.json_body import CallerLeft, parse_object, read_body
+from orcestator.web.json_body import LARGE_BYTES, CallerLeft, parse_object, read_body
+from orcestator.web.large_json import parse_large_object
 from orcestator.web.local_names import LOCAL_NAMES, host_name, is_loopback, is_of_a_page
 from orcestator.web.refusals import Refusals
 from orcestator.web.request_id import request_id_of
@@ -144,10 +145,15 @@ class WorkerApp:
 
     async def _attempt(self, headers: Mapping[bytes, bytes], body: bytes, send: Send) -> None:
         content_type = headers.get(b"content-type", b"application/json").decode("latin-1")
-        call = None if content_type.startswith("multipart/") else parse_object(body)
+        call, span = None, None
+        if len(body) > LARGE_BYTES and not content_type.startswith("multipart/"):
+            call, span = await parse_large_object(body)
+        elif not content_type.startswith("multipart/"):
+            call = parse_object(body)
         text = headers.get(ORDER_HEADER.encode(), b"").decode("latin-1")
         now = asyncio.get_running_loop().time()
         candidate, order = order_from_wire(text, body, call, content_type, now)
+        order.model_span = span
         try:
             answer = await self._carrier.attempt(candidate, order)
         except UpstreamError as error:

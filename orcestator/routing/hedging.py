@@ -30,7 +30,7 @@ class HedgeLimit(NamedTuple):
     percent: float
 
 
-def hedge_budget(percent: float = 12.0) -> RetryBudget:
+def hedge_budget(percent: float = 10.0) -> RetryBudget:
     """Second calls for this share of the requests of the last ten minutes, and not one more: no floor is added to it."""
     return RetryBudget(percent=percent, floor=0, window_seconds=600.0)
 

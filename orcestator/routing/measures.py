@@ -19,7 +19,10 @@ DOUBTED_CALLS = 1.0
 """Calls that it is worth against those that were seen."""
 FAILURE_SECONDS = 2.0
 """What a failed attempt loses beyond the time it took: the way to the next one."""
-BREAK_SECONDS = 30.0
+HEDGED_TIMES = 2.0
+"""A call that another outran counts so many times as long as it was waited for: it took a second call, which costs, and of which
+there are few."""
+BREAK_SECONDS = 10.0
 """What an answer that breaks after its first content counts: nobody can hide that from the caller."""
 MOST_FAILING = 3
 """Failures in a row that are held against nobody until it is known whether they are an outage. More are: they were none."""
@@ -215,7 +218,7 @@ class Measures:
         latency = record.latency(streamed=streamed)
         latency.spread.cut_off(seconds, now)
         if seconds > record.mean_seconds(streamed):
-            latency.add(seconds, _WEIGHT, _SLOW_WEIGHT)
+            latency.add(HEDGED_TIMES * seconds, _WEIGHT, _SLOW_WEIGHT)
 
     def failed(self, candidate: Candidate, error: str, now: float) -> None:
         """An attempt failed before its first content."""

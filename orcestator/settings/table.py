@@ -469,7 +469,7 @@ class Settings(LaterSettings):
         Spec("Start a second model when the first one is slower to its first content than it usually is.", WAITING),
     )
     hedge_percent: float = setting(
-        12.0,
+        10.0,
         Spec(
             "How many of a hundred requests may have a second call, those after a failure counted in; an alias may have its own.",
             WAITING,

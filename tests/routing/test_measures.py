@@ -113,9 +113,8 @@ def test_who_was_given_up_was_at_least_that_slow() -> None:
     assert record_of(measures).mean_seconds(False) == 1.0
     measures.started(A)
     measures.outlasted(A, 6.0, NOW, streamed=False)
-    assert record_of(measures).mean_seconds(False) == pytest.approx(
-        1.17, abs=0.01
-    )  # six times the mean counts as one and a half at once
+    # It cost a second call, too, and so counts twice; most of that counts slowly.
+    assert record_of(measures).mean_seconds(False) == pytest.approx(1.26, abs=0.01)
 
 
 def test_a_tail_makes_a_deployment_expected_to_be_slower_and_one_very_slow_call_hardly_does() -> None:

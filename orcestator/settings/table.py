@@ -427,7 +427,7 @@ class Settings(LaterSettings):
     breaker_open_seconds: float = setting(
         5.0,
         Spec(
-            "How long it stays out the first time; it doubles with each.",
+            "How long it stays out the first time; later longer, up to half of the time that the outage has lasted.",
             ATTEMPTS,
             0.1,
             LONGEST_SECONDS,

@@ -111,8 +111,8 @@ def _budget(settings: Settings) -> RetryBudget:
 
 
 def _hedging(settings: Settings) -> Hedging:
-    policy = HedgePolicy(settings.hedging, settings.hedge_percentile / 100.0, settings.hedge_floor_seconds)
-    return Hedging(policy, hedge_budget(settings.hedge_percent))
+    share, percent = settings.hedge_percentile / 100.0, settings.hedge_percent
+    return Hedging(HedgePolicy(settings.hedging, share, settings.hedge_floor_seconds), hedge_budget(percent))
 
 
 def _line(settings: Settings) -> LinePolicy:

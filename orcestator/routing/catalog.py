@@ -9,6 +9,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from orcestator.errors import InvalidRequest, ModelNotFound, OrcestatorError, Overloaded
+from orcestator.routing.hedging import HedgeLimit
 from orcestator.routing.offer import Candidate, Offer
 from orcestator.routing.traits import Traits, traits_of
 from orcestator.routing.wishes import AUTO
@@ -27,11 +28,13 @@ _Group = tuple[Candidate, ...]
 class Alias(NamedTuple):
     """A public name: tiers of targets, tried tier by tier, in each the order that the strategy makes ("" the default one's).
 
-    A target is ``provider/model`` or a bare model name.
+    A target is ``provider/model`` or a bare model name. ``hedge_percent``: how many of a hundred requests for it may have a second
+    call, None as the settings have it.
     """
 
     tiers: tuple[tuple[str, ...], ...]
     strategy: str = ""
+    hedge_percent: float | None = None
 
     @classmethod
     def in_turn(cls, targets: Iterable[str]) -> "Alias":
@@ -59,6 +62,7 @@ class Tier(NamedTuple):
     What follows them is worked out of them once, so that a look at the tier spares a look at each: whether all are switched
     on, the needs that some lack, the smallest context in tokens that is known of any, whether any has a limit of concurrency,
     whether any has a twin (the same deployment behind another worker or credential), and whether only some are free.
+    ``hedge_limit`` is that of the alias to which it belongs, where that has its own.
     """
 
     strategy: str
@@ -69,9 +73,10 @@ class Tier(NamedTuple):
     has_limits: bool
     has_twins: bool
     is_partly_free: bool
+    hedge_limit: HedgeLimit | None = None
 
 
-def tier_of(strategy: str, options: Sequence[Option]) -> Tier:
+def tier_of(strategy: str, options: Sequence[Option], hedge_limit: HedgeLimit | None = None) -> Tier:
     """The tier of these options."""
     traits = [option.traits for option in options]
     deployments = {(option.candidate.provider, option.candidate.model) for option in options}
@@ -84,6 +89,7 @@ def tier_of(strategy: str, options: Sequence[Option]) -> Tier:
         has_limits=any(one.max_concurrent for one in traits),
         has_twins=len(deployments) < len(options),
         is_partly_free=len({one.is_free for one in traits}) > 1,
+        hedge_limit=hedge_limit,
     )
 
 
@@ -167,7 +173,9 @@ class Catalog:
                 able = [c for c in dict.fromkeys(group) if c not in seen and endpoint in self._endpoints(c)]
                 elsewhere.setdefault(name, []).extend(c for c in group if endpoint not in self._endpoints(c))
                 seen.update(able)
-                self._add_tier(tiers, strategy, [self._option(c, name, len(tiers), rank) for c in able])
+                self._add_tier(
+                    tiers, strategy, [self._option(c, name, len(tiers), rank) for c in able], self._hedge_limit(name)
+                )
         if not tiers:
             self._refuse(names, endpoint, {name: found for name, found in elsewhere.items() if found})
         if self._paid_fallback and endpoint == "chat":
@@ -186,9 +194,18 @@ class Catalog:
         traits = self.traits(candidate)
         return Option(candidate, traits, traits.name or name, tier, rank=rank)
 
-    def _add_tier(self, tiers: list[Tier], strategy: str, options: Sequence[Option]) -> None:
+    def _add_tier(
+        self, tiers: list[Tier], strategy: str, options: Sequence[Option], limit: HedgeLimit | None = None
+    ) -> None:
         if options:
-            tiers.append(tier_of(strategy, options))
+            tiers.append(tier_of(strategy, options, limit))
+
+    def _hedge_limit(self, name: str) -> HedgeLimit | None:
+        """The limit of the alias that a name means; of several default targets the first counts."""
+        if name not in self._aliases and name in self._default_names and self._default_targets:
+            name = self._default_targets[0]
+        alias = self._aliases.get(name)
+        return None if alias is None or alias.hedge_percent is None else HedgeLimit(name, alias.hedge_percent)
 
     def _refuse(self, names: tuple[str, ...], endpoint: str, elsewhere: Mapping[str, Sequence[Candidate]]) -> None:
         if not elsewhere:

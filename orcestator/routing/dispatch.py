@@ -44,7 +44,7 @@ class Report(NamedTuple):
             calls=self.calls,
             successes=self.successes,
             counted_at=received,
-            streamed=Latency(mean=self.seconds, count=1 if self.seconds else 0),
+            streamed=Latency(mean=self.seconds, seconds=self.seconds, count=1 if self.seconds else 0),
             trials=self.calls,
             wins=self.successes,
             last_call_at=received - self.age,

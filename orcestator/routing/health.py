@@ -17,6 +17,13 @@ from orcestator.routing.offer import Candidate
 from orcestator.routing.verdict import Scope, Verdict
 
 MOST_DOUBLINGS = 32
+PAUSE_SHARE = 0.5
+"""An outage is looked at again after no more than so much of the time that it has lasted: what was out for seconds, however often,
+is missed for no longer than seconds."""
+OUTRUN_SHARE = 0.125
+"""The same after a probe of which nothing is known but that another call was quicker."""
+SLOW_START_SHARE = 0.1
+"""Who was out for moments is back in moments: its slow start takes no more than so much of the time that it was out."""
 MOST_RECORDS = 4096
 """Deployments remembered; callers name models, so the table would grow with their inventions."""
 FIRST_SHARE = 0.1
@@ -101,6 +108,7 @@ class Health:
     window_started: float = 0.0
     times_opened: int = 0
     good_probes: int = 0
+    down_since: float = 0.0
     out_since: float = 0.0
     out_until: float = 0.0
     back_since: float | None = None
@@ -193,6 +201,16 @@ class HealthBoard:
         record = self.records.get(candidate[:3])
         if record is not None and record.probing_since is not None and started >= record.probing_since:
             record.probing_since = None
+
+    def outrun(self, candidate: Candidate, now: float, *, started: float) -> None:
+        """An attempt that ``started`` then was cut off, because another had spoken. A probe that this happens to has proved nothing,
+        and the next one waits, though less than after a bad one: each of them costs a second attempt."""
+        record = self.records.get(candidate[:3])
+        if record is None or record.probing_since is None or started < record.probing_since:
+            return
+        record.probing_since = None
+        if record.state is State.HALF_OPEN:
+            self._open(candidate[:3], record, now, OUTRUN_SHARE)
 
     def failed(
         self, candidate: Candidate, error: UpstreamError, verdict: Verdict, now: float, *, started: float | None = None
@@ -321,10 +339,14 @@ class HealthBoard:
         return Standing("half_open", math.nextafter(free_at, math.inf) if is_probed else now, 1.0, False, record.reason)
 
     def _share(self, record: Health, now: float) -> float:
-        if record.back_since is None or now >= record.back_since + self.policy.slow_start_seconds:
+        back_since = record.back_since
+        if back_since is None:
             return 1.0
-        passed = max(0.0, now - record.back_since) / self.policy.slow_start_seconds
-        return FIRST_SHARE + (1.0 - FIRST_SHARE) * passed
+        slow_start = min(self.policy.slow_start_seconds, SLOW_START_SHARE * (back_since - record.down_since))
+        passed = now - back_since
+        if passed >= slow_start:
+            return 1.0
+        return FIRST_SHARE + (1.0 - FIRST_SHARE) * max(0.0, passed) / slow_start
 
     def _is_over(self, record: Health, now: float) -> bool:
         """Whether its last outage is so long ago that it is nothing to remember."""
@@ -403,9 +425,12 @@ class HealthBoard:
         ratio_is_bad = record.failures >= policy.failure_ratio * record.calls
         return in_a_row >= policy.consecutive_failures or (record.calls >= policy.minimum_calls and ratio_is_bad)
 
-    def _open(self, place: Place, record: Health, now: float) -> None:
-        doublings = min(record.times_opened, MOST_DOUBLINGS)
-        longest = min(self.policy.longest_open_seconds, self.policy.open_seconds * 2.0**doublings)
+    def _open(self, place: Place, record: Health, now: float, share: float = PAUSE_SHARE) -> None:
+        if not record.times_opened:
+            record.down_since = now
+        policy, lasted = self.policy, now - record.down_since
+        doubled = policy.open_seconds * 2.0 ** min(record.times_opened, MOST_DOUBLINGS)
+        longest = min(policy.longest_open_seconds, doubled, max(policy.open_seconds, share * lasted))
         # Equal jitter: callers of a recovering upstream must not return in step.
         seconds = longest * (0.5 + 0.5 * self.rng())
         record.state = State.OPEN

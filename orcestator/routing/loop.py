@@ -152,7 +152,10 @@ class AttemptLoop(Generic[Answer]):
         if isinstance(error, UpstreamError) and not self.was_cut_short(error, tally.served_at):
             verdict = self.verdicts.judge(error, candidate.provider)
             self.measures.broke(candidate, type(error).__name__)
-            self.health.broke(candidate, error, verdict, self.now(), started=tally.served_at)
+            now = self.now()
+            self.health.broke(candidate, error, verdict, now, started=tally.served_at)
+            if not self.health.allows(candidate, now):
+                self.measures.excused(candidate)
             return
         self.measures.finished(candidate, tokens, seconds)
         if failure is None and seconds > 0.0 and self.health.records:
@@ -226,7 +229,7 @@ class _Run(Generic[Answer]):
             if option.traits.max_concurrent:
                 option = await self._permitted(option)
             tried = self._running = self._started(option, is_hedge=False)
-            delay = self._hedge_delay(option)
+            delay = self._hedge_delay(tried)
             try:
                 if delay is None:
                     return await self._carried(tried)
@@ -300,20 +303,27 @@ class _Run(Generic[Answer]):
         loop.measures.started(option.candidate)
         return tried
 
-    def _hedge_delay(self, option: Option) -> float | None:
+    def _hedge_delay(self, tried: _Try) -> float | None:
         """Seconds after which a second candidate starts; None where none may."""
         plan, hedging, tally = self._plan, self._loop.hedging, self._tally
         if len(plan.scored) < 2 or not hedging.is_on or tally.hedges or plan.ask.endpoint != HEDGED_ENDPOINT:
             return None
         if tally.attempts == 1:
-            hedging.budget.request(self._began)
-        return hedging.delay(self._loop.measures.of(option.candidate), streamed=plan.ask.streamed)
+            hedging.budget_of(plan.hedge_limit).request(self._began)
+        records, option, first = self._loop.measures.records, tried.option, plan.scored[0].option
+        other = plan.scored[1].option if option is first else first
+        return hedging.delay(
+            records.get(option.candidate),
+            records.get(other.candidate),
+            streamed=plan.ask.streamed,
+            is_probe=tried.is_probe,
+        )
 
     def _hedge(self) -> Coroutine[Any, Any, Answer] | None:
         """The second attempt, where one may be made."""
         loop, now = self._loop, self._loop.now()
         option = loop.falling.hedge(self._known_progress(), now) if now < self._deadline else None
-        if option is None or not loop.hedging.budget.spend():
+        if option is None or not loop.hedging.budget_of(self._plan.hedge_limit).spend():
             return None
         loop.line.permits.take(option)
         self._tally.hedges += 1
@@ -409,7 +419,7 @@ class _Run(Generic[Answer]):
     def _lost(self, tried: _Try, now: float) -> None:
         loop, candidate = self._loop, tried.option.candidate
         self._over(tried)
-        loop.health.abandoned(candidate, tried.started)
+        loop.health.outrun(candidate, now, started=tried.started)
         loop.measures.outlasted(candidate, now - tried.started, now, streamed=self._plan.ask.streamed)
         self._report(tried, None, HEDGE_LOST, now)
 
@@ -440,6 +450,7 @@ class _Run(Generic[Answer]):
             tally.retries += 1
         else:
             tally.fallbacks += 1
+        loop.hedging.budget_of(self._plan.hedge_limit).charge()
         self._report(tried, error, "retry" if step.option is tried.option else "fall_back")
         return step
 

@@ -6,14 +6,11 @@ The loop tells it; strategies, hedging and the status pages read it. Synchronous
 from dataclasses import dataclass, field
 from math import exp, sqrt
 
+from orcestator.routing.durations import Durations
 from orcestator.routing.offer import Candidate
 
 HALF_LIFE_SECONDS = 150.0
 """Old calls count half after this long: about the five-minute window that people expect of such figures."""
-SAMPLES = 64
-"""Times to first content kept for a percentile."""
-SORT_EVERY = 8
-"""New samples after which the percentiles are worked out anew."""
 MOST_RECORDS = 16_384
 """Deployments remembered; callers name models, so the table would grow with their inventions."""
 USUAL_SUCCESS = 0.98
@@ -22,11 +19,21 @@ DOUBTED_CALLS = 1.0
 """Calls that it is worth against those that were seen."""
 FAILURE_SECONDS = 2.0
 """What a failed attempt loses beyond the time it took: the way to the next one."""
+HEDGED_TIMES = 2.0
+"""A call that another outran counts so many times as long as it was waited for: it took a second call, which costs, and of which
+there are few."""
+BREAK_SECONDS = 10.0
+"""What an answer that breaks after its first content counts: nobody can hide that from the caller."""
+MOST_FAILING = 3
+"""Failures in a row that are held against nobody until it is known whether they are an outage. More are: they were none."""
 _SPREAD = 0.35 * sqrt(12.0)
 """Times to first content of one deployment stray by about a third of their mean; √12 makes a flat draw stray as much."""
 _WEIGHT = 0.2
-MOST_SURPRISE = 2.5
-"""So many times the mean a call counts at most in it: a rare very slow one is what hedging is for, not a reason to leave."""
+_SLOW_WEIGHT = 1.0 / 64.0
+_SLOW_SHARE = 0.5
+"""Over the recent calls, where they are few: after a long silence the excess, too, is soon learned anew."""
+MOST_SURPRISE = 1.5
+"""So many times the mean a call counts at most in it; what is beyond counts in the excess, which one very slow call changes little."""
 TRUST_HALF_LIFE_SECONDS = 90.0
 """What is known of a deployment that nobody calls is half as sure after this long."""
 MOST_TRUST = 16.0
@@ -37,38 +44,47 @@ DOUBT = 0.5
 
 @dataclass(slots=True)
 class Latency:
-    """Seconds until the first content (of a stream) or the whole reply. ``mean`` is 0.0 before the first."""
+    """Seconds until the first content (of a stream) or the whole reply. All are 0.0 before the first.
+
+    ``mean`` follows quickly and counts no call as very slow; ``excess`` is what very slow ones took beyond that, on average, and
+    follows slowly. ``seconds`` is both: what is to be expected. ``spread`` tells when a call is late.
+    """
 
     mean: float = 0.0
+    excess: float = 0.0
+    seconds: float = 0.0
     count: int = 0
-    samples: list[float] = field(default_factory=list)
-    ordered: list[float] = field(default_factory=list)
+    spread: Durations = field(default_factory=Durations)
 
-    def add(self, seconds: float, weight: float) -> None:
-        """One more call; ``weight`` is its share in the mean."""
-        if self.count < SAMPLES:
-            self.samples.append(seconds)
-        else:
-            self.samples[self.count % SAMPLES] = seconds
+    def add(self, seconds: float, weight: float, slow_weight: float) -> None:
+        """One more call; the weights are its shares in the mean and in the excess."""
         self.count += 1
         if self.mean <= 0.0:
-            self.mean = seconds
+            self.mean = self.seconds = seconds
+            return
+        most, counted = MOST_SURPRISE * self.mean, seconds
+        excess = self.excess
+        if seconds > most:
+            excess += slow_weight * (seconds - most - excess)
+            counted = most
         else:
-            self.mean += weight * (min(seconds, MOST_SURPRISE * self.mean) - self.mean)
-        if self.count % SORT_EVERY == 0:
-            self.ordered = sorted(self.samples)
+            excess -= slow_weight * excess
+        self.excess = excess
+        self.mean += weight * (counted - self.mean)
+        # While all calls get slower, the mean catches up with what was excess before: never more than was seen.
+        self.seconds = min(self.mean + excess, max(self.seconds, seconds))
 
-    def percentile(self, share: float) -> float | None:
-        """The value that this share (0 to 1) of recent calls stayed under; None before there are enough."""
-        ordered = self.ordered
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+    def percentile(self, share: float) -> float:
+        """The value that this share (0 to 1) of recent calls stayed under; 0.0 before there is one."""
+        return self.spread.percentile(share)
 
 
 @dataclass(slots=True)
 class Measure:
     """One deployment's figures. ``calls`` and ``successes`` fade; the totals do not. ``rate`` is tokens a second.
 
-    ``trials`` and ``wins`` are calls and successes without those of an outage, which are ``HealthBoard``'s to judge.
+    ``trials`` and ``wins`` are calls and successes without those of an outage, which are ``HealthBoard``'s to judge; nor are the
+    ``failing`` calls in a row that failed last among them, of which only the next call can say whether they are one.
     """
 
     in_flight: int = 0
@@ -80,6 +96,8 @@ class Measure:
     rate: float = 0.0
     trials: float = 0.0
     wins: float = 0.0
+    breaks: float = 0.0
+    failing: int = 0
     total_calls: int = 0
     total_failures: int = 0
     last_error: str = ""
@@ -103,8 +121,8 @@ class Measure:
     def mean_seconds(self, streamed: bool) -> float:
         """Seconds to the first content of a stream or to a whole reply, of the other kind before the first of it; 0.0 for unknown."""
         if streamed:
-            return self.streamed.mean or self.whole.mean
-        return self.whole.mean or self.streamed.mean
+            return self.streamed.seconds or self.whole.seconds
+        return self.whole.seconds or self.streamed.seconds
 
     def trust(self, now: float) -> float:
         """How many calls what is known now is worth: at most ``MOST_TRUST``, fading while there are none."""
@@ -139,6 +157,9 @@ class Measure:
         seconds: float = guess * (mean / guess) ** (trust / sureness) * exp(luck * _SPREAD / sqrt(sureness))
         if self.wins < self.trials:
             seconds += (1.0 / self.likely_success(trust) - 1.0) * (seconds + FAILURE_SECONDS)
+            if self.breaks:
+                trust = min(trust, self.trials)
+                seconds += BREAK_SECONDS * trust / (trust + DOUBTED_CALLS) * self.breaks / self.trials
         return seconds
 
     def count(self, now: float, *, went_well: bool) -> None:
@@ -150,11 +171,18 @@ class Measure:
             self.successes *= fading
             self.trials *= fading
             self.wins *= fading
+            self.breaks *= fading
             self.counted_at = now
         self.calls += 1.0
         self.successes += went_well
-        self.trials += 1.0
-        self.wins += went_well
+        if went_well:
+            self.trials += 1.0 + self.failing
+            self.wins += 1.0
+            self.failing = 0
+        elif self.failing < MOST_FAILING:
+            self.failing += 1
+        else:
+            self.trials += 1.0
         self.total_calls += 1
         self.total_failures += not went_well
         self.last_call_at = now
@@ -178,15 +206,19 @@ class Measures:
         """An attempt reached its first content or its whole reply after this long. It is in hand until ``finished``."""
         record = self._record(candidate)
         record.count(now, went_well=True)
-        record.latency(streamed=streamed).add(seconds, max(_WEIGHT, 1.0 / record.calls))
+        latency, share = record.latency(streamed=streamed), 1.0 / record.calls
+        latency.add(seconds, max(_WEIGHT, share), max(_SLOW_WEIGHT, _SLOW_SHARE * share))
+        latency.spread.add(seconds, now)
 
     def outlasted(self, candidate: Candidate, seconds: float, now: float, *, streamed: bool) -> None:
         """An attempt was given up after this long, because another was quicker: it would have taken longer still."""
         record = self._record(candidate)
         record.in_flight -= 1
         record.count(now, went_well=True)
+        latency = record.latency(streamed=streamed)
+        latency.spread.cut_off(seconds, now)
         if seconds > record.mean_seconds(streamed):
-            record.latency(streamed=streamed).add(seconds, _WEIGHT)
+            latency.add(HEDGED_TIMES * seconds, _WEIGHT, _SLOW_WEIGHT)
 
     def failed(self, candidate: Candidate, error: str, now: float) -> None:
         """An attempt failed before its first content."""
@@ -202,12 +234,14 @@ class Measures:
         record.last_error = error
         record.successes = max(0.0, record.successes - 1.0)
         record.wins = max(0.0, record.wins - 1.0)
+        record.breaks = min(record.trials, record.breaks + 1.0)
         record.total_failures += 1
 
     def excused(self, candidate: Candidate) -> None:
         """It was taken out of routing: once it is back, its failures must not keep it from its first calls."""
         record = self._record(candidate)
-        record.trials = record.wins = 0.0
+        record.trials = record.wins = record.breaks = 0.0
+        record.failing = 0
 
     def abandoned(self, candidate: Candidate) -> None:
         """An attempt ended without telling anything of the deployment: its caller left, or another was quicker."""

@@ -12,6 +12,7 @@ from orcestator.routing.ask import Ask
 from orcestator.routing.catalog import Catalog, Option, Tier
 from orcestator.routing.exclusions import DESCRIBED, Excluded, against_needs, against_wishes, refusal, unmet
 from orcestator.routing.health import HealthBoard
+from orcestator.routing.hedging import HedgeLimit
 from orcestator.routing.measures import Measures
 from orcestator.routing.ordering import as_wished, fallen_behind, full, ruled, with_last, with_twins_as_in
 from orcestator.routing.quota import QuotaBook
@@ -42,6 +43,7 @@ class Plan:
 
     ``strategy`` is that of the tier from which the first comes.
     ``unconsidered`` counts the options of very large tiers that nobody looked at; every other one is in one of the three.
+    ``hedge_limit`` is that of the alias that the caller asked for, where it has its own.
     """
 
     ask: Ask
@@ -51,6 +53,7 @@ class Plan:
     strategy: str = ""
     rule: str = ""
     unconsidered: int = 0
+    hedge_limit: HedgeLimit | None = None
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -150,7 +153,8 @@ class Planner:
         tiers = self.catalog().tiers(ask.names, ask.endpoint)
         written = self._written_plan(tiers)
         if written.scored is not None and self._is_all_well(ask) and written.meets(ask):
-            return Plan(ask, written.scored, strategy=tiers[0].strategy or self.policy.strategy)
+            strategy = tiers[0].strategy or self.policy.strategy
+            return Plan(ask, written.scored, strategy=strategy, hedge_limit=tiers[0].hedge_limit)
         draft = self._drafted(tiers, ask, now)
         if draft.is_empty() or (draft.excluded and ask.wishes is not NO_WISHES):
             self._refuse(draft, tiers)
@@ -174,6 +178,7 @@ class Planner:
             self._strategy_of(tiers[scored[0].option.tier if scored else 0], ask),
             rule.id if rule else "",
             draft.unconsidered,
+            tiers[0].hedge_limit,
         )
         return plan if ask.wishes.allow_fallbacks else _alone(plan)
 

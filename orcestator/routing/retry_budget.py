@@ -41,3 +41,7 @@ class RetryBudget:
             return False
         self._spent += 1
         return True
+
+    def charge(self) -> None:
+        """Count an extra attempt that is made whatever the budget says: there is less left for others."""
+        self._spent += 1

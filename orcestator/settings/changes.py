@@ -190,8 +190,12 @@ def _entry(entry: ModelEntry) -> Json:
 
 
 def _alias(alias: Alias) -> Json:
-    tiers = [list(tier) for tier in alias.tiers]
-    return {"strategy": alias.strategy, "tiers": tiers} if alias.strategy else {"tiers": tiers}
+    said: Json = {"tiers": [list(tier) for tier in alias.tiers]}
+    if alias.strategy:
+        said["strategy"] = alias.strategy
+    if alias.hedge_percent is not None:
+        said["hedge_percent"] = alias.hedge_percent
+    return said
 
 
 def _verdicts(overrides: Iterable[Override]) -> Json:

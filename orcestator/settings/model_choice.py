@@ -25,7 +25,7 @@ KEYS = (
     *("quality", "limits"),
 )
 SPEED_TIERS = ("fast", "medium", "slow")
-ALIAS_KEYS = ("strategy", "targets", "tiers")
+ALIAS_KEYS = ("strategy", "targets", "tiers", "hedge_percent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,14 +175,15 @@ def _alias(name: str, node: Node) -> Alias:
         return Alias.in_turn(_targets(node))
     node.require_known(ALIAS_KEYS)
     strategy = field(node, "strategy", strategy_of, "")
+    hedge_percent = field(node, "hedge_percent", _percent, None)
     targets, tiers = present(node, "targets"), present(node, "tiers")
     if (targets is None) == (tiers is None):
         raise problem(node.place, node.path, "must have either targets, a list, or tiers, a list of lists")
     if targets is not None:
-        return Alias((_targets(targets),), strategy)
+        return Alias((_targets(targets),), strategy, hedge_percent)
     if not isinstance(tiers, Items) or not tiers.nodes:
         raise problem(node.place, f"{node.path}.tiers", "must be a list of tiers, each a list of provider/model")
-    return Alias(tuple(_targets(tier) for tier in tiers.nodes), strategy)
+    return Alias(tuple(_targets(tier) for tier in tiers.nodes), strategy, hedge_percent)
 
 
 def _targets(node: Node) -> tuple[str, ...]:
@@ -196,6 +197,10 @@ def _targets(node: Node) -> tuple[str, ...]:
 def strategy_of(raw: Raw) -> str:
     """The name of a strategy."""
     return one_of(text_of(raw), get_args(StrategyName), dict(STRATEGY_SYNONYMS))
+
+
+def _percent(raw: Raw) -> float:
+    return number(raw, 0.0, 100.0)
 
 
 def _weight(raw: Raw) -> int:

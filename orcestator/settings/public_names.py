@@ -15,7 +15,7 @@ def public_names(entries: Sequence[ModelEntry], aliases: Mapping[str, Alias]) ->
     names = dict(aliases)
     for name, targets in entry_targets(entries).items():
         own = aliases.get(name, Alias(()))
-        names[name] = Alias((*own.tiers, targets), own.strategy)
+        names[name] = own._replace(tiers=(*own.tiers, targets))
     return names
 
 
@@ -37,7 +37,7 @@ def entry_targets(entries: Sequence[ModelEntry]) -> dict[str, tuple[str, ...]]:
 def expanded(alias: Alias, entries: Mapping[str, tuple[str, ...]]) -> Alias:
     """The alias with the names of entries in it replaced by what they stand for."""
     tiers = (dict.fromkeys(part for target in tier for part in entries.get(target, (target,))) for tier in alias.tiers)
-    return Alias(tuple(map(tuple, tiers)), alias.strategy)
+    return alias._replace(tiers=tuple(map(tuple, tiers)))
 
 
 def _names(entry: ModelEntry) -> list[str]:

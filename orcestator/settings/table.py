@@ -442,7 +442,7 @@ class Settings(LaterSettings):
         ),
     )
     breaker_consecutive_failures: int = setting(
-        5,
+        3,
         Spec(
             "Failures in a row that take a model out.",
             ATTEMPTS,
@@ -470,7 +470,7 @@ class Settings(LaterSettings):
     breaker_open_seconds: float = setting(
         5.0,
         Spec(
-            "How long it stays out the first time; it doubles with each.",
+            "How long it stays out the first time; later longer, up to half of the time that the outage has lasted.",
             ATTEMPTS,
             0.1,
             LONGEST_SECONDS,
@@ -511,12 +511,20 @@ class Settings(LaterSettings):
         True,
         Spec("Start a second model when the first one is slower to its first content than it usually is.", WAITING),
     )
-    hedge_percent: float = setting(5.0, Spec("How many of a hundred requests may be hedged.", WAITING, 0, 100))
+    hedge_percent: float = setting(
+        10.0,
+        Spec(
+            "How many of a hundred requests may have a second call, those after a failure counted in; an alias may have its own.",
+            WAITING,
+            0,
+            100,
+        ),
+    )
     hedge_percentile: float = setting(
-        95.0, Spec("The percentile of a model's own times after which it is slow.", WAITING, 50, 99.9)
+        50.0, Spec("No second model is started before this percentile of the first one's own times.", WAITING, 50, 99.9)
     )
     hedge_floor_seconds: float = setting(
-        0.2, Spec("No second model is started earlier than this.", WAITING, 0, LONGEST_SECONDS)
+        0.1, Spec("No second model is started earlier than this.", WAITING, 0, LONGEST_SECONDS)
     )
     line_length: int = setting(
         256,

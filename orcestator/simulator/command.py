@@ -16,6 +16,7 @@ from orcestator.simulator.plot import plot
 from orcestator.simulator.replay import read_replay
 from orcestator.simulator.scenario import Scenario
 from orcestator.simulator.scenario_file import find_scenario, known_scenarios, read_scenario
+from orcestator.simulator.sweep import Swept, sweep, sweep_table, to_wire
 from orcestator.simulator.table import table
 from orcestator.simulator.trial import Trial, hold_trial
 
@@ -33,6 +34,9 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
     scenarios, strategies = _scenarios(arguments), _strategies(arguments, settings)
     if arguments.requests is not None and arguments.requests < 1:
         raise StartupProblem("--requests must be a whole number from 1 up.")
+    if arguments.seeds:
+        _sweep(arguments, scenarios, strategies, settings, say)
+        return
     progress = _Progress(len(scenarios) * (len(strategies) + 1))
     trials = []
     for scenario in scenarios:
@@ -46,6 +50,33 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
         say(json.dumps([trial.to_wire() for trial in trials], indent=2) + "\n")
     if arguments.plot:
         _draw(Path(arguments.plot), trials, say, is_quiet=arguments.json)
+
+
+def _sweep(
+    arguments: argparse.Namespace,
+    scenarios: Sequence[Scenario],
+    strategies: Sequence[str],
+    settings: Settings,
+    say: Callable[[str], None],
+) -> None:
+    """Every seed that was asked for."""
+    if arguments.plot:
+        raise StartupProblem("--plot draws one seed: give --seed instead of --seeds.")
+    seeds = _seeds(arguments.seeds)
+    progress = _Progress(len(scenarios) * len(seeds))
+    found: list[Swept] = []
+    for scenario in scenarios:
+        found += sweep(scenario, strategies, settings, seeds, arguments.requests, progress.teller(scenario.name))
+        progress.clear()
+    say(json.dumps(list(map(to_wire, found)), indent=2) + "\n" if arguments.json else sweep_table(found))
+
+
+def _seeds(text: str) -> range:
+    first, _, last = text.partition("-")
+    numbers = [int(part) for part in (first, last or first) if part.isdecimal()]
+    if len(numbers) != 2 or numbers[1] < numbers[0]:
+        raise StartupProblem(f"--seeds must be two whole numbers like 1-20, not '{text}'.")
+    return range(numbers[0], numbers[1] + 1)
 
 
 def _scenarios(arguments: argparse.Namespace) -> list[Scenario]:

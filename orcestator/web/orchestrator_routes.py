@@ -184,7 +184,7 @@ class OrchestratorRoutes:
     def _expected_ms(self, option: Option, asking: Question) -> int:
         """Milliseconds to the first content of a stream or to the whole reply, as lately; 0 before the first call."""
         measure = self.overview.planner.measures.of(option.candidate)
-        return round(1000.0 * measure.latency(streamed=asking.ask.streamed).mean) if measure else 0
+        return round(1000.0 * measure.latency(streamed=asking.ask.streamed).seconds) if measure else 0
 
     async def _rules(self, _asked: Asked) -> Reply:
         return Reply({"rules": [self._rule_shown(rule) for rule in self.rules.rules]})

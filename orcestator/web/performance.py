@@ -34,11 +34,11 @@ def performance_of(measures: Iterable[Measure]) -> Performance:
         in_flight=sum(one.in_flight for one in found),
         success_rate=successes / calls if calls else 1.0,
         mean_seconds=_mean(latencies),
-        slow_seconds=max((latency.percentile(0.95) or latency.mean for latency in latencies), default=0.0),
+        slow_seconds=max((latency.percentile(0.95) for latency in latencies), default=0.0),
         last_call_at=max((one.last_call_at for one in found), default=0.0),
     )
 
 
 def _mean(latencies: Sequence[Latency]) -> float:
     count = sum(latency.count for latency in latencies)
-    return sum(latency.mean * latency.count for latency in latencies) / count if count else 0.0
+    return sum(latency.seconds * latency.count for latency in latencies) / count if count else 0.0

@@ -314,8 +314,15 @@ def test_what_a_look_at_a_tier_tells() -> None:
         credentials=("", "2"),
     )  # fmt: skip
     (tier,) = Catalog([plain]).tiers(("m",), "chat")
-    assert tier[2:] == (True, frozenset(), 8000, False, False, False)
+    assert tier[2:] == (True, frozenset(), 8000, False, False, False, None)
     (tier,) = Catalog([plain, odd]).tiers(("m",), "chat")
-    assert tier[2:] == (False, frozenset({"image", "audio", "file"}), 4000, True, True, True)
+    assert tier[2:] == (False, frozenset({"image", "audio", "file"}), 4000, True, True, True, None)
     assert tier.options[0].name == "fine"
     assert tier_of("x", []).least_context > 1e9
+
+
+def test_an_alias_with_a_hedge_limit_of_its_own_gives_it_to_its_tiers() -> None:
+    aliases = {"mine": Alias((("openai/ada",), ("llama",)), hedge_percent=30.0), "plain": Alias.in_turn(["openai/ada"])}
+    catalog = Catalog([OPENAI, ROUTER], aliases, default_targets=("mine",))
+    for name, limit in (("mine", ("mine", 30.0)), ("orcestator", ("mine", 30.0)), ("plain", None), ("llama", None)):
+        assert {tier.hedge_limit for tier in catalog.tiers((name,), "chat")} == {limit}

@@ -56,6 +56,19 @@ class Board:
         return [(event.state, event.seconds) for event in self.events if isinstance(event, HealthChanged)]
 
 
+def down_for(seconds: float) -> Board:
+    """A board on which A has been down for so long, each probe a bad one, and may be probed again."""
+    board = Board()
+    began = board.now
+    board.fail(times=5)
+    while board.now < began + seconds:
+        board.now = min(began + seconds, board.now + 1.0)
+        if board.now < began + seconds and board.allows():
+            board.fail()
+    board.health.probe_now("a", board.now)
+    return board
+
+
 @pytest.mark.parametrize("kind", [UpstreamUnavailable, UpstreamTimeout, UpstreamBroken])
 def test_five_failures_in_a_row_open_it(kind: type[UpstreamError]) -> None:
     board = Board()
@@ -491,9 +504,7 @@ def test_a_bad_probe_between_starts_the_count_of_good_ones_anew() -> None:
 
 
 def test_the_share_grows_from_a_tenth_to_the_whole() -> None:
-    board = Board()
-    board.fail(times=5)
-    board.now += 3
+    board = down_for(300.0)
     board.succeed()
 
     shares = []
@@ -506,17 +517,60 @@ def test_the_share_grows_from_a_tenth_to_the_whole() -> None:
     assert board.health.is_quiet
 
 
+def test_who_was_out_for_moments_is_back_in_moments() -> None:
+    board = down_for(10.0)
+    board.succeed()
+    board.now += 0.5
+    standing = board.health.standing(A, board.now)
+    assert standing is not None
+    assert standing.share == pytest.approx(0.55)
+    board.now += 0.5
+    assert board.health.standing(A, board.now) is None
+
+
 def test_one_that_breaks_again_while_it_recovers_stays_out_longer_than_one_that_was_well() -> None:
-    board = Board()
-    for seconds in (2.5, 5.0):
-        board.fail(times=5)
-        assert board.states[-1] == ("open", seconds)
-        board.now += seconds
-        board.succeed()
+    board = down_for(300.0)
+    board.succeed()
+    board.fail(times=5)
+    assert board.states[-1] == ("open", 75.0)
+    board.now += 75.0
+    board.succeed()
     board.now += POLICY.slow_start_seconds
     board.fail(times=5)
 
     assert board.states[-1] == ("open", 2.5)
+
+
+def test_what_is_well_half_of_the_time_is_noticed_each_time() -> None:
+    """However often it went down: the next pause follows this outage, not all that were before."""
+    board, noticed = Board(), []
+    for began in range(1000, 3000, 30):
+        board.now = began
+        while not board.allows():
+            board.now += 0.5
+        board.fail(times=5)
+        while board.now < began + 15:
+            board.now += 0.5
+            if board.allows():
+                board.fail()
+        while not board.allows():
+            board.now += 0.5
+        noticed.append(board.now - began - 15)
+        board.succeed()
+    assert max(noticed) <= 7.5
+
+
+def test_a_probe_that_another_call_outran_is_tried_again_soon_and_not_at_once() -> None:
+    board = down_for(300.0)
+    board.health.started(A, board.now)
+    board.health.outrun(A, board.now, started=board.now)
+    assert board.states[-1] == ("open", pytest.approx(0.5 * 0.125 * 300.0))
+    assert not board.allows()
+    board.now += 20.0
+    board.succeed()
+    assert board.states[-1] == ("closed", 0.0)
+    board.health.outrun(A, board.now, started=board.now)
+    assert board.allows()
 
 
 def test_a_model_that_is_missing_is_out_until_it_is_listed_or_reset() -> None:
@@ -641,7 +695,7 @@ def test_a_broken_stream_is_one_call_and_not_two() -> None:
 def test_a_stream_that_breaks_after_it_brought_a_deployment_back_takes_it_out_again() -> None:
     board = Board()
     break_streams(board, POLICY.consecutive_failures)
-    board.now += 3
+    board.now += 30
     break_streams(board, 1)
 
     assert [state for state in board.states if state[0] == "open"] == [("open", 2.5), ("open", 5.0)]

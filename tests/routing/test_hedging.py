@@ -7,7 +7,8 @@ import pytest
 
 from orcestator.errors import AttemptsExhausted, Overloaded, UpstreamUnavailable
 from orcestator.routing.catalog import Option
-from orcestator.routing.hedging import LEAST_SAMPLES, HedgePolicy, Hedging, hedge_budget
+from orcestator.routing.durations import ENOUGH_CALLS, Durations
+from orcestator.routing.hedging import HedgeLimit, HedgePolicy, Hedging, hedge_budget
 from orcestator.routing.loop import Tally
 from orcestator.routing.measures import Measure
 from orcestator.simulator.virtual_loop import run_virtually
@@ -17,6 +18,19 @@ from tests.routing.virtual_world import Fate, VirtualWorld
 
 A, B, C = (option_of(candidate(provider), place) for place, provider in enumerate("abc"))
 USUAL = [0.5] * 40
+
+
+def late() -> float:
+    """Seconds after which a call is late where all others took 0.5."""
+    spread = Durations()
+    for seconds in USUAL:
+        spread.add(seconds, 0.0)
+    found = spread.anew_after(0.0, 0.5)
+    assert found is not None
+    return found
+
+
+LATE = late()
 
 
 def play(
@@ -45,7 +59,7 @@ def test_a_slow_first_loses_to_the_second() -> None:
         reply = await world.ask(plan_of([A, B]), tally)
 
         assert reply.option is B
-        assert world.clock() == pytest.approx(0.7)
+        assert world.clock() == pytest.approx(LATE + 0.2)
         assert (tally.attempts, tally.hedges, tally.fallbacks, tally.retries) == (2, 1, 0, 0)
         assert verdicts(world) == [(1, "a", "", "hedge_lost"), (2, "b", "", "hedge_won")]
         assert [end.maybe_billed for end in world.attempts] == [True, False]
@@ -61,7 +75,7 @@ def test_a_first_that_speaks_after_all_wins() -> None:
         assert (await world.ask(plan_of([A, B]), tally)).option is A
         assert verdicts(world) == [(2, "b", "", "hedge_lost"), (1, "a", "", "")]
 
-    play({A: Fate(0.6), B: Fate(5.0)}, scenario)
+    play({A: Fate(LATE + 0.1), B: Fate(5.0)}, scenario)
 
 
 @pytest.mark.parametrize(("sooner", "winner", "answers"), [(0.0, A, 1), (1e-10, B, 2)], ids=["first", "second"])
@@ -77,7 +91,7 @@ def test_two_answers_in_the_same_turn_are_one(sooner: float, winner: Option, ans
         won = "" if winner is A else "hedge_won"
         assert {end.verdict for end in world.attempts} == {won, "hedge_lost"}
 
-    play({A: Fate(0.7), B: Fate(0.2 - sooner)}, scenario)
+    play({A: Fate(LATE + 0.2), B: Fate(0.2 - sooner)}, scenario)
 
 
 def test_a_slow_loser_is_remembered_as_slow_and_a_quick_one_is_not_taken_for_quicker() -> None:
@@ -91,7 +105,7 @@ def test_a_slow_loser_is_remembered_as_slow_and_a_quick_one_is_not_taken_for_qui
         assert measure_a.streamed.count == 41
         assert measure_a.streamed.mean > 0.5
 
-        world.fate = {A: Fate(0.6), B: Fate(5.0)}.__getitem__
+        world.fate = {A: Fate(LATE + 0.1), B: Fate(5.0)}.__getitem__
         before = measure_b.streamed.mean
         await world.ask(plan_of([A, B]))
         assert measure_b.streamed.mean == before
@@ -119,7 +133,7 @@ def test_when_one_of_two_fails_the_other_goes_on(slow_one_fails: bool) -> None:
         assert [end.verdict for end in world.attempts] == ["fall_back", "hedge_won" if slow_one_fails else ""]
         assert (tally.attempts, tally.hedges) == (2, 1)
 
-    failed, good = Fate(1.0, failure()), Fate(3.0)
+    failed, good = Fate(2.0, failure()), Fate(4.0)
     play({A: failed, B: good} if slow_one_fails else {A: good, B: failed}, scenario)
 
 
@@ -145,7 +159,7 @@ def test_when_both_fail_and_nobody_is_left_both_failures_are_told() -> None:
         assert len(caught.value.failures) >= 2
 
     play(
-        {A: Fate(1.0, UpstreamUnavailable("one", cause="x")), B: Fate(0.1, UpstreamUnavailable("two", cause="x"))},
+        {A: Fate(2.0, UpstreamUnavailable("one", cause="x")), B: Fate(0.1, UpstreamUnavailable("two", cause="x"))},
         scenario,
     )
 
@@ -160,7 +174,7 @@ def test_a_hedge_without_a_free_connection_is_no_failure() -> None:
     play({A: Fate(2.0), B: Fate(0.0, Overloaded("full", code="pool_full"))}, scenario)
 
 
-@pytest.mark.parametrize("leaves_after", [0.1, 0.5, 0.6, 0.65, 0.7])
+@pytest.mark.parametrize("leaves_after", [0.1, LATE, LATE + 0.1, LATE + 0.15, LATE + 0.2])
 def test_a_caller_who_leaves_ends_both(leaves_after: float) -> None:
     async def scenario(world: VirtualWorld) -> None:
         asking = asyncio.create_task(world.ask(plan_of([A, B])))
@@ -208,23 +222,74 @@ def test_hedges_are_few_however_slow_all_have_become() -> None:
         for tally in tallies:
             world.learn(A, USUAL)
             await world.ask(plan_of([A, B]), tally)
-        assert 0 < sum(tally.hedges for tally in tallies) <= 0.05 * len(tallies)
+        assert 0 < sum(tally.hedges for tally in tallies) <= 0.1 * len(tallies)
 
-    play({A: Fate(0.7), B: Fate(0.7)}, scenario, hedging=Hedging(HedgePolicy(slack=1.0)))
+    play({A: Fate(5.0), B: Fate(5.0)}, scenario, hedging=Hedging())
 
 
-def test_the_time_that_is_slow_is_learned_of_the_deployment_itself() -> None:
+def test_calls_after_a_failure_leave_less_for_hedges() -> None:
+    """So that all second calls together stay within the share, whatever makes them."""
+
+    async def scenario(world: VirtualWorld) -> None:
+        world.learn(B, [0.2] * 40)
+        for _ in range(50):
+            await world.ask(plan_of([B, A]))
+        world.fate = {A: Fate(5.0), B: Fate(0.1), C: Fate(0.1, failure())}.__getitem__
+        for _ in range(3):
+            await world.ask(plan_of([C, B]))
+        tallies = [Tally() for _ in range(47)]
+        for tally in tallies:
+            world.learn(A, USUAL)
+            await world.ask(plan_of([A, B]), tally)
+        assert sum(tally.hedges for tally in tallies) == 7  # a tenth of a hundred, less three
+
+    play({A: Fate(0.1), B: Fate(0.1)}, scenario, hedging=Hedging(budget=hedge_budget(10.0)))
+
+
+def test_an_alias_with_its_own_limit_has_its_own_budget() -> None:
+    hedging = Hedging(budget=hedge_budget(0.0))
+    slow, never = HedgeLimit("slow", 50.0), HedgeLimit("never", 0.0)
+    for limit in (None, slow, never):
+        for _ in range(10):
+            hedging.budget_of(limit).request(0.0)
+    assert [sum(hedging.budget_of(limit).spend() for _ in range(10)) for limit in (None, slow, never)] == [0, 5, 0]
+    assert hedging.budget_of(HedgeLimit("slow", 20.0)).percent == 20.0
+
+
+def test_the_limit_of_an_alias_is_the_one_that_counts() -> None:
+    async def scenario(world: VirtualWorld) -> None:
+        plan = plan_of([A, B])
+        plan.hedge_limit = HedgeLimit("mine", 0.0)
+        assert (await world.ask(plan)).option is A
+        plan.hedge_limit = None
+        assert (await world.ask(plan)).option is B
+
+    play({A: Fate(30.0), B: Fate(0.2)}, scenario)
+
+
+def test_the_time_that_is_late_is_learned_of_the_deployment_itself() -> None:
     measure, hedging = Measure(), Hedging(HedgePolicy(least_seconds=0.2))
-    assert hedging.delay(None, streamed=True) is None
-    for number in range(LEAST_SAMPLES):
-        assert hedging.delay(measure, streamed=True) is None
-        measure.streamed.add(float(number), 0.2)
+    assert hedging.delay(None, None, streamed=True) is None
+    for _ in range(ENOUGH_CALLS):
+        assert hedging.delay(measure, None, streamed=True) is None
+        measure.streamed.spread.add(4.0, 0.0)
 
-    assert hedging.delay(measure, streamed=True) == pytest.approx(1.2 * 15.0)
-    assert hedging.delay(measure, streamed=False) is None
-    for _ in range(64):
-        measure.streamed.add(0.01, 0.2)
-    assert hedging.delay(measure, streamed=True) == 0.2
+    assert 6.0 < (hedging.delay(measure, None, streamed=True) or 0.0) < 9.0
+    assert hedging.delay(measure, None, streamed=False) is None
+    for _ in range(1000):
+        measure.streamed.spread.add(0.01, 0.0)
+    assert hedging.delay(measure, None, streamed=True) == 0.2
+
+
+def test_a_probe_has_its_usual_time_and_no_more() -> None:
+    measure, hedging = Measure(), Hedging()
+    for seconds in [0.5, 0.6, 0.7, 0.8, 8.0] * 20:
+        measure.streamed.spread.add(seconds, 0.0)
+    late = hedging.delay(measure, None, streamed=True)
+    at_once = hedging.delay(measure, None, streamed=True, is_probe=True)
+    assert late is not None
+    assert at_once is not None
+    assert 0.7 < at_once < late < 8.0
 
 
 def test_the_cap_holds_from_the_first_request_on() -> None:

@@ -8,7 +8,7 @@ from orcestator.routing.catalog import Option
 from orcestator.routing.events import AttemptEnded, Event
 from orcestator.routing.falling import LoopPolicy
 from orcestator.routing.health import BreakerPolicy, HealthBoard
-from orcestator.routing.hedging import HedgePolicy, Hedging, hedge_budget
+from orcestator.routing.hedging import Hedging, hedge_budget
 from orcestator.routing.line import LinePolicy, WaitingLine
 from orcestator.routing.loop import AttemptLoop, Tally
 from orcestator.routing.plan import Plan
@@ -58,7 +58,7 @@ class VirtualWorld:
             self.events.append,
             OnEventLoop(self._discard),
             line=WaitingLine(line or LinePolicy()),
-            hedging=hedging or Hedging(HedgePolicy(slack=1.0), hedge_budget(100.0)),
+            hedging=hedging or Hedging(budget=hedge_budget(100.0)),
         )
 
     async def attempt(self, option: Option) -> Reply:

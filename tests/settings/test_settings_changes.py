@@ -53,7 +53,7 @@ def test_a_document_holds_no_secret_and_shows_that_one_changed(loaded):
         ("context_length: 5", "context_length: 6", [Change("providers.own.models.a", "context_length: 5", "context_length: 6")]),
         ("weight: 5", "weight: 6", [Change("models.r1 = groq/x", "tags: [code], weight: 5", "tags: [code], weight: 6")]),
         ("fast: groq/x, ", "", [Change("aliases.fast", "tiers: [[groq/x]]", None)]),
-        ("strategy: score", "strategy: fastest", [Change("aliases.both", "strategy: score, tiers: [[a, b], [c]]", "strategy: fastest, tiers: [[a, b], [c]]")]),
+        ("strategy: score", "strategy: fastest", [Change("aliases.both", "tiers: [[a, b], [c]], strategy: score", "tiers: [[a, b], [c]], strategy: fastest")]),
         ("id: one", "id: two", [
             Change("routing_rules.one", "id: one, condition: {urgency: high}, provider: groq, priority: 1, is_active: true", None),
             Change("routing_rules.two", None, "id: two, condition: {urgency: high}, provider: groq, priority: 1, is_active: true"),

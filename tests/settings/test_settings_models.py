@@ -125,12 +125,16 @@ aliases:
   gpt-4.1: [openai/a, b, unknown/c]
   Equal: {strategy: weighted, targets: [a, b]}
   layered: {strategy: Score, tiers: [[a, b], c]}
+  hasty: {hedgePercent: 30, targets: [a, b]}
+  calm: {hedge_percent: 0, tiers: [[a], [b]]}
 """
     assert loaded(yaml=text).public_aliases() == {
         "fast": Alias((("groq/x/y",),)),
         "gpt-4.1": Alias((("openai/a",), ("b",), ("unknown/c",))),
         "Equal": Alias((("a", "b"),), "smart"),
         "layered": Alias((("a", "b"), ("c",)), "score"),
+        "hasty": Alias((("a", "b"),), "", 30.0),
+        "calm": Alias((("a",), ("b",)), "", 0.0),
     }
 
 
@@ -218,7 +222,7 @@ models:
         ("aliases: [x]\n", "config.yaml, line 1: aliases must be a section of name: provider/model."),
         ("aliases: {orcestator: x}\n", "config.yaml, line 1: aliases.orcestator cannot be given another meaning; set default_model for orcestator."),
         ("aliases: {a: []}\n", "config.yaml, line 1: aliases.a must name a model as provider/model, or a list of them."),
-        ("aliases: {a: {b: c}}\n", "config.yaml, line 1: aliases.a.b is not a key that is known here; there are strategy, targets, tiers."),
+        ("aliases: {a: {b: c}}\n", "config.yaml, line 1: aliases.a.b is not a key that is known here; there are hedge_percent, strategy, targets, tiers."),
         ("aliases: {a: {strategy: smart}}\n", "config.yaml, line 1: aliases.a must have either targets, a list, or tiers, a list of lists."),
         ("aliases: {a: {targets: [b], tiers: [[c]]}}\n", "config.yaml, line 1: aliases.a must have either targets, a list, or tiers"),
         ("aliases: {a: {strategy: smrt, targets: [b]}}\n", "config.yaml, line 1: aliases.a.strategy must be one of priority, score, smart, round_robin"),

@@ -1,63 +1,120 @@
-"""What the default strategy has to reach, in virtual time and with a fixed seed: the same figures on every machine.
+"""What strategies have to reach, in virtual time and with fixed seeds: the same figures on every machine.
 
-Only requests that come while at least one deployment is well count for success. The omniscient router, which everything else is
-held against, is defined in ``orcestator/simulator/omniscient.py``.
+Each promise is tried here with one seed, and held by every seed from 1 to 20 in docs/simulation/seeds.json, which
+``made_sweep`` makes anew. Only requests that come while at least one deployment is well count for success. The omniscient router, which
+everything else is held against, is defined in ``orcestator/simulator/omniscient.py``.
 """
 
 from dataclasses import replace
 from functools import cache
+from typing import NamedTuple
 
 import pytest
 
 from orcestator.routing.plan import DEFAULT_STRATEGY
 from orcestator.settings import Settings
 from orcestator.simulator.scenario_file import find_scenario, known_scenarios
-from orcestator.simulator.trial import Compared, hold_trial
+from orcestator.simulator.sweep import Swept, compared, sweep
+from orcestator.simulator.trial import Compared
+from tests.simulator.made_sweep import SEEDS, read
 
 SEED = 1
 SCENARIOS = sorted(known_scenarios())
 HIDDEN = "rate_limits"
 """Where limits are hidden, never a second 429 costs more than the omniscient router pays: see docs/simulation.md."""
+ENOUGH_SUCCESS = 0.999
+"""Or as much as the omniscient router's, where streams break that nobody could have known of."""
+MOST_CALLS = 1.15
+
+
+class Promise(NamedTuple):
+    """At most so many times the omniscient router's figures; None where nothing is promised."""
+
+    p95_ratio: float | None
+    cost_ratio: float | None
+
+
+PROMISES = {DEFAULT_STRATEGY: Promise(1.25, 1.10), "score": Promise(1.25, None), "smart": Promise(None, None)}
+"""The same that docs/simulation.md states, under 'What has to hold'."""
 
 
 @cache
-def compared(name: str, *, hedging: bool = True) -> Compared:
+def found(name: str, *, hedging: bool = True) -> Compared:
     settings = replace(Settings(), hedging=hedging)
-    (found,) = hold_trial(find_scenario(name), [DEFAULT_STRATEGY], settings, SEED).compared()
-    return found
+    (one,) = compared(find_scenario(name), [DEFAULT_STRATEGY], settings, SEED)
+    return one
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_whoever_can_be_served_is_served(name: str) -> None:
-    assert compared(name).figures.success >= 0.999
+    assert found(name).figures.success >= min(ENOUGH_SUCCESS, found(name).omniscient.success)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_first_contents_come_nearly_as_soon_as_with_full_knowledge(name: str) -> None:
-    assert compared(name).p95_ratio <= 1.15
+    assert found(name).p95_ratio <= 1.25
 
 
 @pytest.mark.parametrize("name", sorted(set(SCENARIOS) - {HIDDEN}))
 def test_it_costs_little_more_than_with_full_knowledge(name: str) -> None:
-    assert compared(name).cost_ratio <= 1.10
+    assert found(name).cost_ratio <= 1.10
 
 
 def test_where_limits_are_hidden_it_costs_what_half_of_the_silent_ones_costs() -> None:
-    assert compared(HIDDEN).cost_ratio <= 1.55
-    assert compared(HIDDEN).regret <= 0.16
+    assert found(HIDDEN).cost_ratio <= 1.55
+    assert found(HIDDEN).regret <= 0.16
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_failures_are_not_multiplied(name: str) -> None:
-    found = compared(name).figures
-    assert found.calls <= 1.2
-    assert found.hedges <= 0.05
+    figures = found(name).figures
+    assert figures.calls <= MOST_CALLS
+    assert figures.hedges <= 0.1
 
 
 def test_limits_are_hit_hardly_ever() -> None:
-    assert compared(HIDDEN).figures.wasted <= 0.015
-    assert compared("told_limits").figures.wasted <= 0.015
+    assert found(HIDDEN).figures.wasted <= 0.015
+    assert found("told_limits").figures.wasted <= 0.015
 
 
 def test_hedging_takes_the_slow_tail_away() -> None:
-    assert compared("slow_tail").figures.p99 <= compared("slow_tail", hedging=False).figures.p99 / 2.0
+    assert found("slow_tail").figures.p99 <= found("slow_tail", hedging=False).figures.p99 / 2.0
+
+
+def test_where_a_tenth_of_all_calls_is_slow_no_tenth_of_all_callers_waits() -> None:
+    """Everybody else's median is 0.1 s, the slow ones take 4."""
+    assert found("tail_10").figures.p95 <= 0.4
+    assert found("tail_10", hedging=False).figures.p95 >= 2.0
+
+
+def test_who_is_slow_in_its_tail_is_the_worse_choice() -> None:
+    """The quickest in the median has the tail: the share of callers who wait for it is small."""
+    assert found("tail_of_one").figures.p99 <= 1.0
+
+
+@pytest.mark.parametrize("name", ["half_down_15s", "half_down_600s"])
+def test_what_is_well_half_of_the_time_is_used_half_of_the_time(name: str) -> None:
+    """The best of three is the cheapest, so that the cost tells how much of its good half was missed: all of it would cost a twelfth
+    more."""
+    assert found(name).cost_ratio <= 1.05
+
+
+@pytest.mark.parametrize("line", read().values(), ids=lambda line: f"{line.scenario}-{line.strategy}")
+def test_with_every_seed_the_promises_are_kept(line: Swept) -> None:
+    promise = PROMISES[line.strategy]
+    assert line.seeds == len(SEEDS)
+    assert line.success >= min(ENOUGH_SUCCESS, line.omniscient_success)
+    assert line.most_calls <= MOST_CALLS
+    assert promise.p95_ratio is None or line.most_p95_ratio <= promise.p95_ratio
+    assert promise.cost_ratio is None or line.scenario == HIDDEN or line.most_cost_ratio <= promise.cost_ratio
+
+
+def test_a_sweep_is_the_worst_and_the_middle_of_its_seeds() -> None:
+    scenario, seeds = find_scenario("mixed_troubles"), (1, 2, 3)
+    (line,) = sweep(scenario, ["score"], Settings(), seeds, 100)
+    runs = [one for seed in seeds for one in compared(scenario, ["score"], Settings(), seed, 100)]
+    ratios = sorted(run.p95_ratio for run in runs)
+    assert (line.seeds, line.strategy) == (3, "score")
+    assert (line.p95_ratio, line.most_p95_ratio) == (ratios[1], ratios[2])
+    assert line.success == min(run.figures.success for run in runs)
+    assert line.most_calls == max(run.figures.calls for run in runs)

@@ -53,7 +53,7 @@ class Adaptive:
             streamed, written = True, second * ask.expected_output()
             costs = [cost + written / (rate or fastest) for cost, rate in zip(costs, rates, strict=True)]
         if streamed:
-            means = [0.0 if record is None else record.streamed.mean or record.whole.mean for record in records]
+            means = [0.0 if record is None else record.streamed.seconds or record.whole.seconds for record in records]
         else:
             means = [0.0 if record is None else record.mean_seconds(streamed=False) for record in records]
         # An unknown one is taken to be as quick as the best known, or nobody would ever try it.

@@ -44,6 +44,6 @@ def test_what_each_factor_says() -> None:
     assert found.cost == 50.0  # exactly the middling price
     assert 50.0 < found.speed < 52.0
     assert found.availability == 75.0
-    assert 79.0 < found.reliability < 83.0
+    assert 84.0 < found.reliability < 88.0  # 40 of 47: the first three failures of a row are not held against it yet
     budget = factors_of(one, None, scene.at(wishes=Wishes(budget=0.1), output_tokens=500))
     assert budget.cost > 90.0

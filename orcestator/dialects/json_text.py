@@ -1,16 +1,21 @@
 """JSON as upstreams really send it: strict and fast first, forgiving second. Raises only ValueError."""
 
 import json
+import re
 from typing import Any
 
 import orjson
 
 DEEPEST = 128
 """Levels of nesting; beyond 254 the writer could not pass on what the reader took."""
+_CONTROL = re.compile(rb"[\x00-\x1f]")
+_CUT_TOKEN = re.compile(r"\A(?:t|tr|tru|f|fa|fal|fals|n|nu|nul|-|[.eE][+-]?|\\?u[0-9a-fA-F]{0,4})\Z")
+"""What is left of a JSON text behind the place where it stops making sense, when only its end is missing."""
 
 
 def loads(body: bytes) -> Any:
-    """Parse JSON; bytes that are not UTF-8 and lone surrogates become U+FFFD instead of an error.
+    """Parse JSON; bytes that are not UTF-8 and lone surrogates become U+FFFD instead of an error, and control characters
+    inside texts are taken for what they are.
 
     A forgiven document is still whole JSON: only its characters were mended. Raises ValueError otherwise, and for
     nesting deeper than ``DEEPEST``.
@@ -24,11 +29,34 @@ def loads(body: bytes) -> Any:
     return value
 
 
-def needs_mending(body: bytes) -> bool:
-    """Whether a stricter reader than ``loads`` may refuse these bytes: not UTF-8, a byte-order mark, surrogates."""
-    if b"\\ud" in body or b"\\uD" in body:
-        return True
-    return not body.isascii() and (body.startswith(b"\xef\xbb\xbf") or not _is_utf8(body))
+class Forgiven(ValueError):
+    """JSON that a strict reader refuses for its characters only. ``value`` is what it says, with the characters as they came:
+    lone surrogates stay, and bytes that are not UTF-8 are as ``surrogateescape`` has them.
+    """
+
+    def __init__(self, value: Any) -> None:
+        super().__init__("JSON with characters that no strict reader takes")
+        self.value = value
+
+
+def loads_event(body: bytes) -> Any:
+    """Parse JSON and say so where ``loads`` would mend: raises ``Forgiven``, as what is missing of a character may be in a
+    stream's next event, and as the bytes must not go on as they are; ValueError for what is not JSON.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Forgiven(loads_forgiving(body)) from None
+    if body.count(b"[") + body.count(b"{") > DEEPEST:
+        _refuse_depth(value)
+    return value
+
+
+def loads_forgiving(body: bytes) -> Any:
+    """The value that a ``Forgiven`` holds, of strict JSON, too. Raises ValueError for what is not JSON."""
+    value = _parsed(body.decode("utf-8-sig", "surrogateescape"))
+    _refuse_depth(value)
+    return value
 
 
 def loads_strictly(body: bytes) -> Any:
@@ -36,23 +64,39 @@ def loads_strictly(body: bytes) -> Any:
     return orjson.loads(body)
 
 
+def with_plain_grammar(body: bytes) -> bytes:
+    """JSON as it came where only its characters are odd, which readers replace by themselves; without control characters
+    inside texts, which no strict one reads.
+    """
+    return dumps(loads(body)) if _CONTROL.search(body) is not None else body
+
+
+def is_cut(text: str) -> bool:
+    """Whether the text is the beginning of a JSON document and not all of one: more text could make it whole."""
+    try:
+        json.loads(text, strict=False)
+    except json.JSONDecodeError as problem:
+        rest = text[problem.pos :].strip()
+        return bool(text.strip()) and (
+            problem.msg.startswith("Unterminated string") or not rest or _CUT_TOKEN.search(rest) is not None
+        )
+    except RecursionError:
+        return False
+    return False
+
+
 def dumps(value: Any) -> bytes:
     """Compact JSON bytes of what ``loads`` gave or we built."""
     return orjson.dumps(value)
 
 
-def _is_utf8(body: bytes) -> bool:
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _mended(body: bytes) -> Any:
-    text = body.decode("utf-8-sig", "replace")
+    return _without_surrogates(_parsed(body.decode("utf-8-sig", "replace")))
+
+
+def _parsed(text: str) -> Any:
     try:
-        return _without_surrogates(json.loads(text, parse_constant=_refuse_constant, parse_int=_writable_integer))
+        return json.loads(text, strict=False, parse_constant=_refuse_constant, parse_int=_writable_integer)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

@@ -16,7 +16,16 @@ from orcestator.dialects.openai.usage import Usage, estimate, read_usage, usage_
 from orcestator.errors import UpstreamBroken, UpstreamError
 
 Json = dict[str, Any]
-_SPEAKING_FIELDS = ("content", "tool_calls", "refusal", "audio", "reasoning_content", "reasoning", "function_call")
+_SPEAKING_FIELDS = (
+    "content",
+    "tool_calls",
+    "refusal",
+    "audio",
+    "reasoning_content",
+    "reasoning",
+    "reasoning_text",
+    "function_call",
+)
 
 
 class Reply(NamedTuple):

@@ -664,7 +664,7 @@ class ChatStream:
             self._check_whole(choice)
         for index, choice in sorted(self._choices.items()):
             self._close(index, choice)
-        told = self._tally.told(self.completion_chars)
+        told = self._tally.told(self.completion_chars, self._deltas)
         self.usage, wire = told or (estimate(self.terms.prompt_bytes, self.completion_chars), None)
         if self._memory is not None:
             self._memory.close()

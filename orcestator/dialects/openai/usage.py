@@ -65,23 +65,25 @@ class UsageTally:
         self._prompt, self._largest = max(self._prompt, told.prompt_tokens), max(self._largest, completion)
         self._last, self._progress = completion, progress
 
-    def told(self, completion_chars: int) -> tuple[Usage, Json] | None:
-        """The answer's usage and the report that has its details, or None when nothing usable was reported."""
+    def told(self, completion_chars: int, deltas: int) -> tuple[Usage, Json] | None:
+        """The answer's usage and the report that has its details, or None when nothing usable was reported.
+
+        How much came, in characters and in pieces, tells what is likely.
+        """
         if self._progress < 0:
             return None
-        if self._is_in_parts(completion_chars):
+        if self._is_in_parts(max(1, deltas, completion_chars / BYTES_PER_TOKEN)):
             return Usage(self._prompt, self._sum, False), {}
         usage, rest = Usage(self._prompt, self._largest, False), self._rest
         is_one_report = read_usage(rest) == usage
         return usage, rest if is_one_report else {name: rest[name] for name in rest if name != "total_tokens"}
 
-    def _is_in_parts(self, completion_chars: int) -> bool:
+    def _is_in_parts(self, likely: float) -> bool:
         if self._fell:
             return 2 * self._fell + self._stood >= self._grew
         if self._stood < 2 or self._stood < self._grew or not self._largest:
             return False
         # A count that only stands still may be one that comes late: which of the two is nearer to the text?
-        likely = max(1, completion_chars / BYTES_PER_TOKEN)
         return abs(log(self._sum / likely)) < abs(log(self._largest / likely))
 
 

@@ -12,7 +12,7 @@ below them raise on any event whose data has an ``error`` at its top (checked 20
 from dataclasses import dataclass, field
 from typing import Any
 
-from orcestator.dialects.canonical import WriteTerms
+from orcestator.dialects.canonical import WriteTerms, reasoning_of
 from orcestator.dialects.json_text import dumps, loads
 from orcestator.dialects.responses.response import (
     call_item,
@@ -167,7 +167,7 @@ class ResponsesWriter:
         return frames
 
     def _think(self, delta: Json) -> bytes:
-        thought = text_in(delta, "reasoning_content") or text_in(delta, "reasoning")
+        thought = reasoning_of(delta)
         frames = self._think_aloud(thought) if thought else b""
         for _, data in encrypted_in(delta.get("reasoning_details")):
             item = self._item

@@ -44,6 +44,20 @@ FORMATS = frozenset({ANTHROPIC_FORMAT, GEMINI_FORMAT, RESPONSES_FORMAT, DEEPSEEK
 """Whose reasoning it is (https://openrouter.ai/docs/use-cases/reasoning-tokens, checked 2026-11); DeepSeek's is ours."""
 
 
+_REASONING_NAMES = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+"""Where OpenAI-compatible upstreams put what can be read of the reasoning: DeepSeek and vLLM, OpenRouter and Groq, GitHub's
+models, and some gateways in front of Ollama (checked 2026-11)."""
+
+
+def reasoning_of(message: Json) -> str:
+    """The readable reasoning of a message or a delta, whatever its upstream calls it; "" when there is none."""
+    for name in _REASONING_NAMES:
+        text = message.get(name)
+        if isinstance(text, str) and text:
+            return text
+    return ""
+
+
 class ReadCall(NamedTuple):
     """A caller's request understood. ``dropped`` names what the canonical call cannot hold."""
 

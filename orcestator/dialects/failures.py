@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from orcestator.dialects.json_text import loads
+from orcestator.dialects.json_text import dumps, loads
 from orcestator.dialects.missing import missing_in
 from orcestator.dialects.rate_limits import is_congested
 from orcestator.dialects.retry_after import retry_after, wait_in_body, wait_in_prose
@@ -236,6 +236,67 @@ def error_in_answer(provider: str, detail: Any) -> UpstreamError:
         param=_text(detail.get("param")) if issubclass(kind, UpstreamRejected) else None,
         upstream_words=tuple(words),
     )
+
+
+_FAILING = (
+    "error",
+    "errors",
+    "detail",
+    "exception",
+    "error_code",
+    "error_msg",
+    "error_message",
+    "errorMessage",
+    "err_msg",
+)
+"""Fields that only failures have: FastAPI's ``detail``, FastChat's and Baidu's ``error_code`` (checked 2026-11)."""
+_GOOD_CODES = frozenset({"0", "200", "ok", "success"})
+_MESSAGES = (
+    "message",
+    "msg",
+    "error_message",
+    "errorMessage",
+    "error_msg",
+    "err_msg",
+    "detail",
+    "exception",
+    "text",
+    "status_msg",
+)
+
+
+def failure_in_event(event: Json) -> Json | None:
+    """What an event says went wrong, in words that ``error_in_answer`` reads; None when it says nothing of the kind.
+
+    For events that have no shape of their dialect's: FastAPI's ``{"detail"}``, FastChat's ``{"text", "error_code"}``,
+    MiniMax's ``{"base_resp": {"status_code", "status_msg"}}``, DashScope's and SiliconFlow's ``{"code", "message"}``
+    (checked 2026-11).
+    """
+    base = event.get("base_resp")
+    if isinstance(base, dict) and base.get("status_code"):
+        return _detail_of({**base, "code": base["status_code"]})
+    named = event.get("error")
+    if isinstance(named, dict) and named:
+        return named
+    is_failure = (
+        any(event.get(name) for name in _FAILING)
+        or event.get("success") is False
+        or event.get("object") == "error"
+        or event.get("status") in ("error", "failed", "failure")
+        or "error" in str(event.get("type"))
+        or any(type(event.get(name)) is int and event[name] >= 400 for name in ("status", "code", "statusCode"))
+        or (_text(event.get("message")) and str(event.get("code") or "0").lower() not in _GOOD_CODES)
+    )
+    return _detail_of(event) if is_failure else None
+
+
+def _detail_of(event: Json) -> Json:
+    words = next((text for name in _MESSAGES if (text := _text(event.get(name)))), None)
+    if words is None:
+        told = next((event[name] for name in _FAILING if event.get(name)), None)
+        words = told if isinstance(told, str) else dumps(event).decode()
+    code = next((event[name] for name in ("code", "error_code", "status", "statusCode") if event.get(name)), None)
+    return {"message": words, "code": code, "type": event.get("type"), "retry_after": event.get("retry_after")}
 
 
 def _wait_in(detail: Json, parsed: Any = None, wall_now: float | None = None) -> float | None:

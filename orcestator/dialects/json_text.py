@@ -1,7 +1,7 @@
 """JSON as upstreams really send it: strict and fast first, forgiving second. Raises only ValueError."""
 
 import json
-from collections.abc import Callable
+import re
 from typing import Any
 
 import orjson
@@ -10,10 +10,14 @@ DEEPEST = 128
 """Levels of nesting; beyond 254 the writer could not pass on what the reader took."""
 INTEGERS = range(-(2**63), 2**64)
 """What the strict reader keeps exact; beyond it makes floats of integers."""
+_CONTROL = re.compile(rb"[\x00-\x1f]")
+_CUT_TOKEN = re.compile(r"\A(?:t|tr|tru|f|fa|fal|fals|n|nu|nul|-|[.eE][+-]?|\\?u[0-9a-fA-F]{0,4})\Z")
+"""What is left of a JSON text behind the place where it stops making sense, when only its end is missing."""
 
 
 def loads(body: bytes) -> Any:
-    """Parse JSON; bytes that are not UTF-8 and lone surrogates become U+FFFD instead of an error.
+    """Parse JSON; bytes that are not UTF-8 and lone surrogates become U+FFFD instead of an error, and control characters
+    inside texts are taken for what they are.
 
     A forgiven document is still whole JSON: only its characters were mended. Raises ValueError otherwise, and for
     nesting deeper than ``DEEPEST``.
@@ -27,16 +31,70 @@ def loads(body: bytes) -> Any:
     return value
 
 
-def needs_mending(body: bytes) -> bool:
-    """Whether a stricter reader than ``loads`` may refuse these bytes: not UTF-8, a byte-order mark, surrogates."""
-    if b"\\ud" in body or b"\\uD" in body:
-        return True
-    return not body.isascii() and (body.startswith(b"\xef\xbb\xbf") or not _is_utf8(body))
+def loads_exactly(body: bytes) -> Any:
+    """``loads`` for what must not change on its way, such as a tool's arguments: numbers keep their digits.
+
+    The strict reader makes floats of integers over 64 bits and of long decimals; only what has floats is read again.
+    """
+    value = loads(body)
+    return _mended(body, exactly=True) if _has_float(value) else value
+
+
+class Forgiven(ValueError):
+    """JSON that a strict reader refuses for its characters only. ``value`` is what it says, with the characters as they came:
+    lone surrogates stay, and bytes that are not UTF-8 are as ``surrogateescape`` has them.
+    """
+
+    def __init__(self, value: Any) -> None:
+        super().__init__("JSON with characters that no strict reader takes")
+        self.value = value
+
+
+def loads_event(body: bytes, *, exactly: bool = False) -> Any:
+    """Parse JSON and say so where ``loads`` would mend: raises ``Forgiven``, as what is missing of a character may be in a
+    stream's next event, and as the bytes must not go on as they are; ValueError for what is not JSON. ``exactly``: numbers keep
+    their digits.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Forgiven(loads_forgiving(body, exactly=exactly)) from None
+    if body.count(b"[") + body.count(b"{") > DEEPEST:
+        _refuse_depth(value)
+    return _mended(body, exactly=True) if exactly and _has_float(value) else value
+
+
+def loads_forgiving(body: bytes, *, exactly: bool = False) -> Any:
+    """The value that a ``Forgiven`` holds, of strict JSON, too. Raises ValueError for what is not JSON."""
+    value = _parsed(body.decode("utf-8-sig", "surrogateescape"), exactly=exactly)
+    _refuse_depth(value)
+    return value
 
 
 def loads_strictly(body: bytes) -> Any:
     """Parse JSON with nothing forgiven. Raises ValueError."""
     return orjson.loads(body)
+
+
+def with_plain_grammar(body: bytes) -> bytes:
+    """JSON as it came where only its characters are odd, which readers replace by themselves; without control characters
+    inside texts, which no strict one reads.
+    """
+    return dumps(loads(body)) if _CONTROL.search(body) is not None else body
+
+
+def is_cut(text: str) -> bool:
+    """Whether the text is the beginning of a JSON document and not all of one: more text could make it whole."""
+    try:
+        json.loads(text, strict=False)
+    except json.JSONDecodeError as problem:
+        rest = text[problem.pos :].strip()
+        return bool(text.strip()) and (
+            problem.msg.startswith("Unterminated string") or not rest or _CUT_TOKEN.search(rest) is not None
+        )
+    except RecursionError:
+        return False
+    return False
 
 
 class ExactNumber(float):
@@ -53,13 +111,15 @@ class ExactNumber(float):
     text: str
 
 
-def loads_exactly(body: bytes) -> Any:
-    """``loads`` for what must not change on its way, such as a tool's arguments: numbers keep their digits.
+def exact_integer(text: str) -> int | float:
+    """The integer that ``text`` spells, with all its digits."""
+    return int(text) if len(text) < 21 and int(text) in INTEGERS else ExactNumber(text)
 
-    The strict reader makes floats of integers over 64 bits and of long decimals; only what has floats is read again.
-    """
-    value = loads(body)
-    return _mended(body, parse_int=exact_integer, parse_float=exact_float) if _has_float(value) else value
+
+def exact_float(text: str) -> float:
+    """The number that ``text`` spells, with all its digits."""
+    number = float(text)
+    return number if repr(number) == text else ExactNumber(text)
 
 
 def dumps(value: Any) -> bytes:
@@ -71,17 +131,6 @@ def _as_written(value: Any) -> orjson.Fragment:
     if isinstance(value, ExactNumber):
         return orjson.Fragment(value.text)
     raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-def exact_integer(text: str) -> int | float:
-    """The integer that ``text`` spells, with all its digits."""
-    return int(text) if len(text) < 21 and int(text) in INTEGERS else ExactNumber(text)
-
-
-def exact_float(text: str) -> float:
-    """The number that ``text`` spells, with all its digits."""
-    number = float(text)
-    return number if repr(number) == text else ExactNumber(text)
 
 
 def _has_float(value: Any) -> bool:
@@ -99,28 +148,21 @@ def _has_float(value: Any) -> bool:
     return False
 
 
-def _is_utf8(body: bytes) -> bool:
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _mended(body: bytes, *, exactly: bool = False) -> Any:
+    return _without_surrogates(_parsed(body.decode("utf-8-sig", "replace"), exactly=exactly))
 
 
-def _mended(
-    body: bytes, parse_int: "Callable[[str], int | float] | None" = None, parse_float: "Callable[[str], float]" = float
-) -> Any:
-    text = body.decode("utf-8-sig", "replace")
+def _parsed(text: str, *, exactly: bool) -> Any:
     try:
-        value = json.loads(
+        return json.loads(
             text,
+            strict=False,
             parse_constant=_refuse_constant,
-            parse_int=parse_int or _writable_integer,
-            parse_float=parse_float,
+            parse_int=exact_integer if exactly else _writable_integer,
+            parse_float=exact_float if exactly else float,
         )
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    return _without_surrogates(value)
 
 
 def _refuse_constant(name: str) -> Any:

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from orcestator.dialects.json_text import dumps, loads
-from orcestator.dialects.openai.stream import ChatStream
+from orcestator.dialects.json_text import dumps, loads, with_plain_grammar
+from orcestator.dialects.openai.stream import ChatStream, ChoiceState
 from orcestator.errors import OrcestatorError
 
 Json = dict[str, Any]
@@ -29,6 +29,7 @@ class RelayStream(ChatStream):
 
     names_events: bool = False
     is_lines: bool = False
+    _is_forgiven: bool = False
     _first: bytes = b""
     _last: bytes = b""
     _model_first: tuple[bytes, bytes] = (b"", b"")
@@ -46,11 +47,15 @@ class RelayStream(ChatStream):
 
     def _event(self, data: bytes) -> None:
         """What the reader takes for a failure is not passed on: it is told in words of our own, and once."""
-        garbage = self._garbage
         ChatStream._event(self, data)
-        if self._garbage == garbage:
-            self._first = self._first or data
-            self._frames.append(self._as_it_came(data))
+        if self._is_forgiven:
+            self._is_forgiven, data = False, with_plain_grammar(data)
+        self._first = self._first or data
+        self._frames.append(self._as_it_came(data))
+
+    def _mended(self, value: Any) -> None:
+        self._is_forgiven = True
+        ChatStream._mended(self, value)
 
     def _as_it_came(self, data: bytes) -> bytes:
         if b'"model"' in data and _MODEL.search(data) is not None:
@@ -74,6 +79,15 @@ class RelayStream(ChatStream):
         if before is not None and after is not None and data[before.end() :] == shown[after.end() :]:
             self._model_first = (before[0], after[0])
         return shown
+
+    def _is_inside_call(self, choice: ChoiceState) -> bool:
+        """Nothing is put in another order."""
+        return False
+
+    def _take_reason(self, choice: ChoiceState, wire: Json, extras: Json, *, speaks: bool) -> None:
+        """Looked at before the event that tells it has gone by."""
+        ChatStream._take_reason(self, choice, wire, extras, speaks=speaks)
+        self._check_whole(choice)
 
     def _written_text(self, content: str) -> bytes:
         return b""

@@ -3,19 +3,31 @@
 https://html.spec.whatwg.org/multipage/server-sent-events.html (checked 2026-11): lines end in LF, CRLF or CR; a
 leading byte-order mark is dropped; ``data`` lines of one event are joined by LF; a line that starts with a colon is
 a comment.
+
+Names of events are passed over, as no dialect needs them to be understood, but for one: what is named ``error`` is a
+failure, whatever its data looks like.
 """
+
+import re
 
 from orcestator.errors import UpstreamBroken
 
 LONGEST_EVENT_BYTES = 1 << 20
 KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
+_ERROR_BEGINS = (b"event: error", b"event:error")
+_ERROR_NAME = re.compile(rb"^event: ?error[ \t]*$", re.MULTILINE)
 
 
 class SseSplitter:
-    """Bytes in, the data of each complete event out. Comments and events without data give nothing."""
+    """Bytes in, the data of each complete event out. Comments and events without data give nothing.
+
+    ``error`` is the data of an event whose name is ``error``, once one has come: nothing after it is handed out.
+    """
 
     def __init__(self) -> None:
+        self.error: bytes | None = None
+        self._is_error = False
         self._tail = b""
         self._plain = True
         self._at_start = True
@@ -54,7 +66,7 @@ class SseSplitter:
         """
         if self._overflowed:
             raise _too_long()
-        events = self._feed_lines(b"\n\n") if self._tail or self._data else []
+        events = self._feed_lines(b"\n\n") if self._tail or self._data or self._is_error else []
         self._tail, self._data = b"", []
         return events
 
@@ -75,6 +87,9 @@ class SseSplitter:
         events: list[bytes] = []
         for block in blocks:
             if self._is_over(len(block)):
+                return events
+            if (not block.startswith(b"data: ") or b"\nevent:" in block) and _ERROR_NAME.search(block) is not None:
+                self.error, self._tail = _data_of(block.split(b"\n")), b""
                 return events
             if data := _data_in(block):
                 events.append(data)
@@ -98,6 +113,11 @@ class SseSplitter:
         for line in lines:
             if line.startswith(b"data:"):
                 self._data.append(line)
+            elif line.startswith(b"event:"):
+                self._is_error = _ERROR_NAME.match(line) is not None
+            elif self._is_error and not line:
+                self.error, self._data = _data_of(self._data), []
+                return events
             elif self._data and not line:
                 if self._is_over(sum(map(len, self._data))):
                     return events
@@ -109,9 +129,10 @@ class SseSplitter:
 
 
 class LineSplitter:
-    """Newline-delimited JSON: bytes in, the lines that are complete out."""
+    """Newline-delimited JSON: bytes in, the lines that are complete out. Its lines have no names."""
 
     def __init__(self) -> None:
+        self.error: bytes | None = None
         self._tail = b""
 
     def feed(self, piece: bytes) -> list[bytes]:
@@ -137,6 +158,7 @@ def _only_data(piece: bytes, first: int, end: int) -> bytes:
         return piece[6:-4] if is_one else b""
     is_one = (
         piece.startswith(b"event:")
+        and not piece.startswith(_ERROR_BEGINS)
         and piece.startswith(b"data: ", first + 1)
         and piece.find(b"\n", first + 1) == end
         and piece.endswith(b"\n\n")

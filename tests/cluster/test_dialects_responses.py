@@ -129,7 +129,7 @@ def not_stored(gateway: KeyedCluster) -> tuple[str, str]:
 
 def broken(gateway: KeyedCluster) -> tuple[str, str]:
     answer = ask(gateway, f"codexes/fault:D-R1:after{LATE}", LONG_WORDS, SECOND, stream=True)
-    last = json.loads(answer.text.strip().rpartition("data: ")[2])
+    last = json.loads(answer.text.strip().split("data: ")[-2].partition("\n")[0])
     assert last["type"] == "response.failed"
     return last["response"]["id"], SECOND
 

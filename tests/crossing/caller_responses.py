@@ -76,6 +76,9 @@ def stream(wire: Wire) -> Answer:
     found = typed_events(wire.body)
     assert [event["sequence_number"] for event in found] == list(range(len(found)))
     assert [event["type"] for event in found[:2]] == ["response.created", "response.in_progress"]
+    if found[-1]["type"] == "error":
+        assert found.pop()["error"]["message"] == found[-1]["response"]["error"]["message"]
+        assert found[-1]["type"] == "response.failed"
     assert [event["type"] for event in found if event["type"] in LAST] == [found[-1]["type"]], "one end, the last event"
     said, last = _Said(), found[-1]["response"]
     assert last["id"] == found[0]["response"]["id"]

@@ -92,7 +92,8 @@ def events_of(folder: Path, dialect: UpstreamDialect) -> list[bytes]:
     if dialect.is_lines:
         return [line for line in wire.split(b"\n") if line.strip()]
     splitter = SseSplitter()
-    return splitter.feed(wire) + splitter.flush()
+    events = splitter.feed(wire) + splitter.flush()
+    return events if splitter.error is None else [*events, splitter.error]
 
 
 @pytest.mark.parametrize("folder", cases("wire_stream.txt", "chunks.json"))

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orcestator.dialects.json_text import DEEPEST, dumps, loads, loads_strictly, needs_mending
+from orcestator.dialects.json_text import (
+    DEEPEST,
+    Forgiven,
+    dumps,
+    is_cut,
+    loads,
+    loads_event,
+    loads_strictly,
+    with_plain_grammar,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,10 +53,37 @@ def test_nesting_is_bounded_below_what_the_writer_can_do(opening: bytes, closing
     assert loads(b'"' + b"[" * 5000 + b'"') == "[" * 5000
 
 
-@pytest.mark.parametrize("body", [b'"\xff"', b'"\\ud800"', b'"\\uDC00"', b"\xef\xbb\xbf1"])
-def test_what_a_strict_reader_may_refuse_is_told(body: bytes) -> None:
-    assert needs_mending(body)
-    assert not needs_mending(dumps(loads(body)))
+@pytest.mark.parametrize("body", [b'"\xff"', b'"\\ud800"', b'"\\uDC00"', b"\xef\xbb\xbf1", b'"a\tb"', b'"\0"'])
+def test_what_a_strict_reader_refuses_is_told(body: bytes) -> None:
+    with pytest.raises(Forgiven):
+        loads_event(body)
+    assert loads_event(dumps(loads(body))) == loads(body)
+
+
+@pytest.mark.parametrize("said", ["a\tb", "\0", "a\nb\x1f"])
+def test_raw_control_characters_inside_texts_are_read_and_written_as_escapes(said: str) -> None:
+    body = b'{\n"a": "%b"}' % said.encode()
+    assert loads(body) == {"a": said}
+    assert loads_strictly(with_plain_grammar(body)) == {"a": said}
+
+
+@pytest.mark.parametrize("body", [b'"\xff"', b'"\\ud800"'])
+def test_what_readers_replace_by_themselves_is_left_to_them(body: bytes) -> None:
+    assert with_plain_grammar(body) == body
+
+
+WHOLE = '{"a": [1, true, null, -1.5e+3, "x\\u00e9\\"y\\\\", {"b": false}], "c": ""}'
+
+
+def test_every_beginning_of_a_document_is_cut() -> None:
+    assert all(is_cut(WHOLE[:end]) for end in range(1, len(WHOLE)))
+
+
+@pytest.mark.parametrize(
+    "text", [WHOLE, "", " ", "{}x", '{"x": bad}', '{"a":1}}', "*** Begin", "'a", '"a\nb"', "[" * 9999 + "x"]
+)
+def test_what_more_text_would_not_mend_is_not_cut(text: str) -> None:
+    assert not is_cut(text)
 
 
 @given(st.binary() | st.text().map(json.dumps).map(str.encode))

@@ -246,12 +246,18 @@ def test_responses_errors(sdk: openai.OpenAI, fault: str, kind: type[openai.APIS
 
 
 def test_a_response_that_breaks(sdk: openai.OpenAI) -> None:
-    """The text that came, then an end that says it failed."""
-    with sdk.responses.stream(model="on-openai/fault:S4:rst?after=3", input="nonce:fig one two three") as stream:
-        events = list(stream)
+    """The text that came, an end that says it failed, and the error that the SDK raises."""
+    events: list[Any] = []
+    model = "on-openai/fault:S4:rst?after=3"
+    with (
+        pytest.raises(openai.APIError) as caught,
+        sdk.responses.create(model=model, input="nonce:fig one two three", stream=True) as stream,
+    ):
+        events.extend(stream)
     assert "fig" in "".join(event.delta for event in events if event.type == "response.output_text.delta")
     assert events[-1].type == "response.failed"
     assert events[-1].response.error is not None
+    assert caught.value.message == events[-1].response.error.message
 
 
 def test_an_answer_is_kept_until_it_is_deleted(sdk: openai.OpenAI) -> None:

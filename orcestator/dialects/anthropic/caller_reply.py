@@ -6,7 +6,7 @@ from orcestator.dialects.anthropic.finish import stop_reason
 from orcestator.dialects.anthropic.thinking_marks import UNSIGNED
 from orcestator.dialects.anthropic.upstream_messages import UNREADABLE
 from orcestator.dialects.anthropic.usage import wire_usage
-from orcestator.dialects.canonical import ANTHROPIC_FORMAT, WriteTerms, text_of
+from orcestator.dialects.canonical import ANTHROPIC_FORMAT, WriteTerms, reasoning_of, text_of
 from orcestator.dialects.json_text import loads_exactly
 
 Json = dict[str, Any]
@@ -44,15 +44,6 @@ def stop_fields(reason: object, refusal: object) -> Json:
     return {"stop_reason": "refusal", "stop_sequence": None, "stop_details": details}
 
 
-def reasoning_text(delta: Json) -> str:
-    """The readable reasoning of a message or a delta, under either of its two names."""
-    for name in ("reasoning_content", "reasoning"):
-        text = delta.get(name)
-        if isinstance(text, str) and text:
-            return text
-    return ""
-
-
 def own_details(message: Json) -> list[Json]:
     """The details that Anthropic issued and will take back."""
     details = message.get("reasoning_details")
@@ -79,7 +70,7 @@ def _thinking_blocks(message: Json) -> list[Json]:
     """Anthropic's own blocks as they were; else the reasoning of another model in a block of ours."""
     blocks = [_own_block(detail) for detail in own_details(message)]
     own = [block for block in blocks if block]
-    text = reasoning_text(message)
+    text = reasoning_of(message)
     if text and not any(block["type"] == "thinking" and block["thinking"] for block in own):
         return [{"type": "thinking", "thinking": text, "signature": UNSIGNED}, *own]
     return own

@@ -9,7 +9,6 @@ from typing import Any
 from orcestator.dialects.anthropic.caller_reply import (
     message_id,
     own_details,
-    reasoning_text,
     redacted_block,
     signature_of,
     stop_fields,
@@ -17,7 +16,7 @@ from orcestator.dialects.anthropic.caller_reply import (
 from orcestator.dialects.anthropic.errors import error_body
 from orcestator.dialects.anthropic.thinking_marks import UNSIGNED
 from orcestator.dialects.anthropic.usage import wire_usage
-from orcestator.dialects.canonical import WriteTerms
+from orcestator.dialects.canonical import WriteTerms, reasoning_of
 from orcestator.dialects.json_text import dumps
 from orcestator.errors import OrcestatorError
 
@@ -93,7 +92,7 @@ class MessageWriter:
 
     def _thinking(self, delta: Json) -> bytes:
         frames = b""
-        thought = reasoning_text(delta)
+        thought = reasoning_of(delta)
         if thought:
             frames += self._think(thought)
         for detail in own_details(delta):

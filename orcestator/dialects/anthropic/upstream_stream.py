@@ -15,7 +15,7 @@ from orcestator.dialects.anthropic.reasoning import encrypted_detail, text_detai
 from orcestator.dialects.anthropic.upstream_reply import is_reply_tool, refusal_text
 from orcestator.dialects.anthropic.usage import WireUsage
 from orcestator.dialects.canonical import ReadTerms
-from orcestator.dialects.json_text import dumps, loads, loads_exactly
+from orcestator.dialects.json_text import dumps, loads_event
 from orcestator.errors import UpstreamBroken
 
 Json = dict[str, Any]
@@ -49,7 +49,7 @@ class MessageReader:
 
     def read(self, data: bytes) -> Meaning:
         """What one event means, as ``Reader`` promises. Raises UpstreamError, and ValueError for what is not JSON."""
-        event = loads_exactly(data) if CALLS in data else loads(data)
+        event = loads_event(data, exactly=CALLS in data)
         try:
             delta = event["delta"]
             if delta["type"] == "text_delta":
@@ -68,8 +68,12 @@ class MessageReader:
             return None
         if kind == "error":
             raise error_in_200(self._terms.provider, event)
-        read = _READERS.get(kind) if isinstance(kind, str) else None
-        return read(self, event) if read else []
+        if not isinstance(kind, str):
+            return [event]
+        read = _READERS.get(kind)
+        if read is None:
+            return [event] if "error" in kind else []
+        return read(self, event)
 
     def _message_start(self, event: Json) -> Meaning:
         message = event.get("message")
@@ -130,19 +134,22 @@ class MessageReader:
         match wire.get("type"):
             case "input_json_delta":
                 return self._arguments(block, wire.get("partial_json"))
+            case "text_delta" if wire.get("text"):
+                return [_chunk({"content": wire["text"]})]
             case "thinking_delta" | "signature_delta":
                 return self._thought(block, wire)
         return []
 
     def _arguments(self, block: _Block, text: Any) -> Meaning:
-        if not isinstance(text, str) or not text:
+        if text is None or text == "":
             return []
+        told: str = text if isinstance(text, str) else dumps(text).decode()
         block.has_arguments = True
         if block.kind == "reply":
-            return text
+            return told
         if block.kind != "tool_use":
             return []
-        return [_call_chunk({"index": block.place, "function": {"arguments": text}})]
+        return [_call_chunk({"index": block.place, "function": {"arguments": told}})]
 
     def _thought(self, block: _Block, wire: Json) -> Meaning:
         text, signature = wire.get("thinking"), wire.get("signature")
@@ -192,7 +199,9 @@ def _place(event: Json) -> object:
 
 
 def _text(text: Any) -> Meaning:
-    return text if isinstance(text, str) and text else []
+    if isinstance(text, str):
+        return text or []
+    return [_chunk({"content": text})] if text else []
 
 
 def _chunk(delta: Json, reason: str | None = None) -> Json:

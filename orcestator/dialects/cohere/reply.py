@@ -9,7 +9,7 @@ from typing import Any
 
 from orcestator.dialects.canonical import Json, ReadTerms
 from orcestator.dialects.failures import error_in_answer
-from orcestator.dialects.json_text import dumps, loads
+from orcestator.dialects.json_text import dumps, loads_event
 from orcestator.errors import UpstreamBroken
 
 _FINISH = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls"}
@@ -48,7 +48,7 @@ class ChatReader:
         """What one event means; what is not named here says nothing to an OpenAI client (citations, ends of parts)."""
         if data.strip() == _DONE:
             return None
-        event = loads(data)
+        event = loads_event(data)
         if not isinstance(event, dict):
             raise ValueError("an event that is not an object")
         kind, delta = event.get("type"), event.get("delta")
@@ -63,7 +63,7 @@ class ChatReader:
             return self._call_start(message.get("tool_calls"))
         if kind == "tool-call-delta":
             return self._call_delta(message.get("tool_calls"))
-        return self._end(delta) if kind == "message-end" else []
+        return self._end(delta) if kind == "message-end" else _unnamed(kind, event)
 
     def _call_start(self, wire: Any) -> list[Json]:
         call = _tool_call(wire, self._terms, empty="")
@@ -72,7 +72,7 @@ class ChatReader:
 
     def _call_delta(self, wire: Any) -> list[Json]:
         function = wire.get("function") if isinstance(wire, dict) else None
-        text = _string(function.get("arguments")) if isinstance(function, dict) else ""
+        text = function.get("arguments") if isinstance(function, dict) else ""
         if not text or not self._calls:
             return []
         return [_chunk({"tool_calls": [{"index": self._calls - 1, "function": {"arguments": text}}]})]
@@ -125,13 +125,21 @@ def _finish(wire: Json, terms: ReadTerms) -> str:
     return _FINISH.get(reason, "stop")
 
 
+def _unnamed(kind: object, event: Json) -> list[Json]:
+    """What has no type, or one of a failure, is handed on for the stream to judge."""
+    return [] if isinstance(kind, str) and "error" not in kind else [event]
+
+
 def _content(wire: Any) -> str | list[Json]:
     if not isinstance(wire, dict):
         return []
     thinking = _string(wire.get("thinking"))
     if thinking:
         return [_chunk({"reasoning_content": thinking})]
-    return _string(wire.get("text")) or []
+    text = wire.get("text")
+    if isinstance(text, str):
+        return text or []
+    return [_chunk({"content": text})] if text else []
 
 
 def _chunk(delta: Json) -> Json:

@@ -6,9 +6,10 @@ decode them as base64, and no other issuer's means anything here.
 
 from typing import Any
 
-from orcestator.dialects.canonical import data_url, text_of
+from orcestator.dialects.canonical import data_url, reasoning_of, text_of
 from orcestator.dialects.gemini.arguments import arguments_object
 from orcestator.dialects.gemini.signatures import call_signature, detail_signature, own_details
+from orcestator.dialects.json_text import is_cut
 
 Json = dict[str, Any]
 
@@ -16,8 +17,8 @@ Json = dict[str, Any]
 def said_parts(message: Json, *, shows_thoughts: bool) -> list[Json]:
     """The parts of everything but tool calls, in the order in which a model says them."""
     parts: list[Json] = []
-    thought = message.get("reasoning_content")
-    if shows_thoughts and isinstance(thought, str) and thought:
+    thought = reasoning_of(message) if shows_thoughts else ""
+    if thought:
         parts.append({"text": thought, "thought": True})
     text = text_of(message.get("content")) or message.get("refusal")
     if isinstance(text, str) and text:
@@ -32,11 +33,16 @@ def said_parts(message: Json, *, shows_thoughts: bool) -> list[Json]:
 
 
 def call_part(call: Json) -> Json | None:
-    """The part of a whole tool call, None for one without a name."""
+    """The part of a whole tool call, None for one without a name.
+
+    Also for one that was cut, as the finish reason then says: a client would run it.
+    """
     kind = "custom" if isinstance(call.get("custom"), dict) else "function"
     held = call.get(kind)
     name = held.get("name") if isinstance(held, dict) else None
     if not isinstance(held, dict) or not isinstance(name, str) or not name:
+        return None
+    if kind == "function" and isinstance(held.get("arguments"), str) and is_cut(held["arguments"]):
         return None
     arguments = {"input": held.get("input")} if kind == "custom" else arguments_object(held.get("arguments"))
     made: Json = {"name": name, "args": arguments}

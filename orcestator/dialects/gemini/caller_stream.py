@@ -3,7 +3,8 @@
 What SDKs make of it (google-genai for Python 3.4.0, for Node 1.30.0 and 2.32.0, checked 2026-11): a tool call must be
 whole in one part; finish reason and usage come last. An error inside the events is recognised by Node's 1.30 only
 where it is not written as an event at all, as Google itself breaks off; by everyone else in an event. So a failure is
-said in both ways: no reader gets past it.
+said in both ways: no reader gets past it. Nothing follows the second one, not even a line end: 1.52 takes what is left
+unended for a broken answer, and would pass over it otherwise, as both come in one read.
 """
 
 from typing import Any
@@ -69,7 +70,7 @@ class GeminiWriter:
     def failure(self, error: OrcestatorError) -> bytes:
         """The error as an event, and once more as it stands when Google breaks off."""
         body = dumps(error_body(error, self._terms.request_id))
-        return self._event(body) + body + b"\n\n"
+        return self._event(body) + body
 
     def _event(self, body: bytes) -> bytes:
         if not body.isascii():

@@ -32,8 +32,9 @@ def delta_of(part: Json, new_id: NewId) -> Json:
         return {"images": [image | call_extra(signature)]}
     delta: Json = {}
     text = part.get("text")
-    if isinstance(text, str) and text:
-        delta["reasoning_content" if part.get("thought") is True else "content"] = text
+    if text:
+        told = text if isinstance(text, str) else dumps(text).decode()
+        delta["reasoning_content" if part.get("thought") is True else "content"] = told
     details = detail_of(signature)
     return delta | ({"reasoning_details": details} if details else {})
 
@@ -43,7 +44,7 @@ def _tool_call(wire: Json, new_id: NewId) -> Json:
     name, call_id, arguments = wire.get("name"), wire.get("id"), wire.get("args")
     if not isinstance(name, str) or not name:
         return {}
-    text = dumps(arguments if isinstance(arguments, dict) else {}).decode()
+    text = arguments if isinstance(arguments, str) and arguments else dumps(arguments or {}).decode()
     return {
         "id": call_id if isinstance(call_id, str) and call_id else new_id("call_"),
         "type": "function",

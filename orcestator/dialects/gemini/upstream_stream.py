@@ -15,12 +15,14 @@ from orcestator.dialects.gemini.logprobs import canonical_logprobs
 from orcestator.dialects.gemini.upstream_parts import delta_of, parts_in
 from orcestator.dialects.gemini.upstream_reply import refusal_of
 from orcestator.dialects.gemini.usage import canonical_usage
-from orcestator.dialects.json_text import loads, loads_exactly
+from orcestator.dialects.json_text import loads_event
 
 Json = dict[str, Any]
 CALLS = b'"functionCall"'
 """What every answer with a tool call holds, whose arguments are an object here."""
 MOST_CANDIDATES = 128
+_FIELDS = frozenset({"candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId", "createTime"})
+"""What a partial answer is known by."""
 
 
 @dataclass(slots=True)
@@ -38,17 +40,19 @@ class GeminiReader:
     _candidates: dict[int, _Candidate] = field(default_factory=lambda: {0: _Candidate()})
 
     def read(self, data: bytes) -> "str | list[Json] | None":
-        """What one event means; see ``canonical.Reader``. Never None: the wire has no last word."""
-        event = loads_exactly(data) if CALLS in data else loads(data)
+        """What one event means; see ``canonical.Reader``. Never None: the wire has no last word, and some models give a
+        finish reason with every event.
+        """
+        event = loads_event(data, exactly=CALLS in data)
         text = _plain_text(event)
-        if text is not None and not self._candidates[0].finished:
+        if text is not None:
             self._candidates[0].spoke = True
             return text
         if is_error(event):
             raise stream_failure(self.terms.provider, event)
         if not isinstance(event, dict):
             raise ValueError("an event that is not an object")
-        return self._chunks(event)
+        return [event] if _FIELDS.isdisjoint(event) else self._chunks(event)
 
     def _chunks(self, event: Json) -> list[Json]:
         found = event.get("candidates")
@@ -72,8 +76,6 @@ class GeminiReader:
         index = wire.get("index")
         index = index if type(index) is int and 0 <= index < MOST_CANDIDATES else 0
         state = self._candidates.setdefault(index, _Candidate())
-        if state.finished:
-            return []
         deltas = [delta for part in parts_in(wire) if (delta := self._delta(part, state))]
         chunks = [_chunk(index, delta) for delta in deltas]
         logprobs = canonical_logprobs(wire.get("logprobsResult"))

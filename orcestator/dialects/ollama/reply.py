@@ -10,7 +10,7 @@ from typing import Any
 
 from orcestator.dialects.canonical import Json, ReadTerms
 from orcestator.dialects.failures import error_in_answer
-from orcestator.dialects.json_text import loads, loads_exactly
+from orcestator.dialects.json_text import loads_event
 from orcestator.dialects.tool_arguments import as_text
 from orcestator.errors import UpstreamBroken
 
@@ -27,7 +27,9 @@ def reply(wire: Json, terms: ReadTerms) -> Json:
     message = wire.get("message") if isinstance(wire, dict) else None
     if not isinstance(message, dict):
         raise UpstreamBroken(f"{terms.provider} answered without a message.", cause="empty")
-    text, thinking = _string(message.get("content")), _string(message.get("thinking"))
+    if wire.get("done") is False:
+        raise UpstreamBroken(f"{terms.provider} gave a part of an answer for all of it.", cause="unfinished")
+    text, thinking = message.get("content") or "", _string(message.get("thinking"))
     calls = _tool_calls(message, terms)
     made: Json = {"role": "assistant", "content": None if calls and not text else text}
     made |= {"reasoning_content": thinking} if thinking else {}
@@ -51,15 +53,20 @@ class ChatReader:
 
     def read(self, data: bytes) -> str | list[Json] | None:
         """What one line means."""
-        line = loads_exactly(data) if CALLS in data else loads(data)
+        line = loads_event(data, exactly=CALLS in data)
         if not isinstance(line, dict):
             raise ValueError("a line that is not an object")
         if line.get("error"):
             raise error_in_answer(self._terms.provider, _failure(line))
         message = line.get("message")
-        message = message if isinstance(message, dict) else {}
-        text, extras = _string(message.get("content")), _logprobs(line)
-        if not (line.get("done") or extras or message.get("thinking") or message.get("tool_calls")):
+        if not isinstance(message, dict):
+            if "done" not in line:
+                return [line]
+            message = {}
+        text, extras = message.get("content") or "", _logprobs(line)
+        if isinstance(text, str) and not (
+            line.get("done") or extras or message.get("thinking") or message.get("tool_calls")
+        ):
             return text or []
         chunks = self._said(text, message, extras)
         if line.get("done"):
@@ -67,7 +74,7 @@ class ChatReader:
             chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}], **_usage(line)})
         return chunks
 
-    def _said(self, text: str, message: Json, extras: Json) -> list[Json]:
+    def _said(self, text: Any, message: Json, extras: Json) -> list[Json]:
         deltas: list[Json] = []
         thinking = _string(message.get("thinking"))
         if thinking:

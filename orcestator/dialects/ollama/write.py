@@ -11,8 +11,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from orcestator.dialects.canonical import Json, WriteTerms
-from orcestator.dialects.json_text import dumps
+from orcestator.dialects.canonical import Json, WriteTerms, reasoning_of
+from orcestator.dialects.json_text import dumps, is_cut
 from orcestator.dialects.tool_arguments import as_object
 from orcestator.errors import OrcestatorError
 
@@ -44,11 +44,12 @@ def whole(reply: Json, terms: WriteTerms, said: Said) -> Json:
     """The one object of an answer that does not stream."""
     choice = reply["choices"][0]
     message = choice["message"]
-    calls = [_tool_call(index, call) for index, call in enumerate(message.get("tool_calls") or [])]
+    wires = [call for call in message.get("tool_calls") or [] if not _was_cut(call)]
+    calls = [_tool_call(index, call) for index, call in enumerate(wires)]
     text = message.get("content") or message.get("refusal") or ""
     return {
         **_head(terms),
-        **said(text, _thinking(message), calls),
+        **said(text, reasoning_of(message), calls),
         **_end(choice.get("finish_reason")),
         **_counts(reply.get("usage") or {}),
         **_logprobs(choice),
@@ -88,7 +89,7 @@ class LineWriter:
             return b""
         delta = choice.get("delta") or {}
         text = delta.get("content") or delta.get("refusal") or ""
-        thinking, extras = _thinking(delta), _logprobs(choice)
+        thinking, extras = reasoning_of(delta), _logprobs(choice)
         written = self._line(self._said(text, thinking, []), extras) if text or thinking or extras else b""
         for call in delta.get("tool_calls") or []:
             written += self._take_call(call)
@@ -114,9 +115,10 @@ class LineWriter:
         return written
 
     def _whole_call(self) -> bytes:
-        if self._call is None:
+        whole, self._call = self._call, None
+        if whole is None or _was_cut(whole):
             return b""
-        call, self._call = _tool_call(self._calls, self._call), None
+        call = _tool_call(self._calls, whole)
         self._calls += 1
         return self._line(self._said("", "", [call]), {})
 
@@ -136,12 +138,6 @@ def _head(terms: WriteTerms) -> Json:
     return {"model": terms.model, "created_at": f"{moment:%Y-%m-%dT%H:%M:%S}.000000000Z"}
 
 
-def _thinking(message: Json) -> str:
-    """The reasoning, under the canonical name or OpenRouter's, which passes through unchanged."""
-    thinking = message.get("reasoning_content") or message.get("reasoning")
-    return thinking if isinstance(thinking, str) else ""
-
-
 def _end(finish: Any) -> Json:
     return {"done": True, "done_reason": _DONE.get(finish, finish) if finish else "stop"}
 
@@ -155,6 +151,12 @@ def _logprobs(choice: Json) -> Json:
     logprobs = choice.get("logprobs")
     entries = logprobs.get("content") if isinstance(logprobs, dict) else None
     return {"logprobs": entries} if entries else {}
+
+
+def _was_cut(call: Json) -> bool:
+    """Whether the answer ended inside the call, as its reason says then: a client would run half of it."""
+    arguments = (call.get("function") or {}).get("arguments")
+    return isinstance(arguments, str) and is_cut(arguments)
 
 
 def _tool_call(index: int, call: Json) -> Json:

@@ -13,14 +13,44 @@ _RENAMED = {
     "safety": "content_filter",
     "recitation": "content_filter",
     "refusal": "content_filter",
+    "sensitive": "content_filter",
 }
 FAILED = "error"
-"""OpenRouter's word for a model that broke while answering."""
+"""OpenRouter's word for a model that broke while answering, and ours."""
+_FAILURES = frozenset(
+    {FAILED, "abort", "aborted", "cancelled", "canceled", "failed", "failure", "internal_error", "server_error"}
+    | {"network_error", "timeout", "unavailable", "overloaded", "insufficient_system_resource"}
+)
+"""Reasons for which nobody may take the answer for whole: SGLang's and vLLM's ``abort``, DeepSeek's
+``insufficient_system_resource`` (https://api-docs.deepseek.com/api/create-chat-completion), Zhipu's ``network_error``
+(https://docs.bigmodel.cn/cn/api/introduction) and their like (checked 2026-11)."""
+MAY_CUT = frozenset({"length", "content_filter"})
+"""The reasons that tell of an end in the middle: only under these may the arguments of a call be half."""
 
 
 def has_finished(wire: object) -> bool:
     """Whether this is a reason at all: some upstreams send ``""`` or ``"null"`` until the last chunk."""
     return bool(wire) and wire != "null"
+
+
+def is_failure(wire: object) -> bool:
+    """Whether the reason says that the model broke while answering."""
+    return isinstance(wire, str) and wire.lower() in _FAILURES
+
+
+def reason_beside(reason: str, *, calls: bool, legacy_call: bool) -> str:
+    """The reason as it has to be beside what was said: ``tool_calls`` exactly where there are tool calls.
+
+    OpenAI itself says ``stop`` beside a call that ``tool_choice`` names
+    (https://platform.openai.com/docs/guides/function-calling, checked 2026-11), others do so always; agents that go by the
+    reason then stop instead of running the call, and those that go by the calls do not look at it.
+    ``legacy_call``: ``function_call``, which came before tools.
+    """
+    if reason in MAY_CUT:
+        return reason
+    if calls:
+        return "tool_calls"
+    return "function_call" if legacy_call and reason != "stop" else "stop"
 
 
 def finish_reason(wire: object) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from orcestator.dialects.canonical import reasoning_of
+
 Json = dict[str, Any]
 Remember = Callable[[Json], None]
 """Takes the whole assistant message of an answer, with ``cot_id`` when the caller was given that handle."""
@@ -29,8 +31,8 @@ class Memory:
 
         VS Code sends ``cot_id`` back with the message while it drops what it does not know (checked 2026-11).
         """
-        reasoning, details = delta.get("reasoning_content"), delta.get("reasoning_details")
-        if isinstance(reasoning, str) and self._chars <= MOST_KEPT_CHARS:
+        reasoning, details = reasoning_of(delta), delta.get("reasoning_details")
+        if self._chars <= MOST_KEPT_CHARS:
             self._chars += len(reasoning)
             self._reasoning.append(reasoning)
         if isinstance(details, list):
@@ -59,7 +61,7 @@ class Memory:
 
 def is_worth_keeping(message: Json) -> bool:
     """Whether there is anything in a whole answer's message that its upstream may want back."""
-    if message.get("reasoning_content") or message.get("reasoning_details"):
+    if reasoning_of(message) or message.get("reasoning_details"):
         return True
     calls = message.get("tool_calls")
     return isinstance(calls, list) and any("extra_content" in call for call in calls if isinstance(call, dict))

@@ -7,17 +7,26 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from orcestator.dialects.failures import error_in_answer
-from orcestator.dialects.json_text import dumps, loads, loads_exactly, needs_mending
-from orcestator.dialects.openai.content import joined_parts, usable_created, usable_id
-from orcestator.dialects.openai.finish import FAILED, finish_reason, has_finished
+from orcestator.dialects.json_text import Forgiven, dumps, loads, loads_event, loads_exactly
+from orcestator.dialects.openai.content import spoken, usable_created, usable_id
+from orcestator.dialects.openai.finish import MAY_CUT, finish_reason, has_finished, is_failure, reason_beside
 from orcestator.dialects.openai.memory import Remember, is_worth_keeping, remembered
-from orcestator.dialects.openai.tool_calls import whole_calls
+from orcestator.dialects.openai.tool_calls import half_call_failure, half_call_in, whole_calls
 from orcestator.dialects.openai.usage import Usage, estimate, read_usage, usage_body
 from orcestator.dialects.tool_names import NO_ALIASES
-from orcestator.errors import UpstreamBroken
+from orcestator.errors import UpstreamBroken, UpstreamError
 
 Json = dict[str, Any]
-_SPEAKING_FIELDS = ("content", "tool_calls", "refusal", "audio", "reasoning_content", "reasoning", "function_call")
+_SPEAKING_FIELDS = (
+    "content",
+    "tool_calls",
+    "refusal",
+    "audio",
+    "reasoning_content",
+    "reasoning",
+    "reasoning_text",
+    "function_call",
+)
 
 
 class Reply(NamedTuple):
@@ -44,7 +53,8 @@ class ReplyTerms(NamedTuple):
 
 def chat_reply(body: bytes, terms: ReplyTerms, remember: Remember | None = None) -> Reply:
     """Read a chat completion. Raises UpstreamBroken (or the error inside it) when it cannot be passed on."""
-    return _chat_reply(body, parsed_object(body, terms.provider), terms, remember)
+    wire, shown = _parsed(body, terms.provider)
+    return _chat_reply(shown, wire, terms, remember)
 
 
 def translated_reply(wire: Json, terms: ReplyTerms, remember: Remember | None = None) -> Reply:
@@ -66,7 +76,7 @@ def _chat_reply(body: bytes, wire: Json, terms: ReplyTerms, remember: Remember |
 
 def text_reply(body: bytes, terms: ReplyTerms) -> Reply:
     """Read a legacy text completion; same errors."""
-    wire = parsed_object(body, terms.provider)
+    wire, body = _parsed(body, terms.provider)
     choices = wire.get("choices")
     if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
         raise UpstreamBroken(f"{terms.provider} answered without choices.", cause="empty")
@@ -77,7 +87,7 @@ def text_reply(body: bytes, terms: ReplyTerms) -> Reply:
 
 def plain_reply(body: bytes, terms: ReplyTerms) -> Reply:
     """Read any other JSON answer (embeddings, images, moderations): an object without an error."""
-    wire = parsed_object(body, terms.provider)
+    wire, body = _parsed(body, terms.provider)
     usage = read_usage(wire.get("usage")) or estimate(terms.prompt_bytes, 0)
     shown = {**wire, "model": terms.shown_model} if "model" in wire else wire
     return Reply(_relayed(body, wire, shown), "", usage, wire)
@@ -88,15 +98,22 @@ def parsed_object(body: bytes, provider: str, *, exactly: bool = False) -> Json:
 
     ``exactly``: its numbers keep their digits.
     """
+    return _parsed(body, provider, exactly=exactly)[0]
+
+
+def _parsed(body: bytes, provider: str, *, exactly: bool = False) -> tuple[Json, bytes]:
+    """The object, and the bytes that may go on as they are: none where no strict reader takes them."""
     try:
-        wire = loads_exactly(body) if exactly else loads(body)
+        wire = loads_event(body, exactly=exactly)
+    except Forgiven:
+        wire, body = loads_exactly(body) if exactly else loads(body), b""
     except ValueError:
         raise UpstreamBroken(f"{provider} answered 200 with something that is not JSON.", cause="not_json") from None
     if not isinstance(wire, dict):
         raise UpstreamBroken(f"{provider} answered 200 with JSON that is not an object.", cause="not_json")
     if wire.get("error") or wire.get("object") == "error":
         raise error_in_answer(provider, wire.get("error") or wire)
-    return wire
+    return wire, body
 
 
 def _finished(
@@ -123,7 +140,7 @@ def _finished(
 
 def _relayed(body: bytes, wire: Json, shown: Json) -> bytes:
     """The bytes as they came but for the model name, where anyone can read them and it can be told apart."""
-    if not body or needs_mending(body):
+    if not body:
         return dumps(shown)
     if wire.get("model") == shown.get("model"):
         return body
@@ -139,15 +156,15 @@ def _mended_choice(wire: Any, index: int, terms: ReplyTerms) -> Json:
     if not isinstance(wire, dict) or not isinstance(wire.get("message"), dict):
         raise UpstreamBroken(f"{terms.provider} answered with a choice that has no message.", cause="empty")
     reason, message = wire.get("finish_reason"), wire["message"]
-    if reason == FAILED:
-        raise error_in_answer(terms.provider, wire.get("error") or "the model broke while answering")
+    if is_failure(reason):
+        raise _failed(wire, terms)
     speaks = bool(message.get("content")) or any(message.get(name) for name in _SPEAKING_FIELDS)
     if not has_finished(reason) and not speaks:
         raise UpstreamBroken(f"{terms.provider} answered with nothing.", cause="empty")
     mended = _mended_message(message, speaks, terms)
-    if not has_finished(reason):
-        reason = "tool_calls" if mended.get("tool_calls") else "stop"
-    reason = finish_reason(reason)
+    reason = _reason(reason, mended)
+    if reason not in MAY_CUT:
+        _check_calls(message, terms)
     if wire.get("finish_reason") == reason and wire.get("index") == index and mended is message:
         return wire
     return {**wire, "index": index, "message": mended, "finish_reason": reason}
@@ -155,12 +172,42 @@ def _mended_choice(wire: Any, index: int, terms: ReplyTerms) -> Json:
 
 def _mended_text_choice(wire: Json, index: int, terms: ReplyTerms) -> Json:
     reason, text = wire.get("finish_reason"), wire.get("text")
-    if reason == FAILED:
-        raise error_in_answer(terms.provider, wire.get("error") or "the model broke while answering")
+    if is_failure(reason):
+        raise _failed(wire, terms)
     if not has_finished(reason) and not text:
         raise UpstreamBroken(f"{terms.provider} answered with nothing.", cause="empty")
-    text = text if isinstance(text, str) else joined_parts(text)
+    text = text if isinstance(text, str) else _said(text, terms)["content"]
     return {**wire, "index": index, "text": text, "finish_reason": finish_reason(reason)}
+
+
+def _failed(wire: Json, terms: ReplyTerms) -> UpstreamError:
+    detail = wire.get("error") or f"the model broke while answering ({wire['finish_reason']})"
+    return error_in_answer(terms.provider, detail)
+
+
+def _reason(told: object, message: Json) -> str:
+    """Why a choice ended. A whole reply that does not say it came to its end."""
+    calls, has_legacy = message.get("tool_calls"), isinstance(message.get("function_call"), dict)
+    reason = finish_reason(told) if has_finished(told) else "function_call" if has_legacy else "stop"
+    return reason_beside(reason, calls=bool(calls), legacy_call=has_legacy)
+
+
+def _check_calls(message: Json, terms: ReplyTerms) -> None:
+    """Raises UpstreamBroken for a call whose arguments end in the middle."""
+    calls, legacy = message.get("tool_calls"), message.get("function_call")
+    wires = [*(calls if isinstance(calls, list) else []), *([{"function": legacy}] if isinstance(legacy, dict) else [])]
+    name = half_call_in(wires, told=True) if wires else None
+    if name is not None:
+        raise half_call_failure(terms.provider, name)
+
+
+def _said(content: object, terms: ReplyTerms) -> Json:
+    try:
+        return spoken(content)
+    except ValueError:
+        raise UpstreamBroken(
+            f"{terms.provider} answered with a content that cannot be read.", cause="garbage"
+        ) from None
 
 
 def _mended_message(message: Json, speaks: bool, terms: ReplyTerms) -> Json:
@@ -169,13 +216,15 @@ def _mended_message(message: Json, speaks: bool, terms: ReplyTerms) -> Json:
         changes["role"] = "assistant"
     content = message.get("content")
     if content is not None and not isinstance(content, str):
-        changes["content"] = joined_parts(content)
+        changes |= _said(content, terms)
     elif content is None and not speaks:
         changes["content"] = ""
     wires = message.get("tool_calls")
     if wires:
-        listed, customs, names = wires if isinstance(wires, list) else [], terms.custom_tools, terms.tool_names
-        calls = whole_calls(listed, lambda: terms.new_id("call_"), customs, names)
+        wires = [wires] if isinstance(wires, dict) else wires
+        if not isinstance(wires, list):
+            raise UpstreamBroken(f"{terms.provider} answered with tool calls that cannot be read.", cause="garbage")
+        calls = whole_calls(wires, lambda: terms.new_id("call_"), terms.custom_tools, terms.tool_names)
         if calls != wires:
             changes["tool_calls"] = calls
     return {**message, **changes} if changes else message

@@ -6,6 +6,10 @@ between the two stand canonical chunks, so that the rules here hold for every pa
 What clients need of it was measured against VS Code, openai-python and the Copilot CLI (2026-11): one finish reason
 of a known word per choice, a usage chunk only when asked for and then with ``choices: []`` and three numbers, no
 text in a tool delta, ``[DONE]`` once. A healthy chunk keeps its bytes: only the model name is spliced.
+
+No answer ends well that is not whole. What cannot be read, and what says that it failed, ends the stream as broken; a
+finish reason is what the last one said, told when nothing more can come; one that the upstream left out is added only
+over what can be seen to be whole.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,22 +18,27 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from orcestator.dialects.canonical import Reader, Writer
-from orcestator.dialects.failures import error_in_answer
-from orcestator.dialects.json_text import dumps, loads, loads_strictly, needs_mending
-from orcestator.dialects.openai.content import joined_parts, usable_created, usable_id
-from orcestator.dialects.openai.finish import FAILED, finish_reason, has_finished
+from orcestator.dialects.failures import error_in_answer, failure_in_event
+from orcestator.dialects.json_text import Forgiven, dumps, loads, loads_event, loads_forgiving, loads_strictly
+from orcestator.dialects.openai.content import spoken, usable_created, usable_id
+from orcestator.dialects.openai.finish import FAILED, MAY_CUT, finish_reason, has_finished, is_failure, reason_beside
 from orcestator.dialects.openai.memory import Memory, Remember
-from orcestator.dialects.openai.tool_calls import ToolCallOrder
-from orcestator.dialects.openai.usage import Usage, estimate, read_usage, usage_body
+from orcestator.dialects.openai.tool_calls import ToolCallOrder, half_call_failure, is_half
+from orcestator.dialects.openai.usage import Usage, UsageTally, estimate, usage_body
+from orcestator.dialects.split_characters import CharacterJoiner
 from orcestator.dialects.sse import DONE, LineSplitter, SseSplitter
 from orcestator.dialects.tool_names import NO_ALIASES
-from orcestator.errors import OrcestatorError, UpstreamBroken
+from orcestator.errors import OrcestatorError, UpstreamBroken, UpstreamError
 
 Json = dict[str, Any]
-MOST_GARBAGE = 3
 MOST_CHOICES = 128
+MOST_HELD = 65_536
+"""Deltas that wait for the end of a tool call."""
+_NO_CHUNK = frozenset({"ping", "heartbeat", "keepalive", "keep-alive"})
+"""Types of events that only keep a connection open."""
 _STRUCTURED = frozenset({"role", "tool_calls", "function_call"})
 """Fields of a delta that are not text, whatever type an upstream gives them."""
+_OUTSIDE_REST = ("index", "delta", "finish_reason")
 _NULL_USAGE = b',"usage":null'
 _WORKER_FAILURE = b'{"error":{"'
 _PROBE = b"orcestator-probe"
@@ -59,7 +68,22 @@ class ChoiceState:
     calls: ToolCallOrder
     role_sent: bool = False
     spoke: bool = False
+    flows: bool = False
+    """Plain text of it can go out at once: it has begun, has not finished, and is not inside a call."""
     finished: bool = False
+    """Nothing more is to come, as far as its upstream has said."""
+    closed: bool = False
+    """Its finish reason is out."""
+    reason: str | None = None
+    last: tuple[Json, Json] = field(default_factory=lambda: ({}, {}))
+    """What stood beside the reason, in the choice and around it."""
+    said_more: bool = False
+    """There was content after the reason."""
+    went_on: bool = False
+    """There was content after a reason: so another one, beside content, says nothing about the end."""
+    legacy_call: list[str] = field(default_factory=list)
+    held: list[tuple[Json, Json, Json]] = field(default_factory=list)
+    """What came between the pieces of a call: delta, the rest of its choice, and what is around it."""
 
 
 class _Template(NamedTuple):
@@ -94,8 +118,10 @@ class ChatStream:
     _frames: list[bytes] = field(default_factory=list)
     _splitter: SseSplitter | LineSplitter = field(default_factory=SseSplitter)
     _choices: dict[int, ChoiceState] = field(default_factory=dict)
-    _usage_wire: Any = None
-    _garbage: int = 0
+    _tally: UsageTally = field(default_factory=UsageTally)
+    _deltas: int = 0
+    _odd: Json | None = None
+    _split: CharacterJoiner | None = None
     _head: Json | None = None
     _head_is_whole: bool = False
     _wire_id: object = None
@@ -145,6 +171,8 @@ class ChatStream:
                 return
             if self._like_last is None or not self._relay_like_last(data, self._like_last):
                 self._event(data)
+        if self._splitter.error is not None:
+            self._named_error()
 
     def feed_reply(self, reply: Json) -> None:
         """Take a whole reply of an upstream that ignored ``stream``."""
@@ -162,10 +190,12 @@ class ChatStream:
         for data in self._splitter.flush():
             if not self.done:
                 self._event(data)
+        if self._splitter.error is not None:
+            self._named_error()
         if self.done:
             return
         if not self.complete:
-            raise UpstreamBroken(f"{self.terms.provider} ended the stream before the answer was whole.", cause="closed")
+            raise self._ended_early()
         self._complete()
 
     def failure_frames(self, error: OrcestatorError) -> bytes:
@@ -179,7 +209,7 @@ class ChatStream:
             self.done = True
             return frames + self.writer.failure(error)
         detail = {**error.body()["error"], "partial": True}
-        open_choices = [index for index, choice in sorted(self._choices.items()) if not choice.finished]
+        open_choices = [index for index, choice in sorted(self._choices.items()) if not choice.closed]
         for index in open_choices if self._choices else [0]:
             frames += self._frame({"choices": [{"index": index, **self._no_content(), "finish_reason": FAILED}]})
         self.done = True
@@ -187,30 +217,44 @@ class ChatStream:
 
     def _event(self, data: bytes) -> None:
         if data == b"[DONE]" or data.strip() == b"[DONE]":
-            self._complete()
-            return
-        if self.reader is not None:
-            self._read(self.reader, data)
+            self._told_done()
             return
         try:
-            chunk = loads(data)
+            if self._split is not None:
+                self._mended(loads_forgiving(data))
+            elif self.reader is not None:
+                self._read(self.reader, data)
+            else:
+                chunk = loads_event(data)
+                if type(chunk) is not dict or not self._relay_plain(chunk, data):
+                    self._careful(chunk)
+        except Forgiven as odd:
+            self._mended(odd.value)
         except ValueError:
-            self._count_garbage()
-            return
-        if type(chunk) is not dict:
-            self._count_garbage()
-        elif needs_mending(data) or not self._relay_plain(chunk, data):
-            self._careful(chunk)
+            raise self._unreadable() from None
+
+    def _mended(self, value: Any) -> None:
+        """An event whose characters no strict reader takes, or the first one after such."""
+        split = self._split or CharacterJoiner()
+        whole = split.joined(value)
+        self._split = split if split.is_waiting else None
+        self._like_last = None
+        self._whole_event(whole)
+
+    def _whole_event(self, value: Any) -> None:
+        try:
+            if self.reader is not None:
+                self._read(self.reader, dumps(value))
+            else:
+                self._careful(value)
+        except ValueError:
+            raise self._unreadable() from None
 
     def _read(self, reader: Reader, data: bytes) -> None:
         """An event of another dialect, by its meaning. A failure that our own worker tells is in OpenAI's."""
-        try:
-            if data.startswith(_WORKER_FAILURE):
-                self._careful(loads(data))
-            made = reader.read(data)
-        except ValueError:
-            self._count_garbage()
-            return
+        if data.startswith(_WORKER_FAILURE):
+            self._careful(loads_event(data))
+        made = reader.read(data)
         if isinstance(made, str):
             self._say(made)
         elif made is None:
@@ -219,10 +263,39 @@ class ChatStream:
             for chunk in made:
                 self._careful(chunk)
 
+    def _told_done(self) -> None:
+        """``[DONE]``: in OpenAI's dialect the word that the answer is whole; others have a word of their own for that."""
+        if self.reader is not None and not self.complete:
+            raise self._ended_early()
+        self._complete()
+
+    def _named_error(self) -> None:
+        """An event of the name ``error``: a failure, whatever its data is. Raises it."""
+        data, self._splitter.error = self._splitter.error or b"", None
+        if self.done:
+            return
+        try:
+            told = loads(data)
+        except ValueError:
+            told = data.decode("utf-8", "replace")
+        if self.reader is not None and isinstance(told, dict):
+            self.reader.read(dumps(told))
+        detail = failure_in_event(told) if isinstance(told, dict) else None
+        raise error_in_answer(self.terms.provider, detail or told)
+
+    def _ended_early(self) -> UpstreamError:
+        """The failure of a stream that is over before its answer is whole."""
+        if self._odd is not None:
+            return error_in_answer(self.terms.provider, failure_in_event({**self._odd, "status": "failed"}))
+        return UpstreamBroken(f"{self.terms.provider} ended the stream before the answer was whole.", cause="closed")
+
+    def _unreadable(self) -> UpstreamBroken:
+        return UpstreamBroken(f"{self.terms.provider} sent an event that cannot be read.", cause="garbage")
+
     def _say(self, content: str) -> None:
         """More text of choice 0, from a reader: the hot path of a translated stream."""
         choice = self._choices.get(0)
-        if choice is None or not choice.role_sent or choice.finished:
+        if choice is None or not choice.flows:
             self._careful({"choices": [{"index": 0, "delta": {"content": content}}]})
         elif content:
             self._keep(content)
@@ -260,7 +333,7 @@ class ChatStream:
             return False
         delta = choice.get("delta")
         state = self._choices.get(0)
-        if type(delta) is not dict or len(delta) != 1 or state is None or state.finished:
+        if type(delta) is not dict or len(delta) != 1 or state is None or not state.flows:
             return False
         ((name, content),) = delta.items()
         if type(content) is not str or name in _STRUCTURED or (name != "content" and not self._passes_unread):
@@ -338,21 +411,40 @@ class ChatStream:
         if self._memory is not None:
             self._memory.texts.append(content)
 
-    def _careful(self, chunk: Json) -> None:
+    def _careful(self, chunk: Any) -> None:
         """Any other chunk: first one, tool calls, finish, usage, several choices, or something to mend."""
+        if not isinstance(chunk, dict):
+            if chunk:
+                raise self._unreadable()
+            return
         if chunk.get("error") or chunk.get("object") == "error":
             raise error_in_answer(self.terms.provider, chunk.get("error") or chunk)
-        if read_usage(chunk.get("usage")) is not None:
-            self._usage_wire = chunk["usage"]
         choices = chunk.get("choices")
-        if not isinstance(choices, list) or not choices:
-            return
+        if choices:
+            self._take_choices(choices, chunk)
+        else:
+            self._without_choices(chunk)
+        if chunk.get("usage"):
+            self._tally.take(chunk["usage"], self.completion_chars + self._deltas)
+
+    def _take_choices(self, choices: Any, chunk: Json) -> None:
+        if not isinstance(choices, list) or not all(isinstance(choice, dict | None) for choice in choices):
+            raise self._unreadable()
         if self._head is None:
             self._read_head(chunk)
         extras = {key: value for key, value in chunk.items() if key not in ("choices", "usage")}
         for choice in choices:
-            if isinstance(choice, dict):
+            if choice is not None:
                 self._choice(choice, extras)
+
+    def _without_choices(self, chunk: Json) -> None:
+        """Usage, a sign of life, a failure in words of its own; anything else is odd, and the end has to show what it meant."""
+        detail = failure_in_event(chunk)
+        if detail is not None:
+            raise error_in_answer(self.terms.provider, detail)
+        is_known = "choices" in chunk or "usage" in chunk or chunk.get("object") == "chat.completion.chunk"
+        if not is_known and any(chunk.values()) and chunk.get("type") not in _NO_CHUNK:
+            self._odd = chunk
 
     def _read_head(self, chunk: Json) -> None:
         """The first chunk fixes what every frame carries, and how the model name looks in this upstream's bytes."""
@@ -371,17 +463,48 @@ class ChatStream:
 
     def _choice(self, wire: Json, extras: Json) -> None:
         index, choice = self._state(wire.get("index"))
-        if choice.finished:
-            return
-        delta = wire.get("delta")
-        choice.spoke = choice.spoke or isinstance(delta, dict)
-        delta = dict(delta) if isinstance(delta, dict) else {}
+        delta = self._delta_in(wire, choice)
+        if "delta" not in wire:
+            wire = {name: value for name, value in wire.items() if name not in ("message", "text")}
         calls = delta.pop("tool_calls", None)
-        self._send_delta(index, choice, delta, wire, extras)
-        if isinstance(calls, list) and calls:
-            self._send_calls(index, choice, choice.calls.add(calls), extras)
+        speaks = self._send_delta(index, choice, delta, wire, extras)
+        if calls:
+            wires = [calls] if isinstance(calls, dict) else calls
+            if not isinstance(wires, list):
+                raise self._unreadable()
+            self._send_calls(index, choice, choice.calls.add(wires), extras)
+            speaks = True
+        if speaks:
+            self._went_on(choice)
         if has_finished(wire.get("finish_reason")):
-            self._finish(index, choice, wire, extras)
+            self._take_reason(choice, wire, extras, speaks=speaks)
+        choice.flows = choice.role_sent and not choice.finished and not self._is_inside_call(choice)
+
+    def _delta_in(self, wire: Json, choice: ChoiceState) -> Json:
+        """What a choice adds. Some upstreams stream whole messages, or texts without a delta; where deltas came before, these
+        only repeat them.
+        """
+        delta = wire.get("delta")
+        if delta is None and not choice.spoke:
+            delta = wire.get("message")
+            if delta is None and isinstance(wire.get("text"), str):
+                delta = {"content": wire["text"]}
+        if not isinstance(delta, dict):
+            if delta:
+                raise self._unreadable()
+            return {}
+        choice.spoke = True
+        return dict(delta)
+
+    def _went_on(self, choice: ChoiceState) -> None:
+        """There was content."""
+        choice.said_more = True
+        if choice.finished:
+            choice.finished, choice.went_on = False, True
+
+    def _is_inside_call(self, choice: ChoiceState) -> bool:
+        """Whether nothing but more of the call can go out: OpenAI's clients alone keep text and calls apart by themselves."""
+        return self.writer is not None and choice.calls.is_live
 
     def _state(self, wire_index: object) -> tuple[int, ChoiceState]:
         index = wire_index if isinstance(wire_index, int) and 0 <= wire_index < MOST_CHOICES else 0
@@ -391,45 +514,120 @@ class ChatStream:
             choice = self._choices[index] = ChoiceState(calls)
         return index, choice
 
-    def _send_delta(self, index: int, choice: ChoiceState, delta: Json, wire: Json, extras: Json) -> None:
-        """Everything of a delta but its tool calls; the role rides on the first one."""
+    def _send_delta(self, index: int, choice: ChoiceState, delta: Json, wire: Json, extras: Json) -> bool:
+        """Everything of a delta but its tool calls; the role rides on the first one. Gives whether there is content in it."""
         delta.pop("role", None)
+        self._read_content(delta)
+        self._take_legacy_call(choice, delta)
         content = delta.get("content")
-        if content is not None and not isinstance(content, str):
-            content = delta["content"] = joined_parts(content)
         if content:
             self._keep(content)
-        if any(delta.values()):
+        speaks = any(delta.values())
+        if speaks:
             self.committed = True
+            self._deltas += 1
         elif choice.role_sent:
-            return
+            return False
         if self._memory is not None:
             delta |= self._memory.take(delta)
         if not choice.role_sent:
             delta = {"role": "assistant", **delta}
             choice.role_sent = True
-        rest = {key: value for key, value in wire.items() if key not in ("index", "delta", "finish_reason")}
-        self._send({"index": index, "delta": delta, **rest, "finish_reason": None}, extras)
+        rest = {key: value for key, value in wire.items() if key not in _OUTSIDE_REST}
+        if speaks and self._is_inside_call(choice) and not choice.calls.is_over():
+            self._hold(choice, (delta, rest, extras))
+        else:
+            self._release(index, choice)
+            self._send({"index": index, "delta": delta, **rest, "finish_reason": None}, extras)
+        return speaks
+
+    def _read_content(self, delta: Json) -> None:
+        """A content that is no string becomes what it says."""
+        content = delta.get("content")
+        if content is None or isinstance(content, str):
+            return
+        said = spoken(content)
+        for name in ("reasoning_content", "refusal"):
+            if name in said:
+                said[name] = (delta.get(name) or "") + said[name]
+        delta |= said
+
+    def _take_legacy_call(self, choice: ChoiceState, delta: Json) -> None:
+        call = delta.get("function_call")
+        if call is not None and not isinstance(call, dict):
+            raise self._unreadable()
+        if call:
+            arguments = call.get("arguments")
+            choice.legacy_call.append(arguments if isinstance(arguments, str) else "")
+
+    def _hold(self, choice: ChoiceState, held: tuple[Json, Json, Json]) -> None:
+        if len(choice.held) >= MOST_HELD:
+            raise UpstreamBroken(f"{self.terms.provider} never ended a tool call.", cause="half_tool_call")
+        choice.held.append(held)
+
+    def _release(self, index: int, choice: ChoiceState) -> None:
+        """What was held until a call was over."""
+        held, choice.held = choice.held, []
+        for delta, rest, extras in held:
+            self._send({"index": index, "delta": delta, **rest, "finish_reason": None}, extras)
 
     def _send_calls(self, index: int, choice: ChoiceState, deltas: list[Json], extras: Json) -> None:
+        if self.writer is not None:
+            self._like_last = None
         for delta in deltas:
             self.committed = True
+            self._deltas += 1
             if self._memory is not None:
                 self._memory.take_call(delta)
             self._send({"index": index, "delta": {"tool_calls": [delta]}, "finish_reason": None}, extras)
+        if choice.held and choice.calls.is_over():
+            self._release(index, choice)
 
-    def _finish(self, index: int, choice: ChoiceState, wire: Json, extras: Json) -> None:
-        if wire["finish_reason"] == FAILED:
-            raise error_in_answer(self.terms.provider, wire.get("error") or "the model broke while answering")
+    def _take_reason(self, choice: ChoiceState, wire: Json, extras: Json, *, speaks: bool) -> None:
+        """Why the choice ended, as far as anybody knows: more may follow, with a reason of its own."""
+        if is_failure(wire["finish_reason"]):
+            detail = wire.get("error") or f"the model broke while answering ({wire['finish_reason']})"
+            raise error_in_answer(self.terms.provider, detail)
         if not choice.spoke:
             raise UpstreamBroken(f"{self.terms.provider} answered with a choice that says nothing.", cause="empty")
-        self._send_calls(index, choice, choice.calls.finish(), extras)
-        choice.finished = True
-        self.committed = True
-        self._like_last = None
-        rest = {key: value for key, value in wire.items() if key not in ("index", "delta", "finish_reason", "logprobs")}
         reason = finish_reason(wire["finish_reason"])
-        self._send({"index": index, "delta": {}, **rest, "finish_reason": reason}, extras)
+        # A plain stop right after another reason repeats that the choice is over; it does not make it whole.
+        if choice.reason is None or choice.said_more or reason != "stop":
+            choice.reason = reason
+        rest = {key: value for key, value in wire.items() if key not in _OUTSIDE_REST and key != "logprobs"}
+        choice.last = ({**choice.last[0], **rest}, extras)
+        choice.said_more = False
+        # In OpenAI's dialect [DONE] is still to come, and who gives a reason with every chunk has not said anything by it.
+        choice.finished = not (choice.went_on and speaks and self.reader is None)
+        # An answer may be empty, but as long as a call waits another candidate can still be asked.
+        self.committed = self.committed or not choice.calls.has_waiting
+        self._like_last = None
+
+    def _close(self, index: int, choice: ChoiceState) -> None:
+        """The end of a choice: all that waited, then its reason."""
+        rest, extras = choice.last
+        self._send_calls(index, choice, choice.calls.finish(), extras)
+        self._release(index, choice)
+        choice.flows, choice.finished, choice.closed = False, True, True
+        self._send({"index": index, **self._no_content(), **rest, "finish_reason": self._reason(choice)}, extras)
+
+    def _reason(self, choice: ChoiceState) -> str:
+        has_legacy = bool(choice.legacy_call)
+        told = choice.reason or ("function_call" if has_legacy else "stop")
+        return reason_beside(told, calls=bool(choice.calls), legacy_call=has_legacy)
+
+    def _check_whole(self, choice: ChoiceState) -> None:
+        """Raises UpstreamBroken for a choice that ends in the middle without having been cut."""
+        if not choice.spoke:
+            raise UpstreamBroken(f"{self.terms.provider} answered with a choice that says nothing.", cause="empty")
+        if choice.reason in MAY_CUT:
+            return
+        told = choice.reason is not None
+        name = choice.calls.half_call(told=told)
+        if name is None and choice.legacy_call and is_half("function", "".join(choice.legacy_call), told=told):
+            name = "function_call"
+        if name is not None:
+            raise half_call_failure(self.terms.provider, name)
 
     def _send(self, choice: Json, extras: Json) -> None:
         frame = self._frame({**extras, **(self._head or {}), "choices": [choice]})
@@ -456,16 +654,24 @@ class ChatStream:
 
         An answer with neither content nor a finish reason is none: another candidate may give one.
         """
-        if not self.committed:
+        if self._split is not None:
+            rest, self._split = self._split.rest(), None
+            for event in rest:
+                self._whole_event(event)
+        has_reasons = bool(self._choices) and all(choice.reason for choice in self._choices.values())
+        if self._odd is not None and not has_reasons:
+            raise self._ended_early()
+        if not (self.committed or has_reasons):
             raise UpstreamBroken(f"{self.terms.provider} answered with an empty stream.", cause="empty")
+        for choice in self._choices.values():
+            self._check_whole(choice)
         for index, choice in sorted(self._choices.items()):
-            if not choice.finished:
-                reason = "tool_calls" if choice.calls else "stop"
-                self._finish(index, choice, {"finish_reason": reason}, {})
-        self.usage = read_usage(self._usage_wire) or estimate(self.terms.prompt_bytes, self.completion_chars)
+            self._close(index, choice)
+        told = self._tally.told(self.completion_chars, self._deltas)
+        self.usage, wire = told or (estimate(self.terms.prompt_bytes, self.completion_chars), None)
         if self._memory is not None:
             self._memory.close()
-        self._write_end(usage_body(self.usage, self._usage_wire))
+        self._write_end(usage_body(self.usage, wire))
         self.done = True
 
     def _write_end(self, usage: Json) -> None:
@@ -475,8 +681,3 @@ class ChatStream:
         if self.terms.include_usage:
             self._frames.append(self._frame({"choices": [], "usage": usage}))
         self._frames.append(DONE)
-
-    def _count_garbage(self) -> None:
-        self._garbage += 1
-        if self._garbage > MOST_GARBAGE:
-            raise UpstreamBroken(f"{self.terms.provider} sent events that are not JSON.", cause="garbage")

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from orcestator.dialects.failures import error_in_answer
-from orcestator.dialects.openai.content import joined_parts, usable_created, usable_id
-from orcestator.dialects.openai.finish import FAILED, finish_reason, has_finished
-from orcestator.dialects.openai.stream import ChatStream, ChoiceState
+from orcestator.dialects.openai.content import spoken, usable_created, usable_id
+from orcestator.dialects.openai.finish import has_finished
+from orcestator.dialects.openai.stream import ChatStream
 
 Json = dict[str, Any]
 
@@ -29,26 +28,18 @@ class TextStream(ChatStream):
 
     def _choice(self, wire: Json, extras: Json) -> None:
         index, choice = self._state(wire.get("index"))
-        if choice.finished:
-            return
+        choice.spoke = True
         text = wire.get("text")
-        text = text if isinstance(text, str) else joined_parts(text)
+        text = text if isinstance(text, str) else spoken(text)["content"]
+        has_reason = has_finished(wire.get("finish_reason"))
         if text:
             self._keep(text)
             self.committed = True
-        reason = wire.get("finish_reason")
-        if reason == FAILED:
-            raise error_in_answer(self.terms.provider, wire.get("error") or "the model broke while answering")
-        if has_finished(reason):
-            choice.finished = self.committed = True
-            reason = finish_reason(reason)
-        else:
-            reason = None
-        self._send({**wire, "index": index, "text": text, "finish_reason": reason}, extras)
-
-    def _finish(self, index: int, choice: ChoiceState, wire: Json, extras: Json) -> None:
-        choice.finished = True
-        self._send({"index": index, **self._no_content(), "finish_reason": "stop"}, extras)
+            self._went_on(choice)
+        if has_reason:
+            self._take_reason(choice, wire, extras, speaks=bool(text))
+        if text or not has_reason:
+            self._send({**wire, "index": index, "text": text, "finish_reason": None}, extras)
 
     def feed_reply(self, reply: Json) -> None:
         """Take a whole reply of an upstream that ignored ``stream``."""

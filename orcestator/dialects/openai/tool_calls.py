@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orcestator.dialects.custom_tools import restored_input
-from orcestator.dialects.json_text import dumps
+from orcestator.dialects.json_text import dumps, is_cut, loads
 from orcestator.dialects.tool_names import NO_ALIASES
 from orcestator.errors import UpstreamBroken
 
@@ -27,6 +27,8 @@ class _Call:
     name: str = ""
     extras: Json = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
+    given: list[str] = field(default_factory=list)
+    """All of what its tool is given, sent or waiting."""
     is_emulated: bool = False
     place: int | None = None
     """Its index in what we send, from its first delta on."""
@@ -46,9 +48,33 @@ class ToolCallOrder:
         self._wire_ids: dict[str, _Call] = {}
         self._chars = 0
         self._sent = 0
+        self._is_over = False
 
     def __bool__(self) -> bool:
         return any(call.name for call in self._calls)
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether there is something of a call that was not given out yet."""
+        return any(call.waiting or (call.name and call.place is None) for call in self._calls)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a call was begun that may still go on, so that nothing can come between its pieces."""
+        return self._sent > 0 and not self._is_over
+
+    def is_over(self) -> bool:
+        """Whether the call that was begun is whole, so that something else may follow it. From then on it is closed."""
+        if not self._is_over and self._sent:
+            self._is_over = _is_object("".join(self._calls[0].given))
+        return self._is_over
+
+    def half_call(self, *, told: bool) -> str | None:
+        """The name of a call that is not whole, if there is one. ``told``: the upstream has said why it ended."""
+        for call in self._calls:
+            if call.name and is_half(call.kind, "".join(call.given), told=told):
+                return call.name
+        return None
 
     def add(self, wires: list[Any]) -> list[Json]:
         """Deltas that can go out now: those of the first call. Raises UpstreamBroken over the caps."""
@@ -110,8 +136,12 @@ class ToolCallOrder:
         call.is_emulated = call.name in self._customs
         text = part.get(_TEXT_FIELD[kind])
         if text is not None and text != "":
-            call.waiting.append(text if isinstance(text, str) else dumps(text).decode())
-            self._chars += len(call.waiting[-1])
+            text = text if isinstance(text, str) else dumps(text).decode()
+            if self._is_over and call is self._calls[0] and text.strip():
+                raise UpstreamBroken("The upstream went on with a tool call after its end.", cause="half_tool_call")
+            call.waiting.append(text)
+            call.given.append(text)
+            self._chars += len(text)
             if self._chars > MOST_ARGUMENT_CHARS:
                 raise UpstreamBroken("The upstream's tool arguments are over 4 MiB.", cause="too_large")
         call.extras |= {key: value for key, value in wire.items() if key not in ("index", "id", "type", kind)}
@@ -135,6 +165,37 @@ class ToolCallOrder:
         return [delta]
 
 
+def is_half(kind: str, text: str, *, told: bool) -> bool:
+    """Whether what a tool is given ends in the middle.
+
+    Where the upstream says that it came to its end, only what is the beginning of JSON is half: a model's own mistakes are
+    for the caller to see. Where it says nothing, whatever is not seen to be whole counts as half.
+    """
+    if told:
+        return kind == "function" and bool(text) and not _is_json(text) and is_cut(text)
+    return kind != "function" or not _is_json(text)
+
+
+def half_call_in(wires: list[Any], *, told: bool) -> str | None:
+    """The name of a call of a whole message that is not whole, if there is one; ``told`` as for a stream."""
+    for wire in wires:
+        if isinstance(wire, dict) and is_half(*_given_in(wire), told=told):
+            return _name(wire)
+    return None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        loads(text.encode("utf-8", "replace"))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_object(text: str) -> bool:
+    return text.rstrip().endswith("}") and _is_json(text)
+
+
 def whole_calls(
     wires: list[Any],
     new_id: Callable[[], str],
@@ -151,16 +212,14 @@ def whole_calls(
         if not isinstance(wire, dict):
             continue
         call = dict(wire)
-        kind = "custom" if call.get("type") == "custom" or "custom" in call else "function"
+        kind, given = _given_in(call)
         part = dict(call[kind]) if isinstance(call.get(kind), dict) else {}
         name = _name(call)
         if not name:
             raise _nameless()
         if name in names:
             name = part["name"] = names[name]
-        text = part.get(_TEXT_FIELD[kind])
-        if not isinstance(text, str):
-            part[_TEXT_FIELD[kind]] = "" if text is None else dumps(text).decode()
+        part[_TEXT_FIELD[kind]] = given
         if kind == "function" and name in customs:
             kind, part = "custom", {"name": name, "input": restored_input(part["arguments"])}
             del call["function"]
@@ -172,6 +231,19 @@ def whole_calls(
     if len(calls) > MOST_CALLS:
         raise UpstreamBroken(f"The upstream sent over {MOST_CALLS} tool calls.", cause="too_many_tool_calls")
     return calls
+
+
+def _given_in(wire: Json) -> tuple[str, str]:
+    """Of a whole call: its kind, and what its tool is given."""
+    kind = "custom" if wire.get("type") == "custom" or "custom" in wire else "function"
+    part = wire.get(kind)
+    text = part.get(_TEXT_FIELD[kind]) if isinstance(part, dict) else None
+    return kind, text if isinstance(text, str) else "" if text is None else dumps(text).decode()
+
+
+def half_call_failure(provider: str, name: str) -> UpstreamBroken:
+    """The failure of an answer that ends in the middle of what a tool is given."""
+    return UpstreamBroken(f"{provider} ended in the middle of its call of {name!r}.", cause="half_tool_call")
 
 
 def _nameless() -> UpstreamBroken:

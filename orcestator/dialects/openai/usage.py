@@ -1,5 +1,6 @@
 """Token usage: read what an upstream says, distrust it, estimate what it leaves out."""
 
+from math import log
 from typing import Any, NamedTuple
 
 Json = dict[str, Any]
@@ -25,6 +26,65 @@ def read_usage(wire: Any) -> Usage | None:
     if prompt is None or completion is None:
         return None
     return Usage(prompt, completion, False)
+
+
+class UsageTally:
+    """What a stream reports of its tokens, one or many times. No answer counts for less than was ever told of it.
+
+    Reports are cumulative in every API that documents them (OpenAI's one at the end, vLLM's and xAI's in every chunk,
+    Gemini's and Anthropic's), and then the largest is the answer's. Some gateways tell instead what each chunk added. The
+    signs of that: more was said, and yet the count fell, or did not grow again and again. Only then they are added up.
+    """
+
+    __slots__ = ("_fell", "_grew", "_largest", "_last", "_progress", "_prompt", "_rest", "_stood", "_sum")
+
+    def __init__(self) -> None:
+        self._prompt = self._largest = self._last = self._sum = 0
+        self._grew = self._stood = self._fell = 0
+        self._progress = -1
+        self._rest: Json = {}
+
+    def take(self, wire: Any, progress: int) -> None:
+        """Note a report, if it is one. ``progress`` grows with everything that was said."""
+        told = read_usage(wire)
+        if told is None:
+            return
+        completion = told.completion_tokens
+        said_more = progress > self._progress
+        if said_more and self._progress >= 0:
+            self._grew += completion > self._last
+            self._stood += completion == self._last
+            self._fell += completion < self._last
+        if said_more:
+            self._sum += completion
+        else:
+            # The same told twice is told once; a total after the parts stands for all of them.
+            self._sum = max(self._sum, completion)
+        if told.prompt_tokens + completion >= self._prompt + self._largest or not self._rest:
+            self._rest = wire
+        self._prompt, self._largest = max(self._prompt, told.prompt_tokens), max(self._largest, completion)
+        self._last, self._progress = completion, progress
+
+    def told(self, completion_chars: int, deltas: int) -> tuple[Usage, Json] | None:
+        """The answer's usage and the report that has its details, or None when nothing usable was reported.
+
+        How much came, in characters and in pieces, tells what is likely.
+        """
+        if self._progress < 0:
+            return None
+        if self._is_in_parts(max(1, deltas, completion_chars / BYTES_PER_TOKEN)):
+            return Usage(self._prompt, self._sum, False), {}
+        usage, rest = Usage(self._prompt, self._largest, False), self._rest
+        is_one_report = read_usage(rest) == usage
+        return usage, rest if is_one_report else {name: rest[name] for name in rest if name != "total_tokens"}
+
+    def _is_in_parts(self, likely: float) -> bool:
+        if self._fell:
+            return 2 * self._fell + self._stood >= self._grew
+        if self._stood < 2 or self._stood < self._grew or not self._largest:
+            return False
+        # A count that only stands still may be one that comes late: which of the two is nearer to the text?
+        return abs(log(self._sum / likely)) < abs(log(self._largest / likely))
 
 
 def estimate(prompt_bytes: int, completion_chars: int) -> Usage:

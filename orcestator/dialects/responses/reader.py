@@ -10,7 +10,7 @@ from typing import Any
 
 from orcestator.dialects.canonical import ReadTerms
 from orcestator.dialects.failures import error_in_answer
-from orcestator.dialects.json_text import loads
+from orcestator.dialects.json_text import loads_event
 from orcestator.dialects.responses.outputs import (
     CALLS,
     annotation,
@@ -46,23 +46,24 @@ class ResponsesReader:
 
     def read(self, data: bytes) -> str | list[Json] | None:
         """What one event means; [] when nothing. Raises the error that the stream tells of."""
-        event = loads(data)
+        event = loads_event(data)
         if type(event) is not dict:
             raise ValueError("an event is an object")
         kind = event.get("type")
-        if kind == "response.output_text.delta" and not event.get("logprobs"):
+        if kind == "response.output_text.delta" and not event.get("logprobs") and type(event.get("delta")) is str:
             self._spoke.add(_item_key(event))
-            return text_in(event, "delta")
+            return str(event["delta"])
         handler = _HANDLERS.get(kind) if type(kind) is str else None
         if handler is not None:
             return handler(self, event)
         if event.get("error"):
             raise error_in_answer(self._terms.provider, event["error"])
-        return []
+        # Most events only repeat what others tell; what has no type is none of this API's.
+        return [] if isinstance(kind, str) and "error" not in kind else [event]
 
     def _text(self, event: Json) -> list[Json]:
         self._spoke.add(_item_key(event))
-        return _spoken({"content": text_in(event, "delta"), "logprobs": objects_in(event, "logprobs")})
+        return _spoken({"content": event.get("delta"), "logprobs": objects_in(event, "logprobs")})
 
     def _refusal(self, event: Json) -> list[Json]:
         self._spoke.add(_item_key(event))
@@ -101,9 +102,9 @@ class ResponsesReader:
 
     def _arguments(self, event: Json) -> list[Json]:
         kind = "custom_tool_call" if event["type"] == "response.custom_tool_call_input.delta" else "function_call"
-        return self._more(_item_key(event), kind, text_in(event, "delta"))
+        return self._more(_item_key(event), kind, event.get("delta"))
 
-    def _more(self, key: object, item_type: str, given: str) -> list[Json]:
+    def _more(self, key: object, item_type: str, given: Any) -> list[Json]:
         """More of what a call that was announced gives its tool."""
         if key not in self._calls or not given:
             return []

@@ -6,7 +6,7 @@ Fields and which of them must be there: openai-python 3.51 ``types/responses`` (
 
 from typing import Any
 
-from orcestator.dialects.canonical import RESPONSES_FORMAT, WriteTerms
+from orcestator.dialects.canonical import RESPONSES_FORMAT, WriteTerms, reasoning_of
 from orcestator.dialects.custom_tools import restored_input
 from orcestator.dialects.responses.tool_names import ToolBook
 from orcestator.dialects.shapes import count_in, object_in, objects_in, text_in
@@ -211,7 +211,7 @@ def _output(message: Json, logprobs: list[Json], terms: WriteTerms, status: str)
 
 def _reasoning(message: Json, terms: WriteTerms) -> list[tuple[int, Json]]:
     """The reasoning items with their places. What can be read of all of them stands in the first."""
-    thought, encrypted = text_in(message, "reasoning_content"), sorted(encrypted_in(message.get("reasoning_details")))
+    thought, encrypted = reasoning_of(message), sorted(encrypted_in(message.get("reasoning_details")))
     found = encrypted or ([(0, "")] if thought else [])
     return [
         (place, reasoning_item(terms.new_id("rs_"), "" if order else thought, data))

@@ -4,12 +4,15 @@ https://platform.openai.com/docs/api-reference/responses-streaming, openai-pytho
 stream helper, VS Code and Codex (checked 2026-11): ``response.created`` comes first, whatever follows; an item is
 added, filled and done before the next one; a tool is called by its ``output_item.done``; the last event holds the
 whole output; a failed answer ends with ``response.failed``, never with a completed one; there is no ``[DONE]``.
+
+pydantic-ai 2.38 and @langchain/openai 1.5 pass over ``response.failed`` and take what came for all of it, but OpenAI's SDKs
+below them raise on any event whose data has an ``error`` at its top (checked 2026-11): so one follows.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from orcestator.dialects.canonical import WriteTerms
+from orcestator.dialects.canonical import WriteTerms, reasoning_of
 from orcestator.dialects.json_text import dumps, loads
 from orcestator.dialects.responses.response import (
     call_item,
@@ -107,8 +110,11 @@ class ResponsesWriter:
     def failure(self, error: OrcestatorError) -> bytes:
         """The end of an answer that broke. An item that is not whole is left out: a half call must not be run."""
         frames = self._begin()
-        failed = {**self._response("failed"), "output": self._output, "error": error_of(error)}
-        return frames + self._event("response.failed", {"response": failed})
+        told = error_of(error)
+        failed = {**self._response("failed"), "output": self._output, "error": told}
+        frames += self._event("response.failed", {"response": failed})
+        detail = {**told, "param": None}
+        return frames + self._event("error", {**detail, "error": {"type": error.body()["error"]["type"], **detail}})
 
     def follow(self, first: bytes, last: bytes) -> None:
         """Go on after somebody else's stream, of which these were the first and the last event."""
@@ -161,7 +167,7 @@ class ResponsesWriter:
         return frames
 
     def _think(self, delta: Json) -> bytes:
-        thought = text_in(delta, "reasoning_content") or text_in(delta, "reasoning")
+        thought = reasoning_of(delta)
         frames = self._think_aloud(thought) if thought else b""
         for _, data in encrypted_in(delta.get("reasoning_details")):
             item = self._item

@@ -10,7 +10,8 @@ from typing import Any
 
 from orcestator.dialects.canonical import Json, ReadTerms
 from orcestator.dialects.failures import error_in_answer
-from orcestator.dialects.json_text import dumps, loads, loads_exactly
+from orcestator.dialects.json_text import Forgiven, dumps, loads_event
+from orcestator.dialects.split_characters import CharacterJoiner
 from orcestator.errors import UpstreamBroken
 
 CALLS = b'"toolCallList"'
@@ -62,30 +63,38 @@ class CompletionReader:
     def __init__(self, terms: ReadTerms) -> None:
         self._terms = terms
         self._sent = ""
-        self._finished = False
+        self._finished = self._filtered = False
 
     def read(self, data: bytes) -> str | list[Json] | None:
         """What one line adds. A text that does not begin with what was sent cannot be taken back: that is a filter."""
-        line = loads_exactly(data) if CALLS in data else loads(data)
+        try:
+            line = loads_event(data, exactly=CALLS in data)
+        except Forgiven as odd:
+            # The next line repeats the text, with the rest of a character that it ends in the middle of.
+            line = CharacterJoiner().joined(odd.value)
         if not isinstance(line, dict):
             raise ValueError("a line that is not an object")
         _raise_error(line, self._terms)
         result = _result(line)
         alternative = _alternative(result)
-        if self._finished or alternative is None:
+        if self._filtered or alternative is None:
             usage = _usage(result)
+            if not usage and not self._filtered and "alternatives" not in result:
+                return [line]
             return [{"choices": [], **usage}] if usage else []
         calls = bool(_wire_calls(alternative))
         text = _text(alternative)
         if text is None or (calls and not text.startswith(self._sent)):
             text = self._sent
         if not text.startswith(self._sent):
+            self._filtered = True
             return self._end("content_filter", result)
         more, self._sent = text[len(self._sent) :], text
         finish = _finish(alternative, calls)
         if finish is None:
             return more or []
-        return [*_content(more), *self._call_chunks(alternative), *self._end(finish, result)]
+        calls_told = [] if self._finished else self._call_chunks(alternative)
+        return [*_content(more), *calls_told, *self._end(finish, result)]
 
     def _call_chunks(self, alternative: Json) -> list[Json]:
         calls = enumerate(_tool_calls(alternative, self._terms))
@@ -145,7 +154,7 @@ def _alternative(result: Json) -> Json | None:
 
 def _text(alternative: Json) -> str | None:
     text = alternative["message"].get("text")
-    return text if isinstance(text, str) else None
+    return text if text is None or isinstance(text, str) else dumps(text).decode()
 
 
 def _wire_calls(alternative: Json) -> list[Json]:
@@ -162,7 +171,7 @@ def _tool_calls(alternative: Json, terms: ReadTerms) -> list[Json]:
         name, arguments = part.get("name"), part.get("arguments")
         if not isinstance(name, str) or not name:
             raise UpstreamBroken(f"{terms.provider} called a tool without naming it.", cause="nameless_tool_call")
-        text = dumps(arguments if isinstance(arguments, dict) else {}).decode()
+        text = arguments if isinstance(arguments, str) and arguments else dumps(arguments or {}).decode()
         made.append({"id": terms.new_id("call_"), "type": "function", "function": {"name": name, "arguments": text}})
     return made
 

@@ -127,7 +127,7 @@ def test_a_nameless_tool() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"7", b"null", b'"text"'])
 def test_events_that_are_no_objects(data: bytes) -> None:
-    """Are garbage, for the caller of the reader to count."""
+    """Are garbage, for the stream to refuse."""
     with pytest.raises(ValueError):  # noqa: PT011 - json's own message
         UPSTREAM.reader(terms()).read(data)
 
@@ -140,13 +140,20 @@ def test_events_that_are_no_objects(data: bytes) -> None:
         {"type": "content_block_delta", "delta": 7},
         {"type": "content_block_delta", "delta": {"type": "text_delta", "text": None}},
         {"type": "content_block_stop"},
-        {"type": ["message_stop"]},
-        {},
+        {"type": "weather_report"},
     ],
 )
 def test_events_that_say_nothing(event: Json) -> None:
     """Known or not."""
     assert read(event) == [[]]
+
+
+@pytest.mark.parametrize(
+    "event", [{"type": ["message_stop"]}, {"detail": "boom"}, {"type": "overloaded_error", "message": "boom"}]
+)
+def test_events_of_no_shape_of_this_api(event: Json) -> None:
+    """Are handed on, for the stream to judge."""
+    assert read(event) == [[event]]
 
 
 def test_text_at_the_start_of_a_block_counts() -> None:

@@ -137,7 +137,7 @@ def test_a_line_has_one_end_by_any_reading(end: str) -> None:
 def test_calls_wait_until_they_are_whole() -> None:
     """A call goes out when the next begins or the choice ends, and text may pass it."""
     writer = CHAT.writer(TERMS)
-    first, second = call_deltas(0, "f", '{"a":1}'), call_deltas(1, "g", "{")
+    first, second = call_deltas(0, "f", '{"a":1}'), call_deltas(1, "g", "{x}")
     lines = [writer.chunk(chunk(delta)) for delta in first]
     passing = writer.text("by the way")
     lines += [writer.chunk(chunk(delta)) for delta in second] + [writer.chunk(chunk({}, "tool_calls"))]
@@ -145,7 +145,7 @@ def test_calls_wait_until_they_are_whole() -> None:
     assert [len(line.splitlines()) for line in lines] == [0, 0, 0, 1, 0, 0, 1]
     assert json.loads(passing)["message"] == {"role": "assistant", "content": "by the way"}
     broken = json.loads(lines[-1])["message"]["tool_calls"][0]["function"]
-    assert broken == {"index": 1, "name": "g", "arguments": {"INVALID_JSON": "{"}}
+    assert broken == {"index": 1, "name": "g", "arguments": {"INVALID_JSON": "{x}"}}
 
 
 def test_generate_has_a_response_instead_of_a_message() -> None:

@@ -143,7 +143,7 @@ def test_choices_are_numbered(indexes: tuple[object, object]) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason", "read_as"),
-    [(None, "stop", ""), ([{"type": "text", "text": "a"}, {"text": None}], "stop", "a"), (7, None, "")],
+    [(None, "stop", ""), ([{"type": "text", "text": "a"}, {"text": None}], "stop", "a"), (7, None, "7")],
 )
 def test_content_becomes_text(content: object, reason: str | None, read_as: str) -> None:
     assert shown(wire(choice(content, reason)))["choices"][0]["message"]["content"] == read_as

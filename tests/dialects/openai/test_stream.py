@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orcestator.dialects.openai.stream import MOST_CHOICES, MOST_GARBAGE, ChatStream
+from orcestator.dialects.openai.stream import MOST_CHOICES, ChatStream
 from orcestator.dialects.sse import LONGEST_EVENT_BYTES
 from orcestator.errors import UpstreamBroken, UpstreamRateLimited, UpstreamTimeout, UpstreamUnavailable
 from tests.dialects.client_rules import (
@@ -181,10 +181,10 @@ class TestErrorAfterContent:
 
         assert (seen.text, seen.finish) == ("Hello", "error")
 
-    def test_an_error_after_the_finish_adds_no_second_finish(self) -> None:
+    def test_an_error_after_the_finish_is_told_as_any_other(self) -> None:
         seen = assert_client_safe(run([sse(*HELLO, STOP, {"error": {"message": "boom"}})]).output)
 
-        assert seen.finish == "stop"
+        assert seen.finish == "error"
         assert seen.error is not None
 
     def test_every_open_choice_is_finished(self) -> None:
@@ -192,7 +192,7 @@ class TestErrorAfterContent:
 
         seen = assert_client_safe(run([sse(*events, {"error": "x"})]).output)
 
-        assert {index: choice.finish for index, choice in seen.choices.items()} == {0: "error", 1: "stop", 2: "error"}
+        assert {index: choice.finish for index, choice in seen.choices.items()} == dict.fromkeys((0, 1, 2), "error")
 
     def test_waiting_tool_calls_are_not_sent_in_half(self) -> None:
         calls = [{"index": i, "id": f"id{i}", "function": {"name": "f", "arguments": '{"a'}} for i in (0, 1)]
@@ -234,11 +234,39 @@ class TestEnd:
     def test_what_follows_done_is_dropped(self) -> None:
         assert safe(sse(*HELLO, STOP, END, text("late"), {"error": "x"}, END)).text == "Hello"
 
-    def test_content_after_the_finish_is_dropped(self) -> None:
-        assert safe(sse(*HELLO, text("!"), STOP, text("late"), text("r"), chunk({}, "length"), END)).text == "Hello!"
+    @pytest.mark.parametrize("ends", [(END,), (chunk({}, "length"), END), (chunk({}, "length"),)])
+    def test_content_after_a_finish_is_delivered_before_the_one_finish(self, ends: tuple[Any, ...]) -> None:
+        seen = safe(sse(*HELLO, text("!"), STOP, text(" late"), text("r"), *ends))
 
-    def test_a_second_finish_is_dropped(self) -> None:
-        assert safe(sse(*HELLO, STOP, chunk({}, "length"), STOP, END)).finish == "stop"
+        assert (seen.text, seen.finish) == ("Hello! later", "stop" if ends == (END,) else "length")
+
+    @pytest.mark.parametrize("reasons", [("stop", "stop", "stop"), ("stop", "stop", "length")])
+    def test_a_finish_on_every_chunk_is_that_of_the_last(self, reasons: tuple[str, ...]) -> None:
+        said = [chunk({"content": part}, reason) for part, reason in zip(("Hel", "lo", " world"), reasons, strict=True)]
+
+        seen = safe(sse(*said, END))
+
+        assert (seen.text, seen.finish) == ("Hello world", reasons[-1])
+
+    def test_a_finish_on_every_chunk_says_nothing_about_the_end(self) -> None:
+        """Without ``[DONE]`` such a stream was cut, as far as anybody can tell."""
+        told = run([sse(chunk({"content": "Hel"}, "stop"), chunk({"content": "lo"}, "stop"))])
+
+        assert assert_client_safe(told.output).error is not None
+
+    def test_a_call_after_a_finish_is_delivered(self) -> None:
+        call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}
+
+        seen = safe(sse(*HELLO, STOP, chunk({"tool_calls": [call]}), END))
+
+        assert (seen.text, [one["name"] for one in seen.calls], seen.finish) == ("Hello", ["f"], "tool_calls")
+
+    @pytest.mark.parametrize("later", [("stop",), ("length", "stop"), ("stop", "length", "stop")])
+    def test_a_second_finish_is_dropped(self, later: tuple[str, ...]) -> None:
+        """And a plain stop after it does not make whole what was cut."""
+        seen = safe(sse(*HELLO, *[chunk({}, reason) for reason in ("stop", *later)], END))
+
+        assert seen.finish == ("length" if "length" in later else "stop")
 
     def test_content_on_the_finish_chunk_is_kept(self) -> None:
         assert safe(sse(ROLE, chunk({"content": "all"}, "stop"), END)).text == "all"
@@ -274,14 +302,15 @@ class TestFinishReason:
         [
             ("stop", "stop"),
             ("length", "length"),
-            ("tool_calls", "tool_calls"),
             ("content_filter", "content_filter"),
-            ("function_call", "function_call"),
             ("eos", "stop"),
             ("STOP", "stop"),
             ("MAX_TOKENS", "length"),
             ("SAFETY", "content_filter"),
-            ("tool_use", "tool_calls"),
+            ("sensitive", "content_filter"),
+            ("tool_calls", "stop"),
+            ("tool_use", "stop"),
+            ("function_call", "stop"),
             ("something new", "stop"),
             (7, "stop"),
             (["stop"], "stop"),
@@ -290,6 +319,27 @@ class TestFinishReason:
     )
     def test_one_of_the_five_words(self, theirs: object, ours: str) -> None:
         assert safe(sse(*HELLO, chunk({}, theirs), END)).finish == ours
+
+    @pytest.mark.parametrize("reason", ["stop", "tool_calls", "tool_use", "function_call", "eos", None])
+    def test_calls_end_as_calls(self, reason: object) -> None:
+        """Whatever the upstream says: agents go by the reason, or by the calls."""
+        call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}
+
+        assert safe(sse(ROLE, chunk({"tool_calls": [call]}), chunk({}, reason), END)).finish == "tool_calls"
+
+    @pytest.mark.parametrize("reason", ["stop", "function_call", None])
+    def test_a_legacy_call_keeps_its_reason(self, reason: object) -> None:
+        events = [
+            chunk({"function_call": {"name": "f", "arguments": "{"}}),
+            chunk({"function_call": {"arguments": "}"}}),
+        ]
+
+        assert safe(sse(ROLE, *events, chunk({}, reason), END)).finish == (reason or "function_call")
+
+    @pytest.mark.parametrize("reason", ["error", "abort", "network_error", "insufficient_system_resource", "Timeout"])
+    def test_reasons_that_are_failures(self, reason: str) -> None:
+        assert failing(ROLE, chunk({}, reason), END).cause == "error_in_200"
+        assert assert_client_safe(run([sse(*HELLO, chunk({}, reason), END)]).output).error is not None
 
     @pytest.mark.parametrize("nothing", ["", "null", None, False])
     def test_an_empty_reason_is_none(self, nothing: object) -> None:
@@ -350,26 +400,44 @@ class TestUsage:
 
 
 class TestForeignEvents:
-    @pytest.mark.parametrize("garbage", ["{", "null", "[]", "7", '"x"', "hello", '{"a":NaN}', "[" * 5000])
-    def test_a_little_garbage_is_skipped(self, garbage: str) -> None:
-        assert safe(sse(ROLE, *[garbage] * MOST_GARBAGE, text("ok"), STOP, END)).text == "ok"
+    @pytest.mark.parametrize("nothing", ["null", "[]", "{}"])
+    def test_what_holds_nothing_goes_by(self, nothing: str) -> None:
+        assert safe(sse(ROLE, nothing, text("ok"), nothing, STOP, END)).text == "ok"
 
-    def test_too_much_garbage_fails_the_attempt(self) -> None:
-        assert failing(*["{"] * (MOST_GARBAGE + 1)).cause == "garbage"
+    @pytest.mark.parametrize(
+        "garbage", ["{", "7", '"x"', "hello", '{"a":NaN}', "[" * 5000, '{"choices":[{"delta":{"conte']
+    )
+    def test_what_cannot_be_read_fails_the_attempt_or_is_told(self, garbage: str) -> None:
+        """Never skipped: what was in it would be missing, and the rest looks whole."""
+        assert failing(ROLE, garbage, text("ok"), STOP, END).cause == "garbage"
 
-    def test_too_much_garbage_after_content_is_told(self) -> None:
-        seen = assert_client_safe(run([sse(*HELLO, *["{"] * (MOST_GARBAGE + 1), STOP, END)]).output)
-
+        seen = assert_client_safe(run([sse(*HELLO, garbage, text("!"), STOP, END)]).output)
+        assert (seen.text, seen.finish) == ("Hello", "error")
         assert seen.error is not None
 
     @pytest.mark.parametrize(
         "event",
-        [{}, head(), head(choices=[]), head(choices="x"), head(choices={}), head(choices=[None, 3]), {"error": None}],
+        [{}, head(), head(choices=[]), head(choices={}), head(choices=[None]), {"error": None}, {"type": "ping"}],
     )
     def test_events_that_say_nothing_are_skipped(self, event: Json) -> None:
         assert safe(sse(event, *HELLO, event, text("!"), event, STOP, END)).text == "Hello!"
 
-    @pytest.mark.parametrize("delta", [None, [], "x", 3])
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            head(choices="x"),
+            head(choices=[3]),
+            head(choices={"a": 1}),
+            *[head(choices=[{"index": 0, "delta": delta}]) for delta in ("x", 3, [1])],
+            *[chunk({"content": content}) for content in (True, {"a": 1}, [True], {"text": 4})],
+            *[chunk({name: "x"}) for name in ("tool_calls", "function_call")],
+        ],
+    )
+    def test_a_chunk_that_cannot_be_read_is_a_failure(self, odd: Json) -> None:
+        assert failing(ROLE, odd, STOP, END).cause == "garbage"
+        assert assert_client_safe(run([sse(*HELLO, odd, STOP, END)]).output).error is not None
+
+    @pytest.mark.parametrize("delta", [None, [], {}, ""])
     def test_a_delta_of_another_shape_is_an_empty_one(self, delta: object) -> None:
         odd = head(choices=[{"index": 0, "delta": delta, "finish_reason": None}])
 
@@ -377,28 +445,47 @@ class TestForeignEvents:
 
     @pytest.mark.parametrize(
         ("content", "read"),
-        [([{"type": "text", "text": "a"}, {"type": "x", "text": None}, 3, {"text": "b"}], "ab"), (3, ""), ({}, "")],
+        [
+            ([{"type": "text", "text": "a"}, {"type": "x", "text": None}, 3, {"text": "b"}, "c"], "a3bc"),
+            ([{"type": "text", "text": {"value": "a"}}, {"type": "reference", "reference_ids": [1]}], "a"),
+            (4, "4"),
+            (0.5, "0.5"),
+            ({"text": "w4"}, "w4"),
+            ({}, ""),
+            ([], ""),
+        ],
     )
-    def test_content_in_parts_becomes_text(self, content: object, read: str) -> None:
+    def test_content_of_another_shape_becomes_text(self, content: object, read: str) -> None:
         odd = chunk({"content": content})
 
         assert safe(sse(odd, text("."), odd, STOP, END)).text == f"{read}.{read}"
 
+    def test_thinking_in_parts_is_reasoning(self) -> None:
+        """Mistral's."""
+        parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "a"}]
+
+        told = run([sse(ROLE, chunk({"content": parts}), STOP, END)])
+
+        assert b'"reasoning_content":"hm"' in told.output
+        assert assert_client_safe(told.output).text == "a"
+
+    def test_whole_messages_in_a_stream_are_read_where_there_are_no_deltas(self) -> None:
+        whole = head(
+            choices=[{"index": 0, "message": {"role": "assistant", "content": "all"}, "finish_reason": "stop"}]
+        )
+
+        assert safe(sse(whole, END)).text == "all"
+        assert safe(sse(*HELLO, whole, END)).text == "Hello"
+
     def test_deep_nesting_is_garbage_and_not_a_crash(self) -> None:
         deep = json.loads("[" * 400 + "]" * 400)
 
-        assert safe(sse(ROLE, text("a", x=deep), text("b"), STOP, END)).text == "b"
+        assert failing(ROLE, text("a", x=deep), text("b"), STOP, END).cause == "garbage"
 
     def test_integers_over_64_bits_in_a_mended_chunk_are_written(self) -> None:
         odd = '{"id":"c1","choices":[{"index":0,"delta":{"content":"\\ud800"}}],"n":1' + "0" * 40 + "}"
 
         assert safe(sse(odd, STOP, END)).text == "\ufffd"
-
-    @pytest.mark.parametrize("name", ["tool_calls", "function_call"])
-    def test_a_call_that_is_text_does_not_reach_the_caller(self, name: str) -> None:
-        seen = safe(sse(*HELLO, chunk({name: "x"}), STOP, END))
-
-        assert (seen.text, seen.finish) == ("Hello", "stop")
 
     def test_data_in_several_lines_goes_out_in_one(self) -> None:
         lines = b"".join(b"data: " + line + b"\n" for line in json.dumps(text("b"), indent=1).encode().split(b"\n"))
@@ -455,7 +542,7 @@ class TestChoices:
 
         seen = safe(sse(*events, chunk({}, "stop", index=1), END))
 
-        assert [choice.text for choice in seen.choices.values()] == ["abc", "z"]
+        assert [choice.text for choice in seen.choices.values()] == ["abclate", "z"]
 
 
 class TestWholeReply:

@@ -30,9 +30,9 @@ def frames(output: bytes) -> list[Json]:
 def test_text_arrives_under_the_shown_model_and_ends_once() -> None:
     bodies = frames(told(piece("a"), piece("b"), piece("", "eos"), piece("late"), "[DONE]").output)
 
-    assert [(b["object"], b["model"]) for b in bodies] == [("text_completion", SHOWN)] * 3
-    assert [b["choices"][0]["text"] for b in bodies] == ["a", "b", ""]
-    assert [b["choices"][0]["finish_reason"] for b in bodies] == [None, None, "stop"]
+    assert [(b["object"], b["model"]) for b in bodies] == [("text_completion", SHOWN)] * 4
+    assert [b["choices"][0]["text"] for b in bodies] == ["a", "b", "late", ""]
+    assert [b["choices"][0]["finish_reason"] for b in bodies] == [None, None, None, "stop"]
 
 
 @pytest.mark.parametrize("nothing", [None, "", "null"])
@@ -76,5 +76,5 @@ def test_a_whole_reply_of_an_upstream_that_ignored_stream() -> None:
 
     stream.feed_reply(piece("all", "length"))
 
-    assert [b["choices"][0]["finish_reason"] for b in frames(stream.take())] == ["length"]
+    assert [b["choices"][0]["finish_reason"] for b in frames(stream.take())] == [None, "length"]
     assert stream.text == ["all"]

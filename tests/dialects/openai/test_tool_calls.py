@@ -110,7 +110,8 @@ def test_arguments_given_as_an_object_become_text() -> None:
 
 
 def test_broken_arguments_are_passed_on_as_they_are() -> None:
-    assert brief(answered(call(0, "a", "f", '{"x": tru'))) == [("f", '{"x": tru')]
+    """A model's own mistakes are for the caller to see, who tells it of them."""
+    assert brief(answered(call(0, "a", "f", '{"x": troo}'))) == [("f", '{"x": troo}')]
 
 
 @pytest.mark.parametrize("kind", [{"type": "custom"}, {}])

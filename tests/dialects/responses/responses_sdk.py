@@ -42,7 +42,9 @@ def checked_response(response: Json) -> Response:
 
 
 def checked_events(output: bytes) -> list[Any]:
-    """The events as the SDK reads them, after checks of everything that clients rely on."""
+    """The events as the SDK reads them, up to the one with the whole response, after checks of everything that clients rely
+    on. A failed response is followed by an error of its own.
+    """
     assert output.endswith(b"\n\n")
     assert b"[DONE]" not in output
     bodies = []
@@ -53,6 +55,19 @@ def checked_events(output: bytes) -> list[Any]:
         bodies.append(body)
     assert [body["sequence_number"] for body in bodies] == list(range(len(bodies)))
     assert [body["type"] for body in bodies[:2]] == ["response.created", "response.in_progress"]
+    if bodies[-1]["type"] == "error":
+        error = bodies.pop()
+        _EVENTS.validate_json(json.dumps(error), strict=True)
+        assert (error["code"], error["message"]) == tuple(
+            bodies[-1]["response"]["error"][k] for k in ("code", "message")
+        )
+        assert error["error"]["type"]
+        assert {**error["error"], "type": "error", "sequence_number": len(bodies)} == {
+            name: value for name, value in error.items() if name != "error"
+        }
+        assert bodies[-1]["type"] == "response.failed"
+    else:
+        assert bodies[-1]["type"] != "response.failed"
     assert [body["type"] for body in bodies if body["type"] in _LAST] == [bodies[-1]["type"]]
     _check_items(bodies[2:-1], bodies[-1]["response"])
     return [_EVENTS.validate_json(json.dumps(body), strict=True) for body in bodies]

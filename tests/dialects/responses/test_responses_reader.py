@@ -157,6 +157,9 @@ def test_any_stream_is_chunks_or_an_upstream_error(events: list[Any]) -> None:
         except (UpstreamError, ValueError):
             continue
         for chunk in made if isinstance(made, list) else []:
+            if chunk == event:
+                # Of no shape of this API: handed on for the stream to judge.
+                continue
             choice = chunk["choices"][0]
             assert choice["index"] == 0
             assert isinstance(choice["delta"], dict)

@@ -109,7 +109,9 @@ DELTAS = st.lists(
     max_size=8,
 )
 CALLS = st.lists(
-    st.tuples(st.sampled_from(["patch", "n__f", "other"]), st.lists(st.sampled_from(["{", "}", '"'])))
+    st.tuples(
+        st.sampled_from(["patch", "n__f", "other"]), st.sampled_from([[], ["{", "}"], ['{"a', '":1}'], ["}", '"']])
+    )
 ).map(lambda calls: [delta for place, (name, given) in enumerate(calls) for delta in call(place, name, *given)])
 
 
@@ -197,13 +199,17 @@ def test_a_failure_is_valid_as_the_first_event(error: Any, code: str) -> None:
     writer = ResponsesWriter(write_terms())
     frames = writer.failure(error)
 
-    first, second, last = [json.loads(frame.partition("data: ")[2]) for frame in frames.decode().split("\n\n")[:-1]]
+    first, second, last, told = [
+        json.loads(frame.partition("data: ")[2]) for frame in frames.decode().split("\n\n")[:-1]
+    ]
 
-    assert [first["type"], second["type"], last["type"]] == [
+    assert [first["type"], second["type"], last["type"], told["type"]] == [
         "response.created",
         "response.in_progress",
         "response.failed",
+        "error",
     ]
+    assert told["error"] == {"type": error.body()["error"]["type"], "code": code, "message": "x", "param": None}
     assert last["response"]["error"] == {"code": code, "message": "x"}
     assert writer.response is None
 

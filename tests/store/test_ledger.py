@@ -220,3 +220,19 @@ def run_child(name: str, path: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def test_a_table_of_somebody_else_s_is_told(tmp_path: Path, request_ended: BuildRequest) -> None:
+    """Rows wait for a file that can take them, and until then the writer says that it fails: ``/health`` shows it."""
+    path = tmp_path / "or.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE request_row (id INTEGER PRIMARY KEY, note TEXT)")
+    writer = BackgroundWriter("ledger", Ledger(path, same, same), keeps_failed=True)
+    writer.start()
+    writer(request_ended(request_id="first"))
+    until(lambda: writer.is_failing, "the writer knows that it fails")
+    with closing(sqlite3.connect(path, timeout=20)) as other, other:
+        other.execute("DROP TABLE request_row")
+    until(lambda: not writer.is_failing, "it writes")
+    writer.close(20)
+    assert ids(path) == ["first"]

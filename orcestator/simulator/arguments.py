@@ -18,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all-strategies", action="store_true", help="all strategies")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="the same seed gives the same figures (1)")
     parser.add_argument(
-        "--seeds", metavar="FIRST-LAST", help="every seed of these: the worst and the middle of the figures, a line for each"
+        "--seeds",
+        metavar="FIRST-LAST",
+        help="every seed of these: the worst and the middle of the figures, a line for each",
     )
     parser.add_argument("--requests", type=int, metavar="N", help="no more than the first N requests of each")
     parser.add_argument("--replay", metavar="FILE", help="a recorded traffic log in place of a scenario")

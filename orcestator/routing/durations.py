@@ -16,7 +16,7 @@ BUCKETS = 72
 """From a millisecond to ten minutes, each bucket a fifth wider than the one before."""
 _RATIO = 1.2
 _STEP = log(_RATIO)
-_EDGES = [LEAST_SECONDS * _RATIO**number for number in range(BUCKETS + 1)]
+_EDGES: list[float] = [LEAST_SECONDS * _RATIO**number for number in range(BUCKETS + 1)]
 _MIDDLES: list[float] = [edge * _RATIO**0.5 for edge in _EDGES[:BUCKETS]]
 MEMORY_CALLS = 256.0
 """A call counts a third after so many others."""

@@ -82,6 +82,8 @@ def test_calls_that_are_always_cut_off_do_not_make_the_tail_be_forgotten() -> No
             durations.cut_off(late + 0.1, 500.0 + number)
         else:
             durations.add(seconds, 500.0 + number)
+    assert durations.mean() > 0.3
+    assert durations.percentile(0.99) > 2.0
     assert 0.15 <= (durations.anew_after(0.0, 0.5) or 0.0) <= 0.3
 
 

@@ -110,7 +110,16 @@ def test_the_examples_in_the_guide_load(tmp_path):
     found = load({"GROQ_API_KEY": "k"}, dotenv_path=None, config_path=str(path))
     assert [provider.row.name for provider in found.providers] == ["groq", "our-gpu"]
     assert set(found.public_aliases()) == {
-        *("deepseek-r1", "openrouter/deepseek-r1", "deepseek/deepseek-r1", "fast", "careful", "cheap", "layered"),
+        *(
+            "deepseek-r1",
+            "openrouter/deepseek-r1",
+            "deepseek/deepseek-r1",
+            "fast",
+            "careful",
+            "cheap",
+            "layered",
+            "quick",
+        ),
     }
     assert [rule.id for rule in found.rules] == ["rule-1", "small"]
     assert found.not_yet == ()

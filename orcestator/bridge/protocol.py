@@ -87,6 +87,7 @@ def order_from_wire(
             owner=str(wire["owner"]),
             is_strict=bool(wire["strict"]),
             is_foreign=str(wire["from"]) != OPENAI,
+            is_carried=True,
         )
         candidate = Candidate(
             str(wire["provider"]), str(wire["model"]), "", "proxy", credential=str(wire["credential"])

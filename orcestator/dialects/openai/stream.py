@@ -21,7 +21,8 @@ from orcestator.dialects.openai.finish import FAILED, finish_reason, has_finishe
 from orcestator.dialects.openai.memory import Memory, Remember
 from orcestator.dialects.openai.tool_calls import ToolCallOrder
 from orcestator.dialects.openai.usage import Usage, estimate, read_usage, usage_body
-from orcestator.dialects.sse import DONE, LineSplitter, SseSplitter
+from orcestator.dialects.progress import is_progress
+from orcestator.dialects.sse import DONE, LONGEST_EVENT_BYTES, LineSplitter, SseSplitter
 from orcestator.errors import OrcestatorError, UpstreamBroken
 
 Json = dict[str, Any]
@@ -48,6 +49,7 @@ class StreamTerms(NamedTuple):
     text_cap: int
     new_id: Callable[[str], str]
     custom_tools: frozenset[str] = frozenset()
+    longest_event: int = LONGEST_EVENT_BYTES
 
 
 @dataclass(slots=True)
@@ -87,10 +89,12 @@ class ChatStream:
     done: bool = False
     text: list[str] = field(default_factory=list)
     completion_chars: int = 0
+    moves: int = 0
+    """Grows with every piece of content that was decoded, also where the caller is told of it later or never."""
     usage: Usage | None = None
     _kept_chars: int = 0
     _frames: list[bytes] = field(default_factory=list)
-    _splitter: SseSplitter | LineSplitter = field(default_factory=SseSplitter)
+    _splitter: SseSplitter | LineSplitter = field(init=False)
     _choices: dict[int, ChoiceState] = field(default_factory=dict)
     _usage_wire: Any = None
     _garbage: int = 0
@@ -104,12 +108,13 @@ class ChatStream:
     _memory: Memory | None = None
 
     def __post_init__(self) -> None:
+        self._splitter = SseSplitter(self.terms.longest_event)
         if self.remember is not None:
             self._memory = Memory(self.remember, self.terms.new_id)
 
     def split_lines(self) -> None:
         """The upstream sends one JSON a line instead of events. Call it before the first ``feed``."""
-        self._splitter = LineSplitter()
+        self._splitter = LineSplitter(self.terms.longest_event)
 
     @property
     def complete(self) -> bool:
@@ -216,6 +221,8 @@ class ChatStream:
         else:
             for chunk in made:
                 self._careful(chunk)
+            if not made and is_progress(loads(data)):
+                self.moves += 1
 
     def _say(self, content: str) -> None:
         """More text of choice 0, from a reader: the hot path of a translated stream."""
@@ -225,6 +232,7 @@ class ChatStream:
         elif content:
             self._keep(content)
             self.committed = True
+            self.moves += 1
             frame = self._written_text(content)
             if frame:
                 self._frames.append(frame)
@@ -270,6 +278,7 @@ class ChatStream:
             if name == "content":
                 self._keep(content)
             self.committed = True
+            self.moves += 1
             self._like_last = self._template(name, content, data)
         self._frames.append(b"data: " + spliced + b"\n\n" if self.writer is None else self.writer.text(content))
         return True
@@ -285,7 +294,7 @@ class ChatStream:
         What is around the text was parsed and checked then; the text itself is checked here, as the JSON string
         that it is. False when the chunk is anything else.
         """
-        if not (data.startswith(like.prefix) and data.endswith(like.suffix)) or len(data) < like.shortest:
+        if not (data.startswith(like.prefix) and data.endswith(like.suffix)) or len(data) <= like.shortest:
             return False
         text = data[len(like.prefix) : -len(like.suffix)]
         try:
@@ -294,6 +303,7 @@ class ChatStream:
             return False
         if like.is_content:
             self._keep(content)
+        self.moves += 1
         writer = self.writer
         self._frames.append(like.shown_prefix + text + like.shown_suffix if writer is None else writer.text(content))
         return True
@@ -377,7 +387,9 @@ class ChatStream:
         calls = delta.pop("tool_calls", None)
         self._send_delta(index, choice, delta, wire, extras)
         if isinstance(calls, list) and calls:
+            before = choice.calls.progress
             self._send_calls(index, choice, choice.calls.add(calls), extras)
+            self.moves += choice.calls.progress - before
         if has_finished(wire.get("finish_reason")):
             self._finish(index, choice, wire, extras)
 
@@ -399,6 +411,7 @@ class ChatStream:
             self._keep(content)
         if any(delta.values()):
             self.committed = True
+            self.moves += 1
         elif choice.role_sent:
             return
         if self._memory is not None:

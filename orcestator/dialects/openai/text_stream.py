@@ -36,6 +36,7 @@ class TextStream(ChatStream):
         if text:
             self._keep(text)
             self.committed = True
+            self.moves += 1
         reason = wire.get("finish_reason")
         if reason == FAILED:
             raise error_in_answer(self.terms.provider, wire.get("error") or "the model broke while answering")

@@ -46,6 +46,11 @@ class ToolCallOrder:
     def __bool__(self) -> bool:
         return any(call.name for call in self._calls)
 
+    @property
+    def progress(self) -> int:
+        """Grows with every call that begins and every piece of its arguments, sent or waiting."""
+        return len(self._calls) + self._chars
+
     def add(self, wires: list[Any]) -> list[Json]:
         """Deltas that can go out now: those of the first call. Raises UpstreamBroken over the caps."""
         ready = []

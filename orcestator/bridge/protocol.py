@@ -113,6 +113,7 @@ def order_from_wire(
             is_strict=bool(wire["strict"]),
             is_foreign=str(wire["from"]) != OPENAI,
             is_last_resort=bool(wire["last_resort"]),
+            is_carried=True,
         )
         candidate = Candidate(
             str(wire["provider"]), str(wire["model"]), "", "proxy", credential=str(wire["credential"])

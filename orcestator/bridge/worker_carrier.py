@@ -15,7 +15,7 @@ from orcestator.upstream.client import Response, UpstreamClient
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from orcestator.upstream.opening import open_answer
 from orcestator.upstream.order import Answer, Order
-from orcestator.upstream.provider_link import Waiting
+from orcestator.upstream.provider_link import Waiting, asks_for_reasoning
 from orcestator.upstream.speech import Speech
 from orcestator.upstream.timeouts import Timeouts
 
@@ -42,8 +42,9 @@ class WorkerCarrier:
         self._pulse = pulse or WorkerPulse(client)
         self._secret_line = f"{SECRET_HEADER}: {secret.reveal()}\r\n" if secret else ""
         self._slack = slack_seconds
-        self._whole = _timeouts(waiting, waiting.whole_reply, slack_seconds)
-        self._streamed = _timeouts(waiting, max(waiting.first_token, waiting.first_token_reasoning), slack_seconds)
+        self._whole = _timeouts(waiting, waiting.total, slack_seconds)
+        self._streamed = _timeouts(waiting, waiting.first_token, slack_seconds)
+        self._reasoning = _timeouts(waiting, waiting.first_token_reasoning, slack_seconds)
 
     async def attempt(self, candidate: Candidate, order: Order) -> Answer:
         """One attempt at the worker's deployment. Raises UpstreamError and Overloaded."""
@@ -75,13 +76,18 @@ class WorkerCarrier:
                 ATTEMPT_PATH.encode(),
                 (head + self._secret_line).encode("latin-1"),
                 order.body if goes_native(candidate, order) else order.canonical_body(),
-                self._streamed if order.streamed else self._whole,
+                self._timeouts(order),
                 deadline=order.deadline + self._slack,
             )
         except WorkerLost as failure:
             raise hung_worker(candidate.provider) from failure
         except UpstreamUnavailable as failure:
             raise _lost(candidate, failure) from failure
+
+    def _timeouts(self, order: Order) -> Timeouts:
+        if not order.streamed:
+            return self._whole
+        return self._reasoning if asks_for_reasoning(order) else self._streamed
 
     async def _failure(self, response: Response, candidate: Candidate) -> OrcestatorError:
         body = await response.read_all()
@@ -103,18 +109,18 @@ def _speech(candidate: Candidate, order: Order, response: Response) -> Speech:
     return Speech(dropped=dropped)
 
 
-def _timeouts(waiting: Waiting, first_byte: float, slack: float) -> Timeouts:
-    """A worker that is stopped takes connections and never answers: it must not hold a request up to its end.
+def _timeouts(waiting: Waiting, first_content: float, slack: float) -> Timeouts:
+    """The worker answers a stream at its upstream's first content, after it has connected, and shows life whenever more came.
 
-    The worker answers at its upstream's first content: its connection, the head and one more pause came before.
-    Where an upstream's comments count as life, that may take it the whole time.
+    A whole reply it sends when it has all of it, and where an upstream's comments count as life, it is silent while only these come:
+    either may take the whole time. Whether it runs at all is not judged by these.
     """
     idle = waiting.total if waiting.comments_count else waiting.idle
-    connecting = max(waiting.connect, waiting.tls)
+    first_content = waiting.total if waiting.comments_count else first_content + max(waiting.connect, waiting.tls)
     return Timeouts(
         connect=waiting.connect,
         tls=waiting.tls,
-        first_byte=min(waiting.total, connecting + first_byte + idle) + slack,
+        first_byte=min(waiting.total, first_content) + slack,
         idle=idle + slack,
         total=waiting.total + slack,
     )

@@ -61,6 +61,7 @@ def upstream_client(settings: Settings) -> UpstreamClient:
         pending_per_origin=2 * settings.connections_per_provider,
         proxy=settings.upstream_proxy or None,
         max_reply_bytes=settings.max_reply_bytes,
+        max_event_bytes=settings.max_event_bytes,
     )
 
 

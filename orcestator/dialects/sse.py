@@ -12,7 +12,8 @@ import re
 
 from orcestator.errors import UpstreamBroken
 
-LONGEST_EVENT_BYTES = 1 << 20
+LONGEST_EVENT_BYTES = 64 << 20
+"""As large as a whole reply: pictures come in one event."""
 KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
 _ERROR_BEGINS = (b"event: error", b"event:error")
@@ -25,10 +26,14 @@ class SseSplitter:
     ``error`` is the data of an event whose name is ``error``, once one has come: nothing after it is handed out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = LONGEST_EVENT_BYTES) -> None:
+        """``longest`` is how many bytes an event may have."""
         self.error: bytes | None = None
         self._is_error = False
+        self._longest = longest
         self._tail = b""
+        self._more: list[bytes] = []
+        self._more_bytes = self._data_bytes = 0
         self._plain = True
         self._at_start = True
         self._data: list[bytes] = []
@@ -38,17 +43,17 @@ class SseSplitter:
     def feed(self, piece: bytes) -> list[bytes]:
         """The data of every event completed by ``piece``.
 
-        After an event over 1 MiB, the next call raises UpstreamBroken: what came before it is still handed out.
+        After an event that is too long, the next call raises UpstreamBroken: what came before it is still handed out.
         """
         # Most pieces are exactly one event: its data on one line, alone or after the event's name.
-        if self._plain and not (self._tail or self._at_start) and len(piece) <= LONGEST_EVENT_BYTES:
+        if self._plain and not (self._tail or self._at_start) and len(piece) <= self._longest:
             first, end = piece.find(b"\n"), len(piece) - 2
             if 6 < first == end and piece.startswith(b"data: ") and piece.endswith(b"\n\n") and b"\r" not in piece:
                 return [piece[6:-2]]
             if data := _only_data(piece, first, end):
                 return [data]
         if self._overflowed:
-            raise _too_long()
+            raise _too_long(self._longest)
         if self._at_start:
             piece = self._without_bom(piece)
         if self._plain:
@@ -62,10 +67,10 @@ class SseSplitter:
         """At the end of the stream: an event whose closing blank line never came.
 
         The standard drops it; providers end with ``data: [DONE]`` and no newline, so it is handed out. Raises
-        UpstreamBroken when an event was over 1 MiB.
+        UpstreamBroken when an event was too long.
         """
         if self._overflowed:
-            raise _too_long()
+            raise _too_long(self._longest)
         events = self._feed_lines(b"\n\n") if self._tail or self._data or self._is_error else []
         self._tail, self._data = b"", []
         return events
@@ -82,7 +87,10 @@ class SseSplitter:
     def _feed_plain(self, piece: bytes) -> list[bytes]:
         """The common framing: ``data: {...}`` and a blank line, with LF only."""
         if self._tail:
-            piece = self._tail + piece
+            if b"\n\n" not in piece and not (piece.startswith(b"\n") and self._ends_line()):
+                self._hold(piece)
+                return []
+            piece = self._held() + piece
         *blocks, self._tail = piece.split(b"\n\n")
         events: list[bytes] = []
         for block in blocks:
@@ -96,9 +104,25 @@ class SseSplitter:
         self._is_over(len(self._tail))
         return events
 
+    def _ends_line(self) -> bool:
+        return (self._more[-1] if self._more else self._tail).endswith(b"\n")
+
+    def _hold(self, piece: bytes) -> None:
+        """More of what has no end yet: joined when it has, so that an event in many pieces is not copied for each of them."""
+        self._more.append(piece)
+        self._more_bytes += len(piece)
+        self._is_over(len(self._tail) + self._more_bytes + self._data_bytes)
+
+    def _held(self) -> bytes:
+        """All that has no end yet, which is then nobody's."""
+        held = b"".join((self._tail, *self._more)) if self._more else self._tail
+        self._tail, self._more, self._more_bytes = b"", [], 0
+        return held
+
     def _is_over(self, size: int) -> bool:
-        if size > LONGEST_EVENT_BYTES:
-            self._overflowed, self._plain, self._tail, self._data = True, False, b"", []
+        if size > self._longest:
+            self._overflowed, self._plain, self._data, self._data_bytes = True, False, [], 0
+            self._held()
         return self._overflowed
 
     def _feed_lines(self, piece: bytes) -> list[bytes]:
@@ -106,45 +130,65 @@ class SseSplitter:
             return []
         if self._skip_lf:
             piece = piece.removeprefix(b"\n")
-        text = self._tail + piece
+        if self._tail and b"\n" not in piece and b"\r" not in piece:
+            self._skip_lf = False
+            self._hold(piece)
+            return []
+        text = self._held() + piece
         self._skip_lf = text.endswith(b"\r")
         *lines, self._tail = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        events = self._events_of(lines)
+        if self.error is None and not self._overflowed:
+            self._is_over(len(self._tail) + self._data_bytes)
+        return events
+
+    def _events_of(self, lines: list[bytes]) -> list[bytes]:
         events: list[bytes] = []
         for line in lines:
             if line.startswith(b"data:"):
                 self._data.append(line)
+                self._data_bytes += len(line)
             elif line.startswith(b"event:"):
                 self._is_error = _ERROR_NAME.match(line) is not None
             elif self._is_error and not line:
                 self.error, self._data = _data_of(self._data), []
-                return events
+                break
             elif self._data and not line:
-                if self._is_over(sum(map(len, self._data))):
-                    return events
+                if self._is_over(self._data_bytes):
+                    break
                 if data := _data_of(self._data):
                     events.append(data)
-                self._data = []
-        self._is_over(len(self._tail) + sum(map(len, self._data)))
+                self._data, self._data_bytes = [], 0
         return events
 
 
 class LineSplitter:
     """Newline-delimited JSON: bytes in, the lines that are complete out. Its lines have no names."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = LONGEST_EVENT_BYTES) -> None:
+        """``longest`` is how many bytes a line may have."""
         self.error: bytes | None = None
-        self._tail = b""
+        self._longest = longest
+        self._pieces: list[bytes] = []
+        self._bytes = 0
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """The lines completed by ``piece``, empty ones left out. Raises UpstreamBroken for one over 1 MiB."""
-        *lines, self._tail = (self._tail + piece if self._tail else piece).split(b"\n")
-        if len(self._tail) > LONGEST_EVENT_BYTES:
-            raise _too_long()
+        """The lines completed by ``piece``, empty ones left out. Raises UpstreamBroken for one that is too long."""
+        lines: list[bytes] = []
+        if b"\n" in piece:
+            *lines, piece = b"".join((*self._pieces, piece)).split(b"\n")
+            self._pieces, self._bytes = [], 0
+        if piece:
+            self._pieces.append(piece)
+            self._bytes += len(piece)
+        if self._bytes > self._longest or (lines and max(map(len, lines)) > self._longest):
+            raise _too_long(self._longest)
         return [line for line in lines if line.strip()]
 
     def flush(self) -> list[bytes]:
         """At the end of the stream: a last line without its line end."""
-        tail, self._tail = self._tail, b""
+        tail = b"".join(self._pieces)
+        self._pieces, self._bytes = [], 0
         return [tail] if tail.strip() else []
 
 
@@ -191,5 +235,6 @@ def _data_of(lines: list[bytes]) -> bytes:
     )
 
 
-def _too_long() -> UpstreamBroken:
-    return UpstreamBroken("The upstream sent an event of over 1 MiB.", cause="event_too_large")
+def _too_long(longest: int) -> UpstreamBroken:
+    message = f"The upstream sent an event of over {longest} bytes, which is what OR_MAX_EVENT_BYTES allows."
+    return UpstreamBroken(message, cause="event_too_large")

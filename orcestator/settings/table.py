@@ -296,7 +296,13 @@ class Settings(LaterSettings):
         5.0, Spec("How long connecting and the TLS handshake may take.", UPSTREAM, 0.05, LONGEST_SECONDS)
     )
     first_token_timeout_seconds: float = setting(
-        30.0, Spec("How long a stream may take to its first content.", UPSTREAM, 0.1, LONGEST_SECONDS)
+        30.0,
+        Spec(
+            "How long a stream may take from the request to its first content (text, reasoning, a tool call), whatever else comes; then the next provider is tried.",
+            UPSTREAM,
+            0.1,
+            LONGEST_SECONDS,
+        ),
     )
     first_token_timeout_reasoning_seconds: float = setting(
         60.0, Spec("The same for a request that asks for reasoning.", UPSTREAM, 0.1, LONGEST_SECONDS)
@@ -304,22 +310,38 @@ class Settings(LaterSettings):
     whole_reply_timeout_seconds: float = setting(
         300.0,
         Spec(
-            "How long a provider may take to begin a reply that is not streamed; then the next one is tried.",
+            "How long a provider may take to begin a reply that is not streamed, blank lines apart, and to go on with it; then the next one is tried.",
             UPSTREAM,
             0.1,
             LONGEST_SECONDS,
         ),
     )
     idle_timeout_seconds: float = setting(
-        30.0, Spec("How long a stream may pause between two pieces of content.", UPSTREAM, 0.1, LONGEST_SECONDS)
+        30.0,
+        Spec(
+            "How long a stream may pause between two pieces of content, also of content that the caller is told of later.",
+            UPSTREAM,
+            0.1,
+            LONGEST_SECONDS,
+        ),
     )
     total_timeout_seconds: float = setting(
         600.0, Spec("How long a request may take in all, every attempt included.", UPSTREAM, 0.1, LONGEST_SECONDS)
     )
     keepalive_counts: bool = setting(
-        False, Spec("Whether a provider's keep-alive comments count as content for the time-outs.", UPSTREAM)
+        False,
+        Spec(
+            "Whether a provider's keep-alive comments, pings and empty pieces count as life for the time-outs of a stream.",
+            UPSTREAM,
+        ),
     )
     max_reply_bytes: int = setting(64 << 20, Spec("The largest reply of a provider.", UPSTREAM, 1024, 4 * MOST_BYTES))
+    max_event_bytes: int = setting(
+        64 << 20,
+        Spec(
+            "The largest event or line of a provider's stream: a picture may be in one.", UPSTREAM, 1024, 4 * MOST_BYTES
+        ),
+    )
     connections_per_provider: int = setting(2048, Spec("The most connections to one provider.", UPSTREAM, 1, 100_000))
     upstream_proxy: str = setting("", Spec("An HTTP proxy for calls to providers, as http://host:port.", UPSTREAM))
 

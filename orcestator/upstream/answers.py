@@ -5,6 +5,7 @@ from typing import Any
 
 from orcestator.dialects.openai.stream import ChatStream
 from orcestator.dialects.openai.usage import estimate
+from orcestator.dialects.sse import KEEP_ALIVE
 from orcestator.errors import OrcestatorError, StreamInterrupted, UpstreamBroken, UpstreamError
 from orcestator.upstream.client import Response
 
@@ -18,7 +19,9 @@ PASSED_TYPES = frozenset(
 class StreamAnswer:
     """A decoded event stream. ``commit`` reads up to the first content; ``next`` gives what follows."""
 
-    __slots__ = ("_decoder", "_failure", "_response", "content_type", "dropped", "on_failure")
+    __slots__ = (
+        "_comments_count", "_decoder", "_failure", "_response", "_shows_life", "content_type", "dropped", "on_failure",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -26,9 +29,15 @@ class StreamAnswer:
         decoder: ChatStream,
         *,
         comments_count: bool,
+        shows_life: bool = False,
         content_type: str = "text/event-stream",
         dropped: tuple[str, ...] = (),
     ) -> None:
+        """``comments_count``: every byte is a sign of life for the time-outs, and not content alone.
+
+        ``shows_life``: whoever reads this is told, by comments, of content that came and has to wait, and gets it as an answer
+        from then on. Anybody else gets an answer when there is content to send, and until then another candidate may be tried.
+        """
         self.content_type = content_type
         self.dropped = dropped
         self._response = response
@@ -36,21 +45,31 @@ class StreamAnswer:
         self._failure: UpstreamError | None = None
         self.on_failure: Callable[[UpstreamError], None] | None = None
         """Is told what broke the answer after its first content."""
-        response.auto_touch = comments_count
+        self._comments_count = comments_count
+        self._shows_life = shows_life
+        response.auto_touch = False
 
-    async def commit(self) -> None:
-        """Read until the first content or the end. Raises UpstreamError: another candidate may still be tried."""
+    async def commit(self, first: bytes = b"") -> None:
+        """Read until there is content for the caller, or the end; ``first`` is what was read already.
+
+        Raises UpstreamError: another candidate may still be tried.
+        """
         decoder = self._decoder
-        while not (decoder.committed or decoder.done):
+        if first:
+            self._take(first)
+        while not (decoder.done or (decoder.committed and decoder.has_frames) or (self._shows_life and decoder.moves)):
             await self._read()
 
     async def next(self) -> bytes:
         """Frames for the caller, b"" at the end. Raises StreamInterrupted, after everything that came before it."""
         decoder = self._decoder
+        moves = decoder.moves
         while True:
             frames = decoder.take()
             if frames:
                 return frames
+            if self._shows_life and decoder.moves != moves:
+                return KEEP_ALIVE
             if self._failure is not None:
                 raise StreamInterrupted(self._failure)
             if decoder.done:
@@ -76,9 +95,16 @@ class StreamAnswer:
         if not piece:
             self._end()
             return
+        self._take(piece)
+
+    def _take(self, piece: bytes) -> None:
+        decoder = self._decoder
+        moves = decoder.moves
         self._decode(piece)
-        if decoder.has_frames:
+        if decoder.moves != moves:
             self._response.touch()
+        elif self._comments_count:
+            self._response.prolong()
 
     def _decode(self, piece: bytes) -> None:
         self._decoder.feed(piece)
@@ -128,9 +154,8 @@ class RawAnswer:
         self.mask: Callable[[str], str] | None = None
 
     @classmethod
-    async def opened(cls, response: Response, provider: str) -> "RawAnswer":
-        """Wait for the first bytes. Raises UpstreamBroken when there are none."""
-        first = await response.read()
+    def opened(cls, response: Response, first: bytes, provider: str) -> "RawAnswer":
+        """The answer that begins with ``first``. Raises UpstreamBroken when there is nothing in it."""
         if not first:
             raise UpstreamBroken(f"{provider} answered with an empty body.", cause="empty")
         return cls(response, first, passed_type(response.headers.get(b"content-type") or b""))

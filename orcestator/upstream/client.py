@@ -7,6 +7,7 @@ more on a fresh one, and nothing else is ever repeated.
 import ssl
 from collections.abc import Callable
 
+from orcestator.dialects.sse import LONGEST_EVENT_BYTES
 from orcestator.errors import (
     TOTAL_TIMEOUT,
     ShuttingDown,
@@ -42,6 +43,7 @@ class UpstreamClient:
         keep_alive: float = 60.0,
         proxy: str | None = None,
         max_reply_bytes: int = 64 * 1024 * 1024,
+        max_event_bytes: int = LONGEST_EVENT_BYTES,
         ssl_context: ssl.SSLContext | None = None,
         lookup: Lookup | None = None,
     ) -> None:
@@ -55,6 +57,7 @@ class UpstreamClient:
         self._max_waiting = pending_per_origin
         self._keep_alive = keep_alive
         self._max_bytes = max_reply_bytes
+        self._longest_event = max_event_bytes
         self._has_proxy = proxy is not None
         self._is_closed = False
         self._resolver = Resolver(lookup)
@@ -95,7 +98,9 @@ class UpstreamClient:
             is_stale = connection is not None and not await _exchange(connection, head, body, timeouts, total_at)
             if connection is None or is_stale:
                 connection = await _exchange_fresh(pool, head, body, timeouts, total_at, is_repeated=is_stale)
-            return self._answer(connection, pool, timeouts.idle)
+            response = self._answer(connection, pool, timeouts.idle)
+            response.longest_event = self._longest_event
+            return response
         except BaseException:  # cancellation too: a slot must never leak
             pool.leave()
             raise

@@ -32,6 +32,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_buffered",
         "_deadline",
+        "_has_content",
         "_is_paused",
         "_keeps_alive",
         "_loop",
@@ -86,6 +87,7 @@ class Connection(asyncio.Protocol):
         self.has_head = False
         self.is_complete = False
         self._keeps_alive = False
+        self._has_content = False
         self._buffered = 0
         self._is_paused = False
         self._waiter: asyncio.Future[None] | None = None
@@ -93,7 +95,7 @@ class Connection(asyncio.Protocol):
     # The exchange, as the client and the response drive it.
 
     def begin(self, head: bytes, body: bytes, first_byte_seconds: float, total_at: float) -> None:
-        """Write a request; its answer's head is due ``first_byte_seconds`` from now, its end at ``total_at`` (loop time)."""
+        """Write a request; the first content of its answer is due ``first_byte_seconds`` from now, its end at ``total_at`` (loop time)."""
         self._reset()
         self.is_busy = True
         self._total_at = total_at
@@ -133,8 +135,15 @@ class Connection(asyncio.Protocol):
         return head[: head.index(b"\r\n\r\n") + 2]
 
     def allow(self, idle_seconds: float) -> None:
-        """The next content is due this long from now; it is enforced only while somebody waits for it."""
+        """Content came: the next is due this long from now; it is enforced only while somebody waits for it."""
+        self._has_content = True
         self._deadline = min(self._loop.time() + idle_seconds, self._total_at)
+
+    def prolong(self, idle_seconds: float) -> None:
+        """A sign of life came: content is due this long from now, the first never sooner than it was."""
+        at = min(self._loop.time() + idle_seconds, self._total_at)
+        if self._has_content or at > self._deadline:
+            self._deadline = at
 
     def rest(self, keep_alive: float) -> bool:
         """End the exchange; True when the connection is good for another one, which may come within ``keep_alive``."""
@@ -187,6 +196,11 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as problem:
+            if self.is_complete:
+                # The answer itself is whole; what comes after it is nobody's, and the connection is not used again.
+                self._keeps_alive = False
+                self._wake()
+                return
             self.fail(UpstreamBroken(f"{self.name} answered with invalid HTTP: {problem}", cause="garbage"))
             return
         self._buffered += len(data)
@@ -289,7 +303,10 @@ class Connection(asyncio.Protocol):
         elif not self.has_head:
             self.fail(self._late("the response head", "first_byte_timeout"))
         elif self._waiter is not None and not self._waiter.done():
-            self.fail(self._late("the next part of the answer", "idle_timeout"))
+            if self._has_content:
+                self.fail(self._late("the next part of the answer", "idle_timeout"))
+            else:
+                self.fail(self._late("the beginning of the answer", "first_content_timeout"))
         else:  # the reader is busy, not the upstream silent: the next ``expect`` judges
             self._arm(self._total_at)
 

@@ -1,12 +1,20 @@
 """Opens connections: name, checked address, TCP, proxy tunnel, TLS, each within its time. It sends no request."""
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from orcestator.errors import TOTAL_TIMEOUT, StartupProblem, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from orcestator.errors import (
+    TOTAL_TIMEOUT,
+    Overloaded,
+    StartupProblem,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from orcestator.upstream.addresses import is_allowed, is_literal
 from orcestator.upstream.connection import Connection
 from orcestator.upstream.origin import Origin
@@ -14,6 +22,9 @@ from orcestator.upstream.resolver import Resolver
 from orcestator.upstream.timeouts import Timeouts
 
 T = TypeVar("T")
+
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""What a connection fails with for want of descriptors or memory of ours."""
 
 _HEAD_START_SECONDS = 0.25
 """How long an address is tried alone before the next one is tried beside it (RFC 8305 §5, checked 2026-11)."""
@@ -76,6 +87,8 @@ class Dialer:
         try:
             sock = await _connect_first(addresses, peer.port)
         except OSError as problem:
+            if problem.errno in _OURS:
+                raise _out_of_sockets(problem) from problem
             raise _connect_failure(peer, problem) from problem
         if self._proxy is not None and origin.scheme == "https":
             await _open_tunnel(sock, origin)
@@ -142,6 +155,15 @@ def _connect_failure(peer: Origin, problem: OSError) -> UpstreamError:
     elif isinstance(problem, ConnectionError):
         cause = "reset"
     return UpstreamUnavailable(f"no connection to {peer.host_and_port}: {problem}", cause=cause, sent=False)
+
+
+def _out_of_sockets(problem: OSError) -> Overloaded:
+    """A want of our own, which says nothing about the provider."""
+    return Overloaded(
+        f"This process can open no more connections ({problem.strerror}); raise its limit of open files (ulimit -n).",
+        code="out_of_sockets",
+        headers={"retry-after": "1"},
+    )
 
 
 def _attach_failure(origin: Origin, problem: OSError) -> UpstreamUnavailable:

@@ -35,8 +35,9 @@ class Order:
     stands for OpenAI's dialect. ``include_usage`` is the caller's wish for the usage chunk; we count tokens either way.
     ``is_foreign``: the caller speaks another dialect than OpenAI's, also where ``body`` is the canonical call made of its
     own by another process. ``headers`` go to an upstream of the same dialect. ``unread`` names what the canonical call could not hold.
-    ``is_last_resort``: there is no other choice, so that it may try what our ledger only guesses to be used up.
-    ``owner`` is the id of the caller's key, whose answers nobody else may see. ``is_strict``: refuse what cannot be
+    ``is_carried``: it came from another process of ours, which has the caller; what reaches that process is a sign of life, and what
+    it can make of an answer is left to it. ``is_last_resort``: there is no other choice, so that it may try what our ledger only
+    guesses to be used up. ``owner`` is the id of the caller's key, whose answers nobody else may see. ``is_strict``: refuse what cannot be
     expressed instead of leaving it out. ``broken`` is the stream that this one goes on with.
     ``model_span`` is where the value of ``model`` stands in ``body``, where the parser has noted it.
     """
@@ -63,6 +64,7 @@ class Order:
     owner: str = ""
     is_strict: bool = False
     is_foreign: bool = False
+    is_carried: bool = False
     broken: Broken | None = None
     is_last_resort: bool = False
     model_span: tuple[int, int] | None = None

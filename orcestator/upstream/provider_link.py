@@ -62,8 +62,13 @@ _BlockKind = tuple[str, bool, str, str, tuple[tuple[str, str], ...]]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How long to wait, in seconds. ``first_token`` is for streams; ``whole_reply`` for the rest, whose first byte
-    comes when the whole answer is written. It is less than ``total``, so that another candidate has time left."""
+    """How long to wait, in seconds, each from the moment the request was written.
+
+    ``first_token`` is for streams, up to their first content; ``whole_reply`` for the rest, up to their first byte that is not
+    blank: it comes when the whole answer is written. Both are less than ``total``, so that another candidate has time left. Then
+    ``idle`` (of a whole reply ``whole_reply``) is how long nothing more of the answer may come. ``comments_count``: whatever
+    comes of a stream counts as life, too.
+    """
 
     connect: float = 2.0
     tls: float = 5.0
@@ -352,8 +357,7 @@ class ProviderLink:
     def _timeouts(self, order: Order) -> Timeouts:
         if not order.streamed:
             return self._whole
-        call = order.call or {}
-        return self._reasoning if "reasoning_effort" in call or "reasoning" in call else self._streamed
+        return self._reasoning if asks_for_reasoning(order) else self._streamed
 
     def _path(self, path: str) -> bytes:
         known = self._paths.get(path)
@@ -393,6 +397,12 @@ class ProviderLink:
             name, scheme = row.auth_of(dialect)
             lines.append((name, f"{scheme} {key.reveal()}".strip()))
         return lines
+
+
+def asks_for_reasoning(order: Order) -> bool:
+    """Whether the model was told how to reason, so that its first content may take longer."""
+    call = order.call or {}
+    return "reasoning_effort" in call or "reasoning" in call
 
 
 async def _body_of(response: Response) -> bytes:

@@ -1,5 +1,6 @@
 """One answer, pulled piece by piece. It holds a slot of its pool until it is read to the end or closed."""
 
+from orcestator.dialects.sse import LONGEST_EVENT_BYTES
 from orcestator.errors import UpstreamBroken, UpstreamError
 from orcestator.upstream.connection import Connection
 from orcestator.upstream.decoding import Decoder
@@ -10,8 +11,8 @@ from orcestator.upstream.pool import OriginPool
 class Response:
     """The head of an answer, and its body as it comes.
 
-    Whoever gets one reads it to the end or calls ``close``. ``auto_touch`` (the default) counts every byte as content
-    for the idle timeout; a stream reader turns it off and calls ``touch`` for what really is content.
+    Whoever gets one reads it to the end or calls ``close``. ``auto_touch`` (the default) counts every byte that is not blank as
+    content for the time-outs; a stream reader turns it off and calls ``touch`` for what really is content.
     """
 
     __slots__ = (
@@ -24,6 +25,7 @@ class Response:
         "_received",
         "auto_touch",
         "headers",
+        "longest_event",
         "status",
     )
 
@@ -34,6 +36,7 @@ class Response:
         self.status = connection.status
         self.headers = headers
         self.auto_touch = True
+        self.longest_event = LONGEST_EVENT_BYTES
         self._connection: Connection | None = connection
         self._pool = pool
         self._idle_seconds = idle_seconds
@@ -41,7 +44,6 @@ class Response:
         self._received = 0
         self._has_ended = False
         self._failure: UpstreamError | None = None
-        connection.allow(idle_seconds)
 
     @property
     def failure(self) -> UpstreamError | None:
@@ -52,8 +54,8 @@ class Response:
         """Everything of the body that has come and was not read yet; ``b""`` at its clean end.
 
         A cancelled read loses nothing and may be repeated. Raises ``UpstreamBroken`` (``closed`` and ``reset`` for a
-        cut answer, ``garbage``, ``too_large``, ``encoding``) and ``UpstreamTimeout`` (``idle_timeout``,
-        ``total_timeout``), after all that came before the failure was read.
+        cut answer, ``garbage``, ``too_large``, ``encoding``) and ``UpstreamTimeout`` (``first_content_timeout``,
+        ``idle_timeout``, ``total_timeout``), after all that came before the failure was read.
         """
         while (connection := self._connection) is not None:
             if connection.pieces:
@@ -83,9 +85,14 @@ class Response:
         return b"".join(pieces)
 
     def touch(self) -> None:
-        """Real content came: the next is due an idle timeout from now."""
+        """Content came: the next is due an idle timeout from now."""
         if self._connection is not None:
             self._connection.allow(self._idle_seconds)
+
+    def prolong(self) -> None:
+        """No content came, but a sign of life that counts: wait an idle timeout from now, or longer for the first content."""
+        if self._connection is not None:
+            self._connection.prolong(self._idle_seconds)
 
     def close(self) -> None:
         """Let go: a finished connection goes back to its pool, any other is cut. Safe to call again."""
@@ -110,7 +117,7 @@ class Response:
         if connection.is_complete and connection.failure is None:
             self._has_ended = True
             self.close()
-        elif self.auto_touch:
+        elif self.auto_touch and not piece.isspace():
             connection.allow(self._idle_seconds)
         return piece
 

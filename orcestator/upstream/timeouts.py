@@ -12,9 +12,10 @@ class Timeouts:
     tls: float = 5.0
     """From the same start until the TLS handshake is done."""
     first_byte: float = 30.0
-    """From the first byte written until the response head is complete; absolute, slow bytes do not extend it."""
+    """From the first byte written until the first content of the body; absolute: neither the head nor slow bytes extend it.
+    What content is says the reader; see ``Response.touch``."""
     idle: float = 30.0
-    """Between two pieces of real content; see ``Response.touch``."""
+    """Between two pieces of content; see ``Response.touch``."""
     total: float = 600.0
     """From ``send`` to the last byte of the body."""
     pool: float = 1.0

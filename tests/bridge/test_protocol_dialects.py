@@ -86,12 +86,24 @@ def test_what_both_sides_know_is_the_same() -> None:
     """All but what belongs to one process: its clock, its log, its caller's writer."""
     sent = order()
     _, made = crossed(CLAUDE, sent)
-    own = {"deadline", "text_cap", "include_usage", "new_id", "call", "unread", "caller", "asked", "_canonical_body"}
+    own = {
+        "deadline",
+        "text_cap",
+        "include_usage",
+        "new_id",
+        "call",
+        "unread",
+        "caller",
+        "asked",
+        "is_carried",
+        "_canonical_body",
+    }
     for field in fields(Order):
         if field.name not in own:
             assert getattr(made, field.name) == getattr(sent, field.name), field.name
     assert made.deadline == 1012.5
     assert made.include_usage
+    assert made.is_carried
     assert made.caller is None
 
 

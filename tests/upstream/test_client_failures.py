@@ -1,12 +1,20 @@
 """Every way an exchange can fail: the class, the cause, whether it was sent, and that its slot is free again."""
 
 import asyncio
+import os
 import socket
 import sys
 
 import pytest
 
-from orcestator.errors import ShuttingDown, UpstreamBroken, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from orcestator.errors import (
+    Overloaded,
+    ShuttingDown,
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from orcestator.upstream.origin import Origin
 from orcestator.upstream.timeouts import Timeouts
 from tests.upstream.scripted_upstream import (
@@ -190,9 +198,6 @@ GARBAGE = {
     "folded header": b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 4\r\n\r\nbody",
     "bare line feeds": b"HTTP/1.1 200 OK\nContent-Length: 4\n\nbody",
     "switching protocols": b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nbody",
-    "body longer than its length": b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody and more",
-    "body longer, then close": b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody and more",
-    "a second answer": plain(b"body") + plain(b"more"),
 }
 
 
@@ -271,9 +276,67 @@ def test_bytes_that_are_not_content_do_not_count_when_the_reader_says_so(run: Ru
         async with ScriptedUpstream(_comments_for_ever) as upstream, upstream_client() as client:
             response = await post(client, upstream.origin, timeouts=Timeouts(idle=0.06, total=LONG))
             response.auto_touch = False
+            assert await response.read()
+            response.touch()
             with pytest.raises(UpstreamTimeout) as caught:
                 await response.read_all()
             assert caught.value.cause == "idle_timeout"
+
+    run(scenario)
+
+
+def test_the_first_content_is_due_whatever_comes_before_it(run: Run) -> None:
+    async def scenario() -> None:
+        async with ScriptedUpstream(_comments_for_ever) as upstream, upstream_client() as client:
+            response = await post(client, upstream.origin, timeouts=Timeouts(first_byte=0.06, idle=LONG, total=LONG))
+            response.auto_touch = False
+            with pytest.raises(UpstreamTimeout) as caught:
+                await response.read_all()
+            assert caught.value.cause == "first_content_timeout"
+
+    run(scenario)
+
+
+def test_the_idle_time_does_not_cut_before_the_first_content(run: Run) -> None:
+    async def scenario() -> None:
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            await peer.send(CHUNKED_HEAD)
+            await asyncio.sleep(0.5)
+            await peer.send(b"2\r\nok\r\n0\r\n\r\n")
+
+        async with ScriptedUpstream(script) as upstream, upstream_client() as client:
+            waits = Timeouts(first_byte=LONG, idle=0.06, total=LONG)
+            assert await fetch(client, upstream.origin, timeouts=waits) == (200, b"ok")
+
+    run(scenario)
+
+
+def test_blank_lines_are_no_content(run: Run) -> None:
+    async def blank_for_ever(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(CHUNKED_HEAD)
+        while True:
+            await peer.send(b"2\r\n\n\n\r\n")
+            await asyncio.sleep(0.002)
+
+    failure = run(lambda: _failure(blank_for_ever, Timeouts(first_byte=0.06, idle=LONG, total=LONG)))
+    assert _facts(failure) == (UpstreamTimeout, "first_content_timeout", True)
+
+
+def test_a_sign_of_life_prolongs_the_wait_for_the_first_content_and_never_shortens_it(run: Run) -> None:
+    async def scenario() -> None:
+        async with ScriptedUpstream(_comments_for_ever) as upstream, upstream_client() as client:
+            loop = asyncio.get_running_loop()
+            for first_byte, idle in ((0.06, 0.7), (LONG, 0.0)):
+                waits = Timeouts(first_byte=first_byte, idle=idle, total=LONG)
+                response = await post(client, upstream.origin, timeouts=waits)
+                response.auto_touch = False
+                until = loop.time() + 0.5
+                while loop.time() < until:
+                    assert await response.read()
+                    response.prolong()
+                response.close()
 
     run(scenario)
 
@@ -346,5 +409,39 @@ def test_a_client_that_closes_fails_what_runs_and_sends_nothing_more(run: Run) -
             with pytest.raises(ShuttingDown):
                 await post(client, upstream.origin)
             assert len(upstream.requests) == 1
+
+    run(scenario)
+
+
+# What is ours.
+
+
+def test_a_want_of_descriptors_of_ours_is_not_the_providers_failure(run: Run) -> None:
+    resource = pytest.importorskip("resource")
+
+    async def scenario() -> None:
+        async with ScriptedUpstream(silent) as upstream, upstream_client() as client:
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            lowest = os.dup(0)  # the next free descriptor: no further one can be had
+            os.close(lowest)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+            try:
+                with pytest.raises(Overloaded) as caught:
+                    await post(client, upstream.origin)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            assert caught.value.code == "out_of_sockets"
+            assert "ulimit -n" in caught.value.message
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("extra", [b"more", b"\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"])
+def test_what_follows_a_whole_answer_costs_the_connection_and_not_the_answer(run: Run, extra: bytes) -> None:
+    async def scenario() -> None:
+        async with ScriptedUpstream(answers(plain(b"ok") + extra)) as upstream, upstream_client() as client:
+            for _ in range(2):
+                assert await fetch(client, upstream.origin) == (200, b"ok")
+            assert len(upstream.peers) == (1 if not extra.strip() and client.idle() else 2)
 
     run(scenario)

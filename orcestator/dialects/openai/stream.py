@@ -25,8 +25,9 @@ from orcestator.dialects.openai.finish import FAILED, MAY_CUT, finish_reason, ha
 from orcestator.dialects.openai.memory import Memory, Remember
 from orcestator.dialects.openai.tool_calls import ToolCallOrder, half_call_failure, is_half
 from orcestator.dialects.openai.usage import Usage, UsageTally, estimate, usage_body
+from orcestator.dialects.progress import is_progress
 from orcestator.dialects.split_characters import CharacterJoiner
-from orcestator.dialects.sse import DONE, LineSplitter, SseSplitter
+from orcestator.dialects.sse import DONE, LONGEST_EVENT_BYTES, LineSplitter, SseSplitter
 from orcestator.dialects.tool_names import NO_ALIASES
 from orcestator.errors import OrcestatorError, UpstreamBroken, UpstreamError
 
@@ -59,6 +60,7 @@ class StreamTerms(NamedTuple):
     new_id: Callable[[str], str]
     custom_tools: frozenset[str] = frozenset()
     tool_names: Mapping[str, str] = NO_ALIASES
+    longest_event: int = LONGEST_EVENT_BYTES
 
 
 @dataclass(slots=True)
@@ -113,13 +115,14 @@ class ChatStream:
     done: bool = False
     text: list[str] = field(default_factory=list)
     completion_chars: int = 0
+    moves: int = 0
+    """Grows with every piece of content that was decoded, also where the caller is told of it later or never."""
     usage: Usage | None = None
     _kept_chars: int = 0
     _frames: list[bytes] = field(default_factory=list)
-    _splitter: SseSplitter | LineSplitter = field(default_factory=SseSplitter)
+    _splitter: SseSplitter | LineSplitter = field(init=False)
     _choices: dict[int, ChoiceState] = field(default_factory=dict)
     _tally: UsageTally = field(default_factory=UsageTally)
-    _deltas: int = 0
     _odd: Json | None = None
     _split: CharacterJoiner | None = None
     _head: Json | None = None
@@ -132,12 +135,13 @@ class ChatStream:
     _memory: Memory | None = None
 
     def __post_init__(self) -> None:
+        self._splitter = SseSplitter(self.terms.longest_event)
         if self.remember is not None:
             self._memory = Memory(self.remember, self.terms.new_id)
 
     def split_lines(self) -> None:
         """The upstream sends one JSON a line instead of events. Call it before the first ``feed``."""
-        self._splitter = LineSplitter()
+        self._splitter = LineSplitter(self.terms.longest_event)
 
     @property
     def complete(self) -> bool:
@@ -262,6 +266,8 @@ class ChatStream:
         else:
             for chunk in made:
                 self._careful(chunk)
+            if not made and is_progress(loads(data)):
+                self.moves += 1
 
     def _told_done(self) -> None:
         """``[DONE]``: in OpenAI's dialect the word that the answer is whole; others have a word of their own for that."""
@@ -300,6 +306,7 @@ class ChatStream:
         elif content:
             self._keep(content)
             self.committed = True
+            self.moves += 1
             frame = self._written_text(content)
             if frame:
                 self._frames.append(frame)
@@ -345,6 +352,7 @@ class ChatStream:
             if name == "content":
                 self._keep(content)
             self.committed = True
+            self.moves += 1
             self._like_last = self._template(name, content, data)
         self._frames.append(b"data: " + spliced + b"\n\n" if self.writer is None else self.writer.text(content))
         return True
@@ -360,7 +368,7 @@ class ChatStream:
         What is around the text was parsed and checked then; the text itself is checked here, as the JSON string
         that it is. False when the chunk is anything else.
         """
-        if not (data.startswith(like.prefix) and data.endswith(like.suffix)) or len(data) < like.shortest:
+        if not (data.startswith(like.prefix) and data.endswith(like.suffix)) or len(data) <= like.shortest:
             return False
         text = data[len(like.prefix) : -len(like.suffix)]
         try:
@@ -369,6 +377,7 @@ class ChatStream:
             return False
         if like.is_content:
             self._keep(content)
+        self.moves += 1
         writer = self.writer
         self._frames.append(like.shown_prefix + text + like.shown_suffix if writer is None else writer.text(content))
         return True
@@ -425,7 +434,7 @@ class ChatStream:
         else:
             self._without_choices(chunk)
         if chunk.get("usage"):
-            self._tally.take(chunk["usage"], self.completion_chars + self._deltas)
+            self._tally.take(chunk["usage"], self.moves)
 
     def _take_choices(self, choices: Any, chunk: Json) -> None:
         if not isinstance(choices, list) or not all(isinstance(choice, dict | None) for choice in choices):
@@ -472,7 +481,9 @@ class ChatStream:
             wires = [calls] if isinstance(calls, dict) else calls
             if not isinstance(wires, list):
                 raise self._unreadable()
+            before = choice.calls.progress
             self._send_calls(index, choice, choice.calls.add(wires), extras)
+            self.moves += choice.calls.progress != before
             speaks = True
         if speaks:
             self._went_on(choice)
@@ -525,7 +536,7 @@ class ChatStream:
         speaks = any(delta.values())
         if speaks:
             self.committed = True
-            self._deltas += 1
+            self.moves += 1
         elif choice.role_sent:
             return False
         if self._memory is not None:
@@ -576,7 +587,6 @@ class ChatStream:
             self._like_last = None
         for delta in deltas:
             self.committed = True
-            self._deltas += 1
             if self._memory is not None:
                 self._memory.take_call(delta)
             self._send({"index": index, "delta": {"tool_calls": [delta]}, "finish_reason": None}, extras)
@@ -667,7 +677,7 @@ class ChatStream:
             self._check_whole(choice)
         for index, choice in sorted(self._choices.items()):
             self._close(index, choice)
-        told = self._tally.told(self.completion_chars, self._deltas)
+        told = self._tally.told(self.completion_chars, self.moves)
         self.usage, wire = told or (estimate(self.terms.prompt_bytes, self.completion_chars), None)
         if self._memory is not None:
             self._memory.close()

@@ -35,6 +35,7 @@ class TextStream(ChatStream):
         if text:
             self._keep(text)
             self.committed = True
+            self.moves += 1
             self._went_on(choice)
         if has_reason:
             self._take_reason(choice, wire, extras, speaks=bool(text))

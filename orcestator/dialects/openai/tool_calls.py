@@ -54,6 +54,11 @@ class ToolCallOrder:
         return any(call.name for call in self._calls)
 
     @property
+    def progress(self) -> int:
+        """Grows with every call that begins and every piece of its arguments, sent or waiting."""
+        return len(self._calls) + self._chars
+
+    @property
     def has_waiting(self) -> bool:
         """Whether there is something of a call that was not given out yet."""
         return any(call.waiting or (call.name and call.place is None) for call in self._calls)

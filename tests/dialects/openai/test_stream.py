@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orcestator.dialects.openai.stream import MOST_CHOICES, ChatStream
-from orcestator.dialects.sse import LONGEST_EVENT_BYTES
 from orcestator.errors import UpstreamBroken, UpstreamRateLimited, UpstreamTimeout, UpstreamUnavailable
 from tests.dialects.client_rules import (
     END,
@@ -565,16 +564,18 @@ class TestSize:
     def test_many_small_chunks_in_one_piece(self) -> None:
         assert len(safe(sse(ROLE, *[text("ab")] * 5000, STOP, END)).text) == 10_000
 
-    def test_an_event_just_under_the_limit(self) -> None:
-        said = "x" * (LONGEST_EVENT_BYTES - 300)
+    def test_a_picture_in_one_event(self) -> None:
+        said = "x" * (3 << 20)
 
         assert safe(sse(ROLE, text(said), STOP, END)).text == said
 
     @pytest.mark.parametrize("ended", [True, False])
     def test_an_event_over_the_limit_ends_the_stream_after_what_came_before(self, ended: bool) -> None:
-        wire = sse(*HELLO, text("x" * LONGEST_EVENT_BYTES), STOP, END)
+        longest = 1 << 20
+        wire = sse(*HELLO, text("x" * longest), STOP, END)
+        stream = ChatStream(terms()._replace(longest_event=longest))
 
-        seen = assert_client_safe(run([wire if ended else wire[: LONGEST_EVENT_BYTES + 900]]).output)
+        seen = assert_client_safe(run([wire if ended else wire[: longest + 900]], stream).output)
 
         assert seen.text == "Hello"
         assert seen.error is not None

@@ -45,8 +45,8 @@ FORMATS = frozenset({ANTHROPIC_FORMAT, GEMINI_FORMAT, RESPONSES_FORMAT, DEEPSEEK
 
 
 _REASONING_NAMES = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
-"""Where OpenAI-compatible upstreams put what can be read of the reasoning: DeepSeek and vLLM, OpenRouter and Groq, GitHub's
-models, and some gateways in front of Ollama (checked 2026-11)."""
+"""Where OpenAI-compatible upstreams put what can be read of the reasoning: DeepSeek, OpenRouter, what VS Code reads beside
+these, and Ollama's own name for it."""
 
 
 def reasoning_of(message: Json) -> str:
@@ -113,9 +113,11 @@ class Reader(Protocol):
 
         A ``str`` is more text of choice 0 and nothing else: the hot path. A list holds canonical chunks, whose
         ``choices[]`` need an ``index``, a ``delta`` and at the end a ``finish_reason``, and whose ``usage``, cumulative, is
-        the canonical one; the head (``id``, ``model``, ``created``) and roles may be missing. None is the upstream's
-        word that the answer is whole (``message_stop``). Raises UpstreamError when the stream says that it failed, and
-        ValueError for what is not JSON.
+        the canonical one; the head (``id``, ``model``, ``created``) and roles may be missing. What has no shape of the dialect
+        is handed on as it is, for the stream to judge; more than one finish reason may come. None is the upstream's
+        word that the answer is whole (``message_stop``). Raises UpstreamError when the stream says that it failed,
+        ``json_text.Forgiven`` before anything else for JSON whose characters have to be mended, and ValueError for what is
+        not JSON.
         """
 
 
@@ -170,7 +172,7 @@ class Writer(Protocol):
     """A caller's stream. One object an answer; what it gives is sent as it is.
 
     It may rely on this: chunks are whole canonical ones with exactly one choice; the first of a choice has a role; tool
-    calls come one after another, never interleaved, with id, type and name in the first delta of each and only
+    calls come one after another, never interleaved nor with anything else between their pieces, with id, type and name in the first delta of each and only
     arguments in the rest; every choice ends in exactly one chunk with an empty delta and a ``finish_reason``.
     """
 

@@ -249,7 +249,7 @@ _FAILING = (
     "errorMessage",
     "err_msg",
 )
-"""Fields that only failures have: FastAPI's ``detail``, FastChat's and Baidu's ``error_code`` (checked 2026-11)."""
+"""Fields that only failures have, such as FastAPI's ``detail`` and the ``error_code`` of fschat 0.2.36."""
 _GOOD_CODES = frozenset({"0", "200", "ok", "success"})
 _MESSAGES = (
     "message",
@@ -268,9 +268,8 @@ _MESSAGES = (
 def failure_in_event(event: Json) -> Json | None:
     """What an event says went wrong, in words that ``error_in_answer`` reads; None when it says nothing of the kind.
 
-    For events that have no shape of their dialect's: FastAPI's ``{"detail"}``, FastChat's ``{"text", "error_code"}``,
-    MiniMax's ``{"base_resp": {"status_code", "status_msg"}}``, DashScope's and SiliconFlow's ``{"code", "message"}``
-    (checked 2026-11).
+    For events that have no shape of their dialect's: ``{"detail"}``, ``{"text", "error_code"}``, ``{"code", "message"}``,
+    ``{"base_resp": {"status_code", "status_msg"}}``.
     """
     base = event.get("base_resp")
     if isinstance(base, dict) and base.get("status_code"):

@@ -15,7 +15,7 @@ def spoken(content: object) -> Json:
     """What a content that is no string says, as fields of a message: ``content``, which is always there, and
     ``reasoning_content``, ``refusal`` and ``images`` where there is any. Raises ``Unreadable``.
 
-    Parts are OpenAI's, and Mistral's with its thinking (https://docs.mistral.ai/capabilities/reasoning/, checked 2026-11).
+    Parts are OpenAI's, and Mistral's with its thinking (docs.mistral.ai, reasoning, checked 2026-11).
     Parts of other kinds that hold no text (references to sources) say nothing.
     """
     said: Json = {"content": ""}

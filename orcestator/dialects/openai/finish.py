@@ -21,9 +21,8 @@ _FAILURES = frozenset(
     {FAILED, "abort", "aborted", "cancelled", "canceled", "failed", "failure", "internal_error", "server_error"}
     | {"network_error", "timeout", "unavailable", "overloaded", "insufficient_system_resource"}
 )
-"""Reasons for which nobody may take the answer for whole: SGLang's and vLLM's ``abort``, DeepSeek's
-``insufficient_system_resource`` (https://api-docs.deepseek.com/api/create-chat-completion), Zhipu's ``network_error``
-(https://docs.bigmodel.cn/cn/api/introduction) and their like (checked 2026-11)."""
+"""Reasons for which nobody may take the answer for whole: DeepSeek's ``insufficient_system_resource`` (its API reference,
+checked 2026-11), and the words that servers and gateways use for an answer that was broken off."""
 MAY_CUT = frozenset({"length", "content_filter"})
 """The reasons that tell of an end in the middle: only under these may the arguments of a call be half."""
 

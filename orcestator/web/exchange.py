@@ -27,7 +27,7 @@ from orcestator.web.admission import header_map
 from orcestator.web.asgi import Receive, Scope, Send, send_bytes, send_error
 from orcestator.web.call_rules import check_call
 from orcestator.web.continuing import CONTINUE_HEADER, MOST_TEXT, Continuing
-from orcestator.web.failing import advice, failure_frames, outcome_of
+from orcestator.web.failing import advice, failure_frames, outcome_of, suit
 from orcestator.web.gateway import Gateway, Route
 from orcestator.web.intake import Intake
 from orcestator.web.json_body import CallerLeft, parse_object, read_body
@@ -49,7 +49,7 @@ class Exchange:
     """The state of one request. Use ``serve``."""
 
     __slots__ = (
-        "_answer", "_continuing", "_error", "_first_content", "_gateway", "_intake", "_interrupted", "_left", "_may_continue", "_now",
+        "_answer", "_continuing", "_error", "_first_content", "_gateway", "_headers", "_intake", "_interrupted", "_left", "_may_continue", "_now",
         "_order", "_outcome", "_parsed", "_plan", "_planned", "_pulse", "_relay", "_route", "_send", "_status", "_tally", "_task",
         "_wants_router",
     )  # fmt: skip
@@ -77,10 +77,11 @@ class Exchange:
         self._pulse: Pulse | None = None
         self._continuing: Continuing | None = None
         self._task: asyncio.Task[Any] | None = None
+        self._headers: Mapping[bytes, bytes] = {}
 
     async def serve(self, scope: Scope, receive: Receive) -> None:
         """Serve the request to its end. Raises nothing: the outcome is in the event."""
-        headers = header_map(scope["headers"])
+        headers = self._headers = header_map(scope["headers"])
         self._intake.request_id = request_id_of(headers)
         self._task = asyncio.current_task()
         scope["orcestator.on_disconnect"] = self._caller_left
@@ -344,6 +345,7 @@ class Exchange:
         """Tell the caller: by status while none was sent, inside the stream afterwards."""
         self._error = error
         self._outcome = outcome_of(error)
+        suit(error, self._gateway.policy.key_refused_status, self._headers)
         try:
             await self._stop_pulse()
             if not self._status:

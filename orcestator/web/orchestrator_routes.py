@@ -136,7 +136,7 @@ class OrchestratorRoutes:
         )
 
     async def _analyze(self, asked: Asked) -> Reply:
-        asking, plan, now = await self._planned(asked)
+        asking, plan, now = await self._planned(asked, refuses=False)
         wishes, needs = asking.ask.wishes, asking.ask.needs
         told = self._explained(plan, now)
         return Reply(
@@ -161,11 +161,11 @@ class OrchestratorRoutes:
             }
         )
 
-    async def _planned(self, asked: Asked) -> tuple[Question, Plan, float]:
+    async def _planned(self, asked: Asked, *, refuses: bool = True) -> tuple[Question, Plan, float]:
         planner = self.overview.planner
         asking = question(await asked.body(), asked.headers, planner, self.limits)
         now = self.overview.now()
-        return asking, planner.plan(asking.ask, now), now
+        return asking, planner.plan(asking.ask, now, refuses=refuses), now
 
     def _explained(self, plan: Plan, now: float) -> Json:
         return explanation(plan, now, self.overview.planner.measures)

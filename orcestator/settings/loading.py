@@ -19,6 +19,7 @@ from orcestator.settings.kept_providers import read_added
 from orcestator.settings.later import FOR_LATER
 from orcestator.settings.model_choice import (
     Addresses,
+    alias_notices,
     read_aliases,
     read_entries,
     with_entries,
@@ -84,7 +85,14 @@ def load(
         rules=tuple(read_rules(tree.nodes.get("routing_rules"), choice.rows)),
         verdicts=tuple(read_verdicts(tree.nodes.get("verdicts"), choice.rows)),
         not_yet=tuple(dict.fromkeys(_later(given))),
-        notices=(*choice.notices, *added_notices, *list_notices, *_notices(entries, choice), *probe_notices),
+        notices=(
+            *choice.notices,
+            *added_notices,
+            *list_notices,
+            *_notices(entries, choice),
+            *probe_notices,
+            *(alias_notices(aliases, providers) if with_providers else ()),
+        ),
     )
 
 

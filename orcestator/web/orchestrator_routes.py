@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, Protocol
 
-from orcestator.errors import Conflict, InvalidRequest, Overloaded, RouteNotFound
+from orcestator.errors import Conflict, InvalidRequest, NothingLeft, Overloaded, RouteNotFound, UpstreamKeyRefused
 from orcestator.routing.catalog import Option
 from orcestator.routing.decision import DecisionBook
 from orcestator.routing.explanation import explanation
@@ -165,7 +165,13 @@ class OrchestratorRoutes:
         planner = self.overview.planner
         asking = question(await asked.body(), asked.headers, planner, self.limits)
         now = self.overview.now()
-        return asking, planner.plan(asking.ask, now, refuses=refuses), now
+        try:
+            return asking, planner.plan(asking.ask, now), now
+        except (NothingLeft, UpstreamKeyRefused):
+            # What is out for a time is what a person wants explained.
+            if refuses:
+                raise
+            return asking, planner.plan(asking.ask, now, refuses=False), now
 
     def _explained(self, plan: Plan, now: float) -> Json:
         return explanation(plan, now, self.overview.planner.measures)

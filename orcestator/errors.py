@@ -289,9 +289,18 @@ class UpstreamRateLimited(UpstreamError):
 
 
 class UpstreamKeyRefused(UpstreamError):
-    """Our credential at this provider does not work. A caller never sees 401, 402 or 403 for it."""
+    """Our credential at this provider does not work, which is no fault of the caller's key: 424, which SDKs do not try again
+    (openai and anthropic retry 408, 409, 429 and 5xx, google-genai 408, 429 and 5xx; checked 2026-11)."""
 
+    status = 424
     default_code = "upstream_key_refused"
+    shown_status: int = 0
+    """Another status that a person wants callers to see, 0 for none."""
+
+    @property
+    def http_status(self) -> int:
+        """The status a caller sees."""
+        return self.shown_status or self.status
 
 
 class UpstreamModelMissing(UpstreamError):

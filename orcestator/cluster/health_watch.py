@@ -49,6 +49,7 @@ class HealthWatch:
             now=time.monotonic,
             wall=time.time,
             rng=random.random,
+            served=lambda provider: self._links[provider].served if provider in self._links else 0,
         )
 
     def watch(self, links: Sequence[ProviderLink]) -> None:

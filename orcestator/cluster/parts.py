@@ -157,6 +157,7 @@ def exchange_policy(settings: Settings) -> ExchangePolicy:
         expose_router=settings.expose_router,
         is_strict=settings.strict,
         continues=settings.continue_streams,
+        key_refused_status=settings.key_refused_status,
         limits=call_limits(settings),
     )
 

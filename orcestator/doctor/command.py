@@ -103,6 +103,8 @@ async def _look_at_providers(wish: Wish, settings: Settings) -> tuple[list[Findi
         if not wish.probes:
             return findings, {}
         more, probed = await _probe(wish, settings, [found.link for found in looked])
+        # A provider that answers calls is well, whatever became of its list.
+        findings[: len(looked)] = [providers.after_probe(found) for found in looked]
         return findings + more, probed
     finally:
         await client.close()

@@ -145,6 +145,14 @@ def _refusal(status: int, provider: ProviderSetting, link: ProviderLink) -> tupl
     return PROBLEM, f"{at} answers {status} to the question for its models", _address_remedy(provider)
 
 
+def after_probe(looked: Looked) -> Finding:
+    """What was found, or that only its list is missing, where it has answered a call since."""
+    finding = looked.finding
+    if finding.state != PROBLEM or not looked.link.served:
+        return finding
+    return Finding(finding.subject, OK, f"{finding.says}; it answers calls, so that only its list of models is missing")
+
+
 def _address_remedy(provider: ProviderSetting) -> str:
     variable = provider.row.base_url_env or f"providers.{provider.row.name}.base_url"
     return f"Is the address right? {variable} sets it."

@@ -63,7 +63,7 @@ def _plan(decision: Json) -> list[str]:
     tried, reserve, out = decision["candidates"], decision["reserve"], decision["excluded"]
     places = Counter((row["provider"], row["model"], row["credential"]) for row in (*tried, *reserve, *out))
     rows = [_candidate(place, row, places) for place, row in enumerate(tried, 1)]
-    rows += [_aside("reserve", row, places, "unwell: tried when nothing else is left") for row in reserve]
+    rows += [_aside("reserve", row, places, f"{_unwell(row)}: tried when nothing else is left") for row in reserve]
     rows += [_aside("out", row, places, _why(row)) for row in out]
     unseen = decision.get("not_considered")
     more = [f"  … and {unseen} more that nobody looked at"] if unseen else []
@@ -105,6 +105,10 @@ def _aside(place: str, row: Json, places: Mapping[tuple[str, str, str], int], wh
         _dollars(row.get("estimated_cost")),
         why,
     )
+
+
+def _unwell(row: Json) -> str:
+    return _why(row) if row.get("reason") else "unwell"
 
 
 def _why(row: Json) -> str:

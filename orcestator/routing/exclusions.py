@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from math import ceil, inf
 from typing import NamedTuple
 
-from orcestator.errors import InvalidRequest, ModelNotFound, NothingLeft, OrcestatorError
+from orcestator.errors import InvalidRequest, ModelNotFound, NothingLeft, OrcestatorError, UpstreamKeyRefused
 from orcestator.routing.ask import Ask
 from orcestator.routing.catalog import Option
 from orcestator.routing.measures import Measure
@@ -27,6 +27,8 @@ DESCRIBED = {
     "budget": "budget",
 }
 """Reasons that lie in a field of the request, which no waiting changes, and that field."""
+KEY_REFUSED = "key_refused"
+"""The reason that a key was refused just now; it is not asked again at once, whoever asks for it."""
 PASSING = frozenset({"quota", "cooldown"})
 """Reasons that end at a time."""
 
@@ -122,6 +124,9 @@ def refusal(ask: Ask, excluded: Sequence[Excluded], now: float) -> OrcestatorErr
             f" The first is back in {max(1, ceil(wait))} s.",
             retry_after=wait,
         )
+    refused = [one for one in excluded if one.reason == KEY_REFUSED]
+    if refused:
+        return _keys_refused(name, refused, now)
     fields = [one.reason for one in excluded if one.reason in DESCRIBED]
     if fields:
         return unmet(ask, excluded)
@@ -135,6 +140,17 @@ def refusal(ask: Ask, excluded: Sequence[Excluded], now: float) -> OrcestatorErr
             f"The model '{name}' is switched off here: its 'available' is false in the configuration.", param="model"
         )
     return NothingLeft(f"Nothing can take a request for '{name}' now: {_counted(excluded)}.", retry_after=None)
+
+
+def _keys_refused(name: str, refused: Sequence[Excluded], now: float) -> UpstreamKeyRefused:
+    wait = max(0.0, min(one.until for one in refused) - now)
+    told = ", ".join(sorted({f"{one.option.candidate.provider} ({one.detail})" for one in refused}))
+    return UpstreamKeyRefused(
+        f"No key for '{name}' works: {told}. They are tried again in {max(1, ceil(wait))} s.",
+        cause=KEY_REFUSED,
+        retry_after=wait,
+        sent=False,
+    )
 
 
 def unmet(ask: Ask, excluded: Sequence[Excluded]) -> InvalidRequest:

@@ -5,6 +5,7 @@ from typing import Any
 
 from orcestator.routing.ask import Ask
 from orcestator.routing.catalog import Option
+from orcestator.routing.exclusions import Excluded
 from orcestator.routing.measures import Measures
 from orcestator.routing.plan import Plan
 from orcestator.routing.strategies.score import factors_of
@@ -21,23 +22,23 @@ def explanation(plan: Plan, now: float, measures: Measures, *, is_shortened: boo
     has lost options, so that it no longer tells which names led to none.
     """
     situation = Situation(plan.ask, now, _no_draw, measures)
+    unwell = {one.option: one for one in plan.unwell}
     return {
         "asked": {**_asked(plan.ask), "unused_names": None if is_shortened else _unused_names(plan)},
         "strategy": plan.strategy,
         "rule": plan.rule or None,
         "candidates": [_candidate(scored, place, situation) for place, scored in enumerate(plan.scored, 1)],
-        "reserve": [_described(option, situation) for option in plan.reserve],
-        "excluded": [
-            {
-                **_named(one.option),
-                "reason": one.reason,
-                "detail": one.detail,
-                "seconds_left": round(max(0.0, one.until - now), 3) if 0.0 < one.until < inf else None,
-            }
-            for one in plan.excluded
-        ],
+        "reserve": [{**_described(option, situation), **_why(unwell.get(option), now)} for option in plan.reserve],
+        "excluded": [{**_named(one.option), **_why(one, now)} for one in plan.excluded],
         "not_considered": plan.unconsidered,
     }
+
+
+def _why(one: Excluded | None, now: float) -> Json:
+    if one is None:
+        return {"reason": "", "detail": "", "seconds_left": None}
+    seconds = round(max(0.0, one.until - now), 3) if 0.0 < one.until < inf else None
+    return {"reason": one.reason, "detail": one.detail, "seconds_left": seconds}
 
 
 def _asked(ask: Ask) -> Json:

@@ -171,7 +171,11 @@ class Falling:
             if well is not None and (self.has_room(well) or not self._spare_has_room(progress, now)):
                 return well
         has_spare = any(o.is_paid_fallback for o in progress.options)
-        out = [o for o in progress.options if o not in progress.tried and not progress.times_at(o) and progress.fits(o)]
+        out = [
+            o for o in progress.options
+            if o not in progress.tried and not progress.times_at(o) and progress.fits(o)
+            and not self.health.is_key_refused(o.candidate, now)
+        ]  # fmt: skip
         if has_spare or not out or progress.spent >= self.policy.attempts or (is_charged and not self.budget.spend()):
             return None
         return self._soonest(out)

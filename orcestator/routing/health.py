@@ -26,6 +26,8 @@ SLOW_START_SHARE = 0.1
 """Who was out for moments is back in moments: its slow start takes no more than so much of the time that it was out."""
 MOST_RECORDS = 4096
 """Deployments remembered; callers name models, so the table would grow with their inventions."""
+KEY_TRIED_SECONDS = 60.0
+"""How long a refused key is not asked at all; from then on, as long as its pause lasts, one request so often where nothing else is left."""
 FIRST_SHARE = 0.1
 """The part of its traffic that a deployment gets at once when it is back; it grows to all of it (HAProxy's slow start)."""
 
@@ -64,7 +66,7 @@ class Standing(NamedTuple):
     ``state`` is "open", "half_open", "cooldown", "key_refused", "permanently_unavailable" or "recovering". ``until`` is when an
     attempt may start: not after now for "recovering" and for a probe that is due, infinity when nobody knows. ``share`` is
     below 1.0 only for "recovering". ``is_final``: not even tried for want of anything else. ``is_told``: the upstream itself said
-    until when; what we only guess is tried for want of anything else.
+    until when, or the key was refused just now; what we only guess is tried for want of anything else, a refused key from ``tried_at`` on.
     """
 
     state: str
@@ -73,6 +75,7 @@ class Standing(NamedTuple):
     is_final: bool
     reason: str
     is_told: bool = False
+    tried_at: float = 0.0
 
 
 class HealthState(NamedTuple):
@@ -124,6 +127,8 @@ class Pause(NamedTuple):
     state: str
     reason: str
     is_told: bool = False
+    tried_at: float = 0.0
+    """Before then it is not even tried for want of anything else."""
 
 
 @dataclass(slots=True)
@@ -154,14 +159,24 @@ class HealthBoard:
             return Standing("permanently_unavailable", math.inf, 1.0, True, record.reason)
         pause = self._longest_pause(candidate, now) if self.pauses else None
         if pause is not None:
-            return Standing(pause.state, pause.until, 1.0, False, pause.reason, pause.is_told)
+            is_closed = pause.is_told or now < pause.tried_at
+            return Standing(pause.state, pause.until, 1.0, False, pause.reason, is_closed, pause.tried_at)
         return None if record is None else self._breaker_standing(candidate[:3], record, now)
+
+    def is_key_refused(self, candidate: Candidate, now: float) -> bool:
+        """Whether its key was refused so lately that it is not even tried for want of anything else."""
+        return any(place in self.pauses and now < self.pauses[place].tried_at for place in _places(candidate))
 
     def started(self, candidate: Candidate, now: float) -> None:
         """An attempt starts: the first one after an open breaker's time is its probe.
 
         One made earlier, for want of anything else, is none: if it goes well it is proof, if not it is no news.
         """
+        for place in _places(candidate) if self.pauses else ():
+            pause = self.pauses.get(place)
+            if pause is not None and pause.tried_at:
+                # One at a time finds out whether a refused key works again.
+                self.pauses[place] = pause._replace(tried_at=now + KEY_TRIED_SECONDS)
         record = self.records.get(candidate[:3])
         if record is None or record.state not in (State.OPEN, State.HALF_OPEN) or now < record.out_until:
             return
@@ -407,10 +422,24 @@ class HealthBoard:
     def _record(self, place: Place, now: float) -> Health:
         record = self.records.get(place)
         if record is None:
-            if len(self.records) >= MOST_RECORDS:
-                del self.records[next(iter(self.records))]
-            record = self.records[place] = Health(window_started=now)
+            record = Health(window_started=now)
+            if len(self.records) < MOST_RECORDS or self._made_room(now):
+                self.records[place] = record
         return record
+
+    def _made_room(self, now: float) -> bool:
+        """Forget what matters least of a full table, never a breaker that keeps anybody out: what is well again, what is gone for good
+        (which its next call tells anew), and then what may be probed. Whether there was anything of the kind."""
+        for states in ((State.CLOSED,), (State.PERMANENTLY_UNAVAILABLE,), (State.HALF_OPEN, State.OPEN)):
+            found = [
+                place for place, one in self.records.items()
+                if one.state in states and (one.out_until <= now or one.state is State.PERMANENTLY_UNAVAILABLE)
+            ]  # fmt: skip
+            for place in found[: MOST_RECORDS // 16]:
+                del self.records[place]
+            if found:
+                return True
+        return False
 
     def _count(self, record: Health, now: float, *, failed: bool, again: bool = False) -> None:
         """One more call; ``again``: one that was counted as a success before, unless that is forgotten."""
@@ -458,12 +487,13 @@ class HealthBoard:
         place = _place(candidate, verdict.scope)
         before = self.pauses.pop(place, None)
         if before is None and len(self.pauses) >= MOST_RECORDS:
-            del self.pauses[next(iter(self.pauses))]
+            del self.pauses[min(self.pauses, key=lambda one: self.pauses[one].until)]
         until = now + seconds
         if before is not None and before.until > until:
             until, is_told = before.until, before.is_told
         state = "key_refused" if verdict.disables_credential else "cooldown"
-        self.pauses[place] = Pause(now, until, state, reason, is_told)
+        tried_at = now + min(KEY_TRIED_SECONDS, seconds) if verdict.disables_credential else 0.0
+        self.pauses[place] = Pause(now, until, state, reason, is_told, tried_at)
         self._tell(place, state, seconds, reason)
 
     def _back_at(self, candidate: Candidate) -> float:

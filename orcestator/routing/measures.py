@@ -261,10 +261,17 @@ class Measures:
         if record is not None and record.in_flight:
             self.records[candidate] = Measure(in_flight=record.in_flight)
 
+    def _make_room(self) -> None:
+        """Forget some of those that were called longest ago and have nothing in hand."""
+        idle = [one for one, record in self.records.items() if not record.in_flight] or list(self.records)
+        idle.sort(key=lambda one: self.records[one].last_call_at)
+        for one in idle[: MOST_RECORDS // 16]:
+            del self.records[one]
+
     def _record(self, candidate: Candidate) -> Measure:
         record = self.records.get(candidate)
         if record is None:
             if len(self.records) >= MOST_RECORDS:
-                del self.records[next(iter(self.records))]
+                self._make_room()
             record = self.records[candidate] = Measure()
         return record

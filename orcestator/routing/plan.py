@@ -10,7 +10,15 @@ from typing import NamedTuple
 
 from orcestator.routing.ask import Ask
 from orcestator.routing.catalog import Catalog, Option, Tier
-from orcestator.routing.exclusions import DESCRIBED, Excluded, against_needs, against_wishes, refusal, unmet
+from orcestator.routing.exclusions import (
+    DESCRIBED,
+    KEY_REFUSED,
+    Excluded,
+    against_needs,
+    against_wishes,
+    refusal,
+    unmet,
+)
 from orcestator.routing.health import HealthBoard
 from orcestator.routing.hedging import HedgeLimit
 from orcestator.routing.measures import Measures
@@ -54,11 +62,18 @@ class Plan:
     rule: str = ""
     unconsidered: int = 0
     hedge_limit: HedgeLimit | None = None
+    unwell: tuple[Excluded, ...] = ()
+    """Why those in the reserve are there, as they were met."""
 
     @property
     def options(self) -> tuple[Option, ...]:
         """What is tried, in its order, without the reserve."""
         return tuple([scored.option for scored in self.scored])
+
+    @property
+    def has_any(self) -> bool:
+        """Whether there is anything to try."""
+        return bool(self.scored or self.reserve)
 
     @property
     def has_one(self) -> bool:
@@ -98,6 +113,7 @@ class _Draft:
     reserve: list[tuple[float, Option]] = field(default_factory=list)
     excluded: list[Excluded] = field(default_factory=list)
     recovering: dict[Option, float] = field(default_factory=dict)
+    unwell: list[Excluded] = field(default_factory=list)
     unconsidered: int = 0
 
     def is_empty(self) -> bool:
@@ -148,15 +164,16 @@ class Planner:
         """Whether any strategy wants to know which conversation a request belongs to."""
         return self.policy.strategy == STICKY or self.catalog().uses(STICKY)
 
-    def plan(self, ask: Ask, now: float) -> Plan:
-        """The plan. Raises ModelNotFound and InvalidRequest for what nobody offers, NothingLeft for what nobody can take now."""
+    def plan(self, ask: Ask, now: float, *, refuses: bool = True) -> Plan:
+        """The plan. Raises ModelNotFound and InvalidRequest for what nobody offers, NothingLeft for what nobody can take now, and
+        UpstreamKeyRefused where no key works; without ``refuses`` a plan with nothing to try tells why instead."""
         tiers = self.catalog().tiers(ask.names, ask.endpoint)
         written = self._written_plan(tiers)
         if written.scored is not None and self._is_all_well(ask) and written.meets(ask):
             strategy = tiers[0].strategy or self.policy.strategy
             return Plan(ask, written.scored, strategy=strategy, hedge_limit=tiers[0].hedge_limit)
         draft = self._drafted(tiers, ask, now)
-        if draft.is_empty() or (draft.excluded and ask.wishes is not NO_WISHES):
+        if refuses and (draft.is_empty() or (draft.excluded and ask.wishes is not NO_WISHES)):
             self._refuse(draft, tiers)
         rules = self.policy.rules
         rule = rule_for(rules, ask) if rules else None
@@ -179,8 +196,9 @@ class Planner:
             rule.id if rule else "",
             draft.unconsidered,
             tiers[0].hedge_limit,
+            tuple(draft.unwell),
         )
-        return plan if ask.wishes.allow_fallbacks else _alone(plan)
+        return plan if ask.wishes.allow_fallbacks or not plan.has_any else _alone(plan)
 
     def foregone(self, ask: Ask) -> Plan | None:
         """The plan where there is one option, which is well: whatever the request needs, it is tried. None elsewhere.
@@ -298,9 +316,12 @@ class Planner:
         if standing.is_final:
             draft.excluded.append(Excluded(option, standing.state, standing.reason))
         elif standing.is_told:
-            draft.excluded.append(Excluded(option, "cooldown", standing.reason, standing.until))
+            until = standing.until if not standing.tried_at else standing.tried_at
+            reason = KEY_REFUSED if standing.state == KEY_REFUSED else "cooldown"
+            draft.excluded.append(Excluded(option, reason, standing.reason, until))
         else:
             draft.reserve.append((standing.until, option))
+            draft.unwell.append(Excluded(option, standing.state, standing.reason, standing.until))
         return False
 
     def _may_be_tried(self, draft: _Draft, option: Option) -> bool:
@@ -309,6 +330,7 @@ class Planner:
             return True
         if excluded.reason == "quota" and self._is_guessed(draft, option):
             draft.reserve.append((excluded.until, option))
+            draft.unwell.append(excluded._replace(detail="It was refused for its rate lately."))
         else:
             draft.excluded.append(excluded)
         return False

@@ -23,6 +23,7 @@ from orcestator.settings.kept_providers import read_added
 from orcestator.settings.later import FOR_LATER
 from orcestator.settings.model_choice import (
     Addresses,
+    alias_notices,
     read_aliases,
     read_entries,
     with_entries,
@@ -99,6 +100,7 @@ def load(
             *list_notices,
             *_notices(entries, choice),
             *probe_notices,
+            *(alias_notices(aliases, providers) if with_providers else ()),
         ),
     )
 

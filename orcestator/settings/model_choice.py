@@ -217,3 +217,34 @@ def _price(raw: Raw) -> float:
 
 def _quality(raw: Raw) -> float:
     return number(raw, 0, 100)
+
+
+def alias_notices(aliases: Mapping[str, Alias], providers: Sequence[ProviderSetting]) -> list[str]:
+    """What is said of aliases that may lead nowhere: to each other in a circle, or to a provider that is not on."""
+    on = {provider.row.name for provider in providers}
+    listed = (facts.id for provider in providers for facts in (*provider.row.known, *provider.row.models))
+    # Whoever lists names with a slash in them may list any.
+    is_any_name = any("/" in name for name in listed)
+    told = []
+    for name, alias in aliases.items():
+        targets = [target for tier in alias.tiers for target in tier]
+        circle = [target for target in targets if target != name and name in _reached(target, aliases)]
+        if circle:
+            told.append(f"aliases.{name} leads back to itself by way of '{circle[0]}': name a model there.")
+        strange = [target for target in targets if "/" in target and target.partition("/")[0] not in on]
+        if strange and not is_any_name and not any(target in aliases for target in strange):
+            provider = strange[0].partition("/")[0]
+            told.append(f"aliases.{name} names '{strange[0]}', and no provider '{provider}' is on.")
+    return told
+
+
+def _reached(name: str, aliases: Mapping[str, Alias]) -> set[str]:
+    """Every name that an alias leads to, over whatever aliases are in between."""
+    found: set[str] = set()
+    left = [name]
+    while left:
+        alias = aliases.get(left.pop())
+        fresh = {target for tier in alias.tiers for target in tier} - found if alias else set()
+        found |= fresh
+        left += fresh
+    return found

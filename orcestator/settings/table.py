@@ -456,6 +456,15 @@ class Settings(LaterSettings):
         20.0, Spec("How many of a hundred requests may be retried.", ATTEMPTS, 0, 100)
     )
     retry_floor: int = setting(10, Spec("Retries that are always allowed in ten seconds.", ATTEMPTS, 0, 100_000))
+    key_refused_status: int = setting(
+        424,
+        Spec(
+            "The status of an answer for which no provider takes our key; VS Code never gets a 401, 402 or 403, which it takes for its own login's.",
+            ATTEMPTS,
+            400,
+            599,
+        ),
+    )
     learn_rate_limits: bool = setting(
         True,
         Spec(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from orcestator.dialects.json_text import dumps
-from orcestator.errors import OrcestatorError, UpstreamBroken, UpstreamError, UpstreamTimeout
+from orcestator.errors import OrcestatorError, UpstreamBroken, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from orcestator.upstream.ids import new_id
 from orcestator.upstream.order import Order, WholeAnswer
 from orcestator.upstream.provider_link import ProviderLink
@@ -78,6 +78,10 @@ class Check(NamedTuple):
 UNKNOWN = Check()
 
 
+class NoListError(Exception):
+    """A provider answered a check, and has no list of models that can be read."""
+
+
 class Calls(NamedTuple):
     """What callers' requests at a provider came to, since the start; ``seconds`` is the mean time of recent ones."""
 
@@ -141,13 +145,16 @@ class _Record:
     calls: Calls = NO_CALLS
     due: float = 0.0
     was_let_in: bool = False
+    served: int = 0
+    is_contradicted: bool = False
+    """Requests were served while its list could not be read: that tells nothing until the list is read again."""
 
 
 class HealthChecks:
     """The checks of one process. ``run`` does them, ``status`` gives the last result.
 
     ``is_unwell`` tells whether the routing keeps away from a provider or a part of it; ``calls`` what callers' requests came
-    to there, so that a provider in use is known without being asked. ``now`` is monotonic, ``wall`` epoch seconds.
+    to there, so that a provider in use is known without being asked; ``served`` counts what its link answered, for whomever. ``now`` is monotonic, ``wall`` epoch seconds.
     """
 
     def __init__(
@@ -160,7 +167,9 @@ class HealthChecks:
         now: Callable[[], float],
         wall: Callable[[], float],
         rng: Callable[[], float],
+        served: Callable[[str], int] = lambda _provider: 0,
     ) -> None:
+        self._served = served
         self._policy = policy
         self._is_unwell = is_unwell
         self._calls = calls
@@ -211,6 +220,11 @@ class HealthChecks:
 
     async def _look(self, provider: str, record: _Record) -> None:
         before, record.calls = record.calls, self._calls(provider)
+        served, record.served = self._served(provider) - record.served, self._served(provider)
+        if served and record.check.failures:
+            # A request that was served since is worth more than a list that could not be read.
+            record.check = record.check._replace(failures=0)
+            record.is_contradicted = True
         if record.probe is not None and self._is_due(provider, record):
             async with self._room:
                 await self._ask(provider, record, record.probe)
@@ -231,11 +245,17 @@ class HealthChecks:
         try:
             async with asyncio.timeout(self._policy.timeout):
                 await probe(self._policy.timeout)
+        except NoListError:
+            self._note_no_list(provider, record)
         except TimeoutError:
             self._note_failure(provider, record, f"No answer within {self._policy.timeout:g} s.")
         except OrcestatorError as error:
-            self._note_failure(provider, record, _reason(error))
+            if record.is_contradicted and isinstance(error, UpstreamError) and error.upstream_status:
+                self._note_no_list(provider, record)
+            else:
+                self._note_failure(provider, record, _reason(error))
         else:
+            record.is_contradicted = False
             self._note_answer(provider, record, (self._now() - started) * 1000.0)
 
     def _note_answer(self, provider: str, record: _Record, response_ms: float) -> None:
@@ -247,6 +267,13 @@ class HealthChecks:
         self._keep(
             provider, record, Check(status, response_ms, message=message, source="check", is_recovery=is_recovery)
         )
+
+    def _note_no_list(self, provider: str, record: _Record) -> None:
+        """It answered, and has no list that can be read: callers' requests tell how it is, and no check counts against it."""
+        record.was_let_in = False
+        known = record.check if record.check.source == "requests" else UNKNOWN
+        message = "It answers, and has no list of models that can be read: the requests of callers tell how it is."
+        self._keep(provider, record, known._replace(message=message, failures=0))
 
     def _note_failure(self, provider: str, record: _Record, reason: str) -> None:
         record.was_let_in = False
@@ -282,8 +309,23 @@ def probe_of(link: ProviderLink, *, by_chat: bool) -> Probe | None:
 
 
 async def _list_models(link: ProviderLink) -> None:
-    if not await link.discover():
-        raise UpstreamBroken("Its list of models cannot be read.", cause="listing")
+    try:
+        has_list = await link.read_list()
+    except UpstreamUnavailable as error:
+        if error.upstream_status is None:
+            raise
+        raise UpstreamUnavailable(
+            "Its list of models cannot be read.", cause="listing", upstream_status=error.upstream_status
+        ) from None
+    except UpstreamBroken:
+        has_list = False
+    except UpstreamTimeout as error:
+        if error.cause in ("connect_timeout", "tls_timeout"):
+            raise
+        # It took the connection: a list may be slow, and chats quick.
+        has_list = False
+    if not has_list:
+        raise NoListError
 
 
 async def _chat(link: ProviderLink, seconds: float) -> None:

@@ -50,6 +50,7 @@ from orcestator.upstream.vault import Vault
 
 logger = logging.getLogger(__name__)
 JSON = "application/json"
+NOT_IMPLEMENTED = 501
 QUERY_SECRET = re.compile(r"key|token|secret|sig|pass", re.IGNORECASE)
 """Of a provider's query: the names whose values are credentials."""
 MOST_HEADER_BLOCKS = 64
@@ -118,6 +119,8 @@ class ProviderLink:
         self._quota = QuotaBook(time.time() - time.monotonic()) if quota is None else quota
         self._left_out = 0
         self._limits_due: dict[tuple[str, str], float] = {}
+        self.served = 0
+        """Attempts that were answered 200."""
         self._answered: set[str] = set()
         """The endpoints that ever answered 200: their paths, and the address before them, are right."""
         self._is_pacific = row.dialect == "gemini"
@@ -179,6 +182,7 @@ class ProviderLink:
             )
             if response.status != 200:
                 raise await self._refused(response, speech.dialect, _Asked(model, credential, taken_at, order.endpoint))
+            self.served += 1
             if order.endpoint not in self._answered:
                 self._answered.add(order.endpoint)
             if response.headers.mentions(MENTION):
@@ -289,17 +293,29 @@ class ProviderLink:
 
     async def discover(self) -> bool:
         """Read the provider's own model list into the offer. False when it could not be read; the old list stays."""
+        try:
+            return await self.read_list()
+        except (UpstreamError, Overloaded):
+            return False
+
+    async def read_list(self) -> bool:
+        """The same; raises UpstreamError where nobody answered or the upstream failed (5xx), which alone tells of its health.
+
+        False where it answered something else: it has no list, or none for this key.
+        """
         response = None
         try:
             response = await self._client.send(
                 self._origin, b"GET", self._path(self.row.list_path()), self._listing_headers(), b"",
                 replace(self._whole, first_byte=10.0, idle=10.0, total=20.0),
             )  # fmt: skip
-            if response.status != 200:
+            if response.status >= 500 and response.status != NOT_IMPLEMENTED:
                 raise self._refusal(response, await _body_of(response))
+            if response.status != 200:
+                return False
             listing = loads(await response.read_all())
             listed = facts_from_listing(listing)
-        except (UpstreamError, Overloaded, ValueError):
+        except ValueError:
             return False
         finally:
             if response is not None:

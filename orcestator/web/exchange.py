@@ -28,7 +28,7 @@ from orcestator.web.asgi import Receive, Scope, Send, send_bytes, send_error
 from orcestator.web.call_rules import check_call
 from orcestator.web.continuing import CONTINUE_HEADER, MOST_TEXT, Continuing
 from orcestator.web.cors import readable_by
-from orcestator.web.failing import advice, failure_frames, outcome_of
+from orcestator.web.failing import advice, failure_frames, outcome_of, suit
 from orcestator.web.gateway import Gateway, Route
 from orcestator.web.intake import Intake
 from orcestator.web.json_body import LARGE_BYTES, CallerLeft, parse_object, read_body
@@ -56,7 +56,8 @@ class Exchange:
     """The state of one request. Use ``serve``."""
 
     __slots__ = (
-        "_answer", "_continuing", "_error", "_first_content", "_gateway", "_held", "_intake", "_interrupted", "_left", "_may_continue", "_now",
+        "_answer", "_continuing", "_error", "_first_content", "_gateway", "_headers", "_held", "_intake", "_interrupted", "_left", "_may_continue",
+        "_now",
         "_order", "_outcome", "_parsed", "_plan", "_planned", "_pulse", "_relay", "_route", "_send", "_status", "_tally", "_task",
         "_wants_router",
     )  # fmt: skip
@@ -84,10 +85,11 @@ class Exchange:
         self._pulse: Pulse | None = None
         self._continuing: Continuing | None = None
         self._task: asyncio.Task[Any] | None = None
+        self._headers: Mapping[bytes, bytes] = {}
 
     async def serve(self, scope: Scope, receive: Receive) -> None:
         """Serve the request to its end. Raises nothing: the outcome is in the event."""
-        headers = header_map(scope["headers"])
+        headers = self._headers = header_map(scope["headers"])
         if b"origin" in headers:
             self._send = readable_by(headers[b"origin"], self._gateway.admission, self._send)
         self._intake.request_id = request_id_of(headers)
@@ -375,6 +377,7 @@ class Exchange:
         """Tell the caller: by status while none was sent, inside the stream afterwards."""
         self._error = error.kept()
         self._outcome = outcome_of(error)
+        suit(error, self._gateway.policy.key_refused_status, self._headers)
         try:
             await self._stop_pulse()
             if not self._status:

@@ -1,13 +1,16 @@
 """How an error is told to a caller: the outcome it means, whether an SDK should try again, and the end of a stream."""
 
 import math
+from collections.abc import Mapping
 
 from orcestator.dialects.json_text import dumps
 from orcestator.errors import (
+    AttemptsExhausted,
     ClientError,
     NothingLeft,
     OrcestatorError,
     Overloaded,
+    UpstreamKeyRefused,
     UpstreamRejected,
     wait_of,
 )
@@ -25,6 +28,7 @@ def outcome_of(error: OrcestatorError) -> Outcome:
     return "upstream_error"
 
 
+VSCODE = b"x-vscode-user-agent-library-version"
 WAITABLE = (429, 502, 503, 504)
 """Statuses of which waiting may be the remedy."""
 
@@ -40,6 +44,15 @@ def advice(error: OrcestatorError) -> Headers:
     if isinstance(error, Overloaded):
         return []
     return [(b"x-should-retry", b"false")]
+
+
+def suit(error: OrcestatorError, status: int, headers: Mapping[bytes, bytes]) -> None:
+    """Let a refused key of ours be told by this status, where its caller may see it: VS Code takes a 401, 402 or 403 of any
+    endpoint for its own login's and signs out (checked 2026-11)."""
+    last = error.most_useful if isinstance(error, AttemptsExhausted) else error
+    is_vscode = VSCODE in headers or headers.get(b"user-agent", b"").startswith(b"GitHubCopilotChat/")
+    if isinstance(last, UpstreamKeyRefused) and not (is_vscode and status in (401, 402, 403)):
+        last.shown_status = status
 
 
 def failure_frames(error: OrcestatorError, model: str, created: int) -> bytes:

@@ -34,6 +34,7 @@ class ExchangePolicy:
     expose_router: bool = False
     is_strict: bool = False
     continues: bool = False
+    key_refused_status: int = 424
     limits: CallLimits = field(default_factory=CallLimits)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, Protocol
 
-from orcestator.errors import Conflict, InvalidRequest, Overloaded, RouteNotFound
+from orcestator.errors import Conflict, InvalidRequest, NothingLeft, Overloaded, RouteNotFound, UpstreamKeyRefused
 from orcestator.routing.catalog import Option
 from orcestator.routing.decision import DecisionBook
 from orcestator.routing.explanation import explanation
@@ -136,7 +136,7 @@ class OrchestratorRoutes:
         )
 
     async def _analyze(self, asked: Asked) -> Reply:
-        asking, plan, now = await self._planned(asked)
+        asking, plan, now = await self._planned(asked, refuses=False)
         wishes, needs = asking.ask.wishes, asking.ask.needs
         told = self._explained(plan, now)
         return Reply(
@@ -161,11 +161,17 @@ class OrchestratorRoutes:
             }
         )
 
-    async def _planned(self, asked: Asked) -> tuple[Question, Plan, float]:
+    async def _planned(self, asked: Asked, *, refuses: bool = True) -> tuple[Question, Plan, float]:
         planner = self.overview.planner
         asking = question(await asked.body(), asked.headers, planner, self.limits)
         now = self.overview.now()
-        return asking, planner.plan(asking.ask, now), now
+        try:
+            return asking, planner.plan(asking.ask, now), now
+        except (NothingLeft, UpstreamKeyRefused):
+            # What is out for a time is what a person wants explained.
+            if refuses:
+                raise
+            return asking, planner.plan(asking.ask, now, refuses=False), now
 
     def _explained(self, plan: Plan, now: float) -> Json:
         return explanation(plan, now, self.overview.planner.measures)

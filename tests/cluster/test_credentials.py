@@ -131,7 +131,7 @@ def test_with_every_key_refused_the_next_provider_answers(house: House) -> None:
 def test_a_caller_is_not_told_that_its_own_key_is_wrong(house: House) -> None:
     """With nobody else behind it the provider's refusal is ours to answer for: no 401, and no key in it."""
     answer, _ = house.asks("locked/echo")
-    assert answer.status_code == 502, answer.text
+    assert answer.status_code == 424, answer.text
     assert REFUSED not in answer.text
     error = answer.json()["error"]
     assert error["code"] == "invalid_api_key" or "key" in error["message"]
@@ -143,7 +143,7 @@ def test_a_provider_that_repeats_our_key_does_not_show_it(house: House) -> None:
     """OpenAI's 401 has the key in its message; no caller of ours may read it there, whatever keys look like."""
     answer, keys = house.asks("echoes/fault:H1:401:echo")
     status, events, _ = streamed(house.cluster, chat(model="echoes/fault:H1:401:echo"))
-    assert (answer.status_code, status, sorted(keys)) == (502, 502, [f"{GOOD}-10", f"{GOOD}-11"])
+    assert (answer.status_code, status, sorted(keys)) == (424, 424, [f"{GOOD}-10", f"{GOOD}-11"])
     shown = answer.text + "".join(events) + house.cluster.program.output() + "".join(house.cluster.traffic())
     assert GOOD not in shown
     assert REFUSED not in shown

@@ -158,3 +158,38 @@ def test_an_impossible_address_stops_the_start() -> None:
     assert [one.name for one in notice_writers(Settings(webhook_url=Secret("http://127.0.0.1:1/x")))] == ["webhook"]
     with pytest.raises(StartupProblem, match="OR_WEBHOOK_URL"):
         notice_writers(Settings(webhook_url=Secret("gopher://x")))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *(plain(b"{}", status=f"{status} No".encode()) for status in (404, 405, 401, 403, 429, 302, 501)),
+        plain(b"<html>hello</html>"),
+        plain(b'{"object": "list", "data": []}'),
+        plain(b'{"detail": "no"}'),
+    ],
+)
+def test_a_provider_without_a_list_is_not_down(reply: bytes) -> None:
+    house = House()
+
+    async def use() -> None:
+        for _ in range(4):
+            await house.watch.checks.turn()
+            check = house.watch.checks.status("sandbox")
+            assert (check.status, check.failures) == ("unknown", 0)
+            assert house.is_in
+
+    play(house, [reply] * 4, use)
+
+
+def test_a_request_that_is_served_is_worth_more_than_a_list_that_fails() -> None:
+    house = House()
+
+    async def use() -> None:
+        (link,) = house.watch._links.values()
+        for _ in range(6):
+            await house.watch.checks.turn()
+            assert house.is_in
+            link.served += 1
+
+    play(house, [FAILING] * 6, use)

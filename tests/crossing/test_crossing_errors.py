@@ -106,7 +106,7 @@ def test_a_body_over_the_limit_is_refused(door: Door, caller: ModuleType) -> Non
     assert "1000000" in json.dumps(wire.json)
 
 
-EXPECTED = {"e401": 502, "e429": 429, "e500": 503, "e529": 503}
+EXPECTED = {"e401": 424, "e429": 429, "e500": 503, "e529": 503}
 
 
 def is_native(cell: Cell) -> bool:

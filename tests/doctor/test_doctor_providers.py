@@ -10,7 +10,7 @@ from scripted_provider import answering
 from orcestator.cluster import parts
 from orcestator.doctor.finding import OK, PROBLEM, WARNING
 from orcestator.doctor.progress import Waiting
-from orcestator.doctor.providers import Looked, clock_finding, look_at_all
+from orcestator.doctor.providers import Looked, after_probe, clock_finding, look_at_all
 from orcestator.providers.rows import Provider
 from orcestator.providers.secret import Secret
 from orcestator.settings import ProviderSetting, Settings
@@ -122,3 +122,11 @@ def test_the_clock(ahead: Sequence[float], state: str, says: str) -> None:
 def test_no_clock_to_compare_with() -> None:
     """Nobody answered."""
     assert clock_finding(looked_at(provider(f"http://127.0.0.1:{free_port()}/v1"))) is None
+
+
+def test_one_without_a_list_that_answers_calls_is_well() -> None:
+    with answering(404) as url:
+        (found,) = looked_at(provider(url))
+    assert after_probe(found).state == PROBLEM
+    found.link.served += 1
+    assert after_probe(found).state == OK

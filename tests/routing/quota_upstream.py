@@ -39,6 +39,7 @@ class CountingUpstream:
     taken: int = 0
     hits: int = 0
     refused_at: float = -1.0
+    hit_at: list[float] = field(default_factory=list)
 
     def send(self) -> bool:
         """Send one more request, if the ledger lets it go."""
@@ -71,6 +72,7 @@ class CountingUpstream:
             return
         if sent.at > self.refused_at:
             self.hits += 1
+            self.hit_at.append(now)
             self.refused_at = now
         book.refused(P, C, M, taken_at=sent.at, wait=sent.wait, readings=readings, now=now)
         book.settle(P, C, M, 0, 0.0, now, is_answered=False)

@@ -208,7 +208,7 @@ def test_the_paid_fallback_stands_before_those_that_are_out() -> None:
     out = of("b")
     for spare, expected in (((paid(),), paid()), ((), out)):
         request = Request(of("a"), out, *spare)
-        request.health.failed(out.candidate, failure(UpstreamModelMissing), judge(failure(UpstreamKeyRefused)), NOW)
+        request.health.failed(out.candidate, failure(UpstreamModelMissing), judge(failure(UpstreamRateLimited)), NOW)
         assert not request.health.allows(out.candidate, NOW)
         assert request.fails(failure(UpstreamKeyRefused)) == Step(expected)
 
@@ -219,7 +219,7 @@ def test_a_paid_fallback_that_is_out_stands_there_too() -> None:
     request = Request(of("a"), out, spare)
     for option, seconds in ((out, 10.0), (spare, 100.0)):
         request.health.failed(
-            option.candidate, failure(UpstreamKeyRefused, seconds), judge(failure(UpstreamKeyRefused)), NOW
+            option.candidate, failure(UpstreamKeyRefused, seconds), judge(failure(UpstreamRateLimited)), NOW
         )
     assert request.fails(failure(UpstreamKeyRefused)) == Step(spare)
 
@@ -229,7 +229,7 @@ def test_one_that_is_out_costs_the_retry_budget_only_where_the_upstream_was_aske
     for error, budget_is_spent in ((failure(UpstreamKeyRefused), True), (CannotExpress("no form for it"), False)):
         out = of("b")
         request = Request(of("a"), out, budget=RetryBudget(percent=0.0, floor=0))
-        request.health.failed(out.candidate, failure(), judge(failure(UpstreamKeyRefused)), NOW)
+        request.health.failed(out.candidate, failure(), judge(failure(UpstreamRateLimited)), NOW)
         assert request.fails(error) == (None if budget_is_spent else Step(out))
 
 
@@ -237,7 +237,7 @@ def test_several_paid_fallbacks_are_tried_as_one() -> None:
     """One attempt, at one that is well."""
     unwell, well = paid("p1"), paid("p2")
     request = Request(of("a"), unwell, well)
-    request.health.failed(unwell.candidate, failure(UpstreamKeyRefused), judge(failure(UpstreamKeyRefused)), NOW)
+    request.health.failed(unwell.candidate, failure(UpstreamKeyRefused), judge(failure(UpstreamRateLimited)), NOW)
 
     assert request.fails(failure(UpstreamKeyRefused)) == Step(well)
     assert request.fails(failure()) is None

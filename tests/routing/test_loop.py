@@ -381,7 +381,7 @@ def test_a_caller_who_leaves_during_the_wait_loses_no_event() -> None:
         ([UpstreamRateLimited, UpstreamRateLimited], 429),
         ([UpstreamRateLimited, UpstreamUnavailable], 503),
         ([UpstreamKeyRefused, UpstreamTimeout], 504),
-        ([UpstreamKeyRefused, UpstreamKeyRefused], 502),
+        ([UpstreamKeyRefused, UpstreamKeyRefused], 424),
         ([UpstreamModelMissing, UpstreamKeyRefused], 404),
         ([UpstreamBroken, UpstreamUnavailable], 502),
     ],

@@ -186,7 +186,7 @@ def test_the_table_is_bounded() -> None:
     measures = Measures()
     for number in range(MOST_RECORDS + 5):
         measures.started(candidate(str(number)))
-    assert len(measures.records) == MOST_RECORDS
+    assert len(measures.records) <= MOST_RECORDS
 
 
 _steps = st.lists(st.tuples(st.booleans(), st.floats(0.001, 100), st.floats(0, 1000)), min_size=1, max_size=30)

@@ -143,7 +143,7 @@ def test_count_tokens(sdk: anthropic.Anthropic, dialect: str) -> None:
     ("fault", "kind"),
     [
         ("H1:400", anthropic.BadRequestError),
-        ("H1:401", anthropic.InternalServerError),
+        ("H1:401", anthropic.APIStatusError),
         ("H1:404", anthropic.NotFoundError),
         ("H1:500", anthropic.InternalServerError),
         ("H2:99999999999", anthropic.RateLimitError),

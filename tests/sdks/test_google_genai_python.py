@@ -113,7 +113,7 @@ def test_count_tokens(sdk: genai.Client, dialect: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "code"), [("H1:400", 400), ("H1:401", 502), ("H1:404", 404), ("H1:500", 503), ("H2:99999999999", 429)]
+    ("fault", "code"), [("H1:400", 400), ("H1:401", 424), ("H1:404", 404), ("H1:500", 503), ("H2:99999999999", 429)]
 )
 def test_errors(sdk: genai.Client, fault: str, code: int) -> None:
     """What an upstream refuses is an error with its status and a message; a model's name may have colons in it."""

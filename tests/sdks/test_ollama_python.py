@@ -110,7 +110,7 @@ def test_vision(sdk: ollama.Client, gateway: Gateway, dialect: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "status"), [("H1:400", 400), ("H1:401", 502), ("H1:404", 404), ("H1:500", 503), ("H2:99999999999", 429)]
+    ("fault", "status"), [("H1:400", 400), ("H1:401", 424), ("H1:404", 404), ("H1:500", 503), ("H2:99999999999", 429)]
 )
 def test_errors(sdk: ollama.Client, fault: str, status: int) -> None:
     """What an upstream refuses is an error with its status and a message."""

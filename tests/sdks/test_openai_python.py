@@ -134,7 +134,7 @@ def test_chat_vision(sdk: openai.OpenAI, gateway: Gateway, dialect: str) -> None
 
 ERRORS = [
     ("H1:400", openai.BadRequestError),
-    ("H1:401", openai.InternalServerError),
+    ("H1:401", openai.APIStatusError),
     ("H1:404", openai.NotFoundError),
     ("H1:500", openai.InternalServerError),
     ("H2:99999999999", openai.RateLimitError),

@@ -381,3 +381,10 @@ def test_limits_of_a_provider(loaded):
         yaml="providers: {groq: {limits: {rpm: 30, tpd: 200000, usdPerDay: 0.5, usdPerMonth: 9}}}\n",
     )
     assert found.providers[0].limits == {"rpm": 30.0, "tpd": 200000.0, "usd_per_day": 0.5, "usd_per_month": 9.0}
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/chat/completions/", "/responses", "/messages", "/models"])
+def test_the_address_of_one_call_is_told_with_the_remedy(refusal, path):
+    said = refusal(yaml=f"providers:\n  own: {{base_url: 'https://x.example/v1{path}'}}\n")
+    assert f"leave out '{path.rstrip('/')}'" in said
+    assert "https://x.example/v1" in said

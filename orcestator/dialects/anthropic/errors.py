@@ -21,6 +21,7 @@ STATUS_OF_TYPE = {
 }
 _TYPE_OF_STATUS = {status: kind for kind, status in STATUS_OF_TYPE.items()} | {
     408: "timeout_error",
+    424: "api_error",
     503: "overloaded_error",
 }
 

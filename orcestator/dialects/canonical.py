@@ -202,6 +202,9 @@ def text_of(content: Any) -> str:
     return "".join(part["text"] for part in parts_of(content) if isinstance(part.get("text"), str))
 
 
+LONGEST_MEDIA_TYPE = 1024
+
+
 class DataUrl(NamedTuple):
     """``data:image/png;base64,…`` taken apart."""
 
@@ -213,11 +216,11 @@ def data_url(url: str) -> DataUrl | None:
     """The parts of a base64 data URL, or None for any other address."""
     if not url.startswith("data:"):
         return None
-    head, comma, data = url[5:].partition(",")
-    media_type, _, encoding = head.partition(";")
-    if not comma or encoding.rpartition(";")[2] != "base64":
+    comma = url.find(",", 5, 5 + LONGEST_MEDIA_TYPE)  # what follows may be megabytes, which are copied once
+    media_type, _, encoding = url[5 : max(5, comma)].partition(";")
+    if comma < 0 or encoding.rpartition(";")[2] != "base64":
         return None
-    return DataUrl(media_type or "application/octet-stream", data)
+    return DataUrl(media_type or "application/octet-stream", url[comma + 1 :])
 
 
 EFFORT_SHARES: Mapping[str, float] = {

@@ -19,7 +19,7 @@ from orcestator.settings.table import ACCESS, CALLER_LIMITS, RECORDS, SERVER, TH
 
 Json = dict[str, Any]
 RESTART_GROUPS = frozenset({SERVER, ACCESS, RECORDS, CALLER_LIMITS, WATCHING, THE_SANDBOX})
-RESTART_NAMES = frozenset({"connections_per_provider", "max_reply_bytes", "upstream_proxy"})
+RESTART_NAMES = frozenset({"connections_per_provider", "max_reply_bytes", "upstream_no_proxy", "upstream_proxy"})
 """What is built once at the start: sockets, files, the edge, the pools. Everything else is taken over by a reload."""
 PARTS = ("aliases", "models", "routing_rules", "verdicts")
 """Parts of a document whose entries are compared whole."""

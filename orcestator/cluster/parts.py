@@ -27,7 +27,9 @@ from orcestator.settings.choices import ProviderSetting
 from orcestator.store.kept_responses import Change, KeptResponses, KeptRows
 from orcestator.telemetry.background import BackgroundWriter
 from orcestator.upstream.client import UpstreamClient
+from orcestator.upstream.origin import Origin
 from orcestator.upstream.provider_link import ProviderLink, Waiting
+from orcestator.upstream.proxies import proxy_for
 from orcestator.upstream.timeouts import Timeouts
 from orcestator.web.admission import Admission, AdmissionPolicy, caller_name
 from orcestator.web.body_budget import BodyBudget
@@ -59,7 +61,6 @@ def upstream_client(settings: Settings) -> UpstreamClient:
     return UpstreamClient(
         connections_per_origin=settings.connections_per_provider,
         pending_per_origin=2 * settings.connections_per_provider,
-        proxy=settings.upstream_proxy or None,
         max_reply_bytes=settings.max_reply_bytes,
         max_event_bytes=settings.max_event_bytes,
     )
@@ -86,7 +87,14 @@ def link_maker(
     waiting = patience(settings)
 
     def make(provider: ProviderSetting) -> ProviderLink:
-        return ProviderLink(provider.row, provider.base_url, provider.keys, provider.order, client, waiting, quota)
+        proxy = proxy_for(
+            Origin.from_url(provider.base_url)[0],
+            own=provider.proxy.reveal(),
+            general=settings.upstream_proxy.reveal(),
+            spared=settings.upstream_no_proxy,
+        )
+        keys = provider.keys
+        return ProviderLink(provider.row, provider.base_url, keys, provider.order, client, waiting, quota, proxy)
 
     return make
 

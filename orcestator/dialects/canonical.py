@@ -227,6 +227,9 @@ def text_of(content: Any) -> str:
     return "".join(part["text"] for part in parts_of(content) if isinstance(part.get("text"), str))
 
 
+LONGEST_MEDIA_TYPE = 1024
+
+
 class DataUrl(NamedTuple):
     """``data:image/png;base64,…`` taken apart."""
 
@@ -263,11 +266,11 @@ def data_url(url: str) -> DataUrl | None:
     """The parts of a base64 data URL, or None for any other address. An image is of the kind that its bytes say."""
     if url[:5].lower() != "data:":
         return None
-    head, comma, data = url[5:].partition(",")
-    labels = head.lower().split(";")
-    if not comma or labels[-1].strip() != "base64":
+    comma = url.find(",", 5, 5 + LONGEST_MEDIA_TYPE)  # what follows may be megabytes, which are copied once
+    labels = url[5 : max(5, comma)].lower().split(";")
+    if comma < 0 or labels[-1].strip() != "base64":
         return None
-    label = labels[0].strip()
+    data, label = url[comma + 1 :], labels[0].strip()
     kind = image_kind(first_bytes(data)) if label.partition("/")[0] in ("image", "", "application") else None
     return DataUrl(kind or label or "application/octet-stream", data)
 

@@ -79,9 +79,14 @@ async def _look(settings: Settings, provider: ProviderSetting, client: UpstreamC
         found = await link.discover()
         finding = _judged(link, provider, watch, found=found)
     else:
-        finding = Finding(_subject(link), OK, f"{link.address} has no list of models to ask for; --probe calls it")
+        finding = Finding(_subject(link), OK, f"{_called(link)} has no list of models to ask for; --probe calls it")
     waiting.done(provider.row.name)
     return Looked(link, finding, _skew(watch))
+
+
+def _called(link: ProviderLink) -> str:
+    """Where it is called, and through what."""
+    return f"{link.address} through the proxy {link.proxy.origin.host_and_port}" if link.proxy else link.address
 
 
 def _subject(link: ProviderLink) -> str:
@@ -99,7 +104,7 @@ def _judged(link: ProviderLink, provider: ProviderSetting, watch: Watch, *, foun
 
 def _listed(link: ProviderLink, watch: Watch) -> Finding:
     count = len(link.offer.models)
-    says = f"{link.address} lists {count} model{'s' if count > 1 else ''} in {watch.seconds:.2f} s"
+    says = f"{_called(link)} lists {count} model{'s' if count > 1 else ''} in {watch.seconds:.2f} s"
     default = link.row.default_model
     if not default or default in link.offer.models:
         return Finding(_subject(link), OK, says)
@@ -117,12 +122,13 @@ def _unreachable(link: ProviderLink, fault: UpstreamError | Overloaded) -> Findi
         "dns": "Is the name right, and is this machine online?",
         "tls": "Is a proxy or a virus scanner in between, is the clock right, is the address right?",
         "refused": "Is the server running, and is the port right?",
+        "proxy": "OR_UPSTREAM_PROXY, HTTPS_PROXY or ALL_PROXY names that proxy, or the provider's own setting `proxy`; `none` is for none.",
         "private_address": "If that is meant, name the address itself as the provider's base_url.",
     }
     return Finding(
         _subject(link),
         PROBLEM,
-        f"{link.address} cannot be reached: {fault.message}",
+        f"{_called(link)} cannot be reached: {fault.message}",
         remedies.get(cause, "Is this machine online, and is a proxy needed (OR_UPSTREAM_PROXY)?"),
     )
 
@@ -130,7 +136,7 @@ def _unreachable(link: ProviderLink, fault: UpstreamError | Overloaded) -> Findi
 def _refusal(status: int, provider: ProviderSetting, link: ProviderLink) -> tuple[State, str, str]:
     """(state, what it is like, what to do) for an answer that was no list of models."""
     key = provider.row.key_env or f"providers.{provider.row.name}.api_key"
-    at = link.address
+    at = _called(link)
     if status in (401, 403):
         said = "refuses the key" if provider.keys else "wants a key"
         return PROBLEM, f"{at} answers and {said} ({status})", f"Put a valid key into {key}."

@@ -19,7 +19,9 @@ from orcestator.settings.table import ACCESS, CALLER_LIMITS, RECORDS, SERVER, TH
 
 Json = dict[str, Any]
 RESTART_GROUPS = frozenset({SERVER, ACCESS, RECORDS, CALLER_LIMITS, WATCHING, THE_SANDBOX})
-RESTART_NAMES = frozenset({"connections_per_provider", "max_event_bytes", "max_reply_bytes", "upstream_proxy"})
+RESTART_NAMES = frozenset(
+    {"connections_per_provider", "max_event_bytes", "max_reply_bytes", "upstream_no_proxy", "upstream_proxy"}
+)
 """What is built once at the start: sockets, files, the edge, the pools. Everything else is taken over by a reload."""
 LIVE_NAMES = frozenset({"caller_keys", "allow_anonymous", "allowed_hosts", "cors_origins", "admin_token"})
 """Who may come in: a key that leaked must not open anything for as long as the longest stream takes."""

@@ -47,11 +47,14 @@ class Target:
         return f"{self.provider}/{self.model}" if self.provider else self.model
 
 
+NO_PROXY = Secret("")
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderSetting:
     """A provider that is on. ``row`` has the configuration's changes in it; ``order`` is its place among all that are
     known, which is the same in every process of a cluster. ``limits`` hold for each of its ``keys``, and those in
-    ``model_limits`` for the model of that name with each key. ``is_started``: this program runs it, wherever a port was free.
+    ``model_limits`` for the model of that name with each key. ``is_started``: this program runs it, wherever a port was free. ``proxy`` is what its section says of one: an address, "none", or nothing.
     """
 
     row: Provider
@@ -61,6 +64,7 @@ class ProviderSetting:
     limits: Limits = field(default_factory=dict)
     model_limits: Mapping[str, Limits] = field(default_factory=dict)
     is_started: bool = False
+    proxy: Secret = NO_PROXY
 
     @property
     def key(self) -> Secret | None:

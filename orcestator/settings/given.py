@@ -54,6 +54,21 @@ def given_by_overrides(overrides: Mapping[str, Any]) -> Values:
     return given
 
 
+USUAL_PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+"""In their order: providers beyond private networks are https. HTTP_PROXY is for plain http, which is never sent beyond them."""
+USUAL_NO_PROXIES = ("no_proxy", "NO_PROXY")
+
+
+def usual_proxies(variables: Variables) -> Values:
+    """What the variables that other programs read say of proxies; our own settings come before them."""
+    given: Values = {}
+    for setting, names in (("upstream_proxy", USUAL_PROXIES), ("upstream_no_proxy", USUAL_NO_PROXIES)):
+        variable = next(filter(None, map(variables.get, names)), None)
+        if variable is not None:
+            given[setting] = _given(BY_NAME[setting], variable.text, AS_IT_IS, variable.name, variable.place)
+    return given
+
+
 def given_by_variables(variables: Variables) -> Values:
     """What the environment and ``.env`` say; our own name of a setting comes before its other names."""
     for variable in variables:

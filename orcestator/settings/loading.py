@@ -18,6 +18,7 @@ from orcestator.settings.given import (
     given_by_file,
     given_by_overrides,
     given_by_variables,
+    usual_proxies,
 )
 from orcestator.settings.kept_providers import read_added
 from orcestator.settings.later import FOR_LATER
@@ -36,6 +37,7 @@ from orcestator.settings.rule_choice import read_rules, read_verdicts
 from orcestator.settings.table import Settings
 from orcestator.settings.yaml_file import Leaf, Node, Section, read_yaml
 from orcestator.upstream.origin import Origin
+from orcestator.upstream.proxies import proxy_at, proxy_for
 
 SECTIONS = frozenset({"providers", "models", "aliases", "routing_rules", "verdicts"})
 """Parts of the file that are not settings."""
@@ -65,7 +67,7 @@ def load(
     variables = read_variables(environ, dotenv_path)
     spoken = given_by_variables(variables) | given_by_overrides({**(overrides or {}), "config": config_path})
     tree, written = _file(spoken, variables)
-    given = written | spoken
+    given = usual_proxies(variables) | written | spoken
     added, added_notices = read_added(
         _value(given, "state_dir"),
         private=_value(given, "added_providers_allow_private"),
@@ -133,8 +135,14 @@ def _entries(
         return own, ()
     if not is_address(named.value):
         return (*own, *listed_in_file(named, variables, read)), ()
-    private, proxy = _value(given, "models_file_allow_private"), _value(given, "upstream_proxy")
-    listed, notices = listed_at_address(named, _value(given, "state_dir"), read, private=private, proxy=proxy)
+    general, spared = _value(given, "upstream_proxy").reveal(), _value(given, "upstream_no_proxy")
+    listed, notices = listed_at_address(
+        named,
+        _value(given, "state_dir"),
+        read,
+        private=_value(given, "models_file_allow_private"),
+        proxy_of=lambda origin: proxy_for(origin, own="", general=general, spared=spared),
+    )
     return (*own, *listed), notices
 
 
@@ -159,8 +167,11 @@ def _is_null(node: Node) -> bool:
 def _check(given: Values, choice: Choice) -> None:
     """What can be wrong only in connection with something else."""
     proxy = given.get("upstream_proxy")
-    if proxy is not None and Origin.from_url(proxy.value, private=True)[0].scheme != "http":
-        raise problem(proxy.place, proxy.key, "must be http://host:port")
+    if proxy is not None and proxy.value:
+        try:
+            proxy_at(proxy.value.reveal())
+        except ValueError as fault:
+            raise problem(proxy.place, proxy.key, str(fault)) from fault
     _refuse_own_address(given, choice)
     named = given.get("fallback_provider")
     known = [row.name for row in choice.rows]

@@ -15,6 +15,7 @@ from orcestator.settings.problems import problem
 from orcestator.settings.whole_file import write_whole
 from orcestator.settings.yaml_file import Node, Section, parsed_yaml, read_yaml
 from orcestator.upstream.model_list import ListAddress, fetch_list
+from orcestator.upstream.origin import Origin, Proxy
 
 NO_VARIABLES = Variables({})
 """A list that comes over the network must not name our variables: they hold keys, and model names go to callers."""
@@ -37,7 +38,7 @@ def listed_in_file(named: Given, variables: Variables, read: Reader) -> Entries:
 
 
 def listed_at_address(
-    named: Given, state_dir: str, read: Reader, *, private: bool, proxy: str
+    named: Given, state_dir: str, read: Reader, *, private: bool, proxy_of: Callable[[Origin], Proxy | None]
 ) -> tuple[Entries, tuple[str, ...]]:
     """The entries at an address, and what there is to say about them. Raises StartupProblem.
 
@@ -50,7 +51,7 @@ def listed_at_address(
         raise problem(named.place, named.key, complaint) from fault
     kept = Path(state_dir) / f"models-{sha256(named.value.encode()).hexdigest()[:12]}.yaml"
     try:
-        content = _fetched(address, proxy)
+        content = _fetched(address.through(proxy_of(address.origin)))
         entries = read(_models(parsed_yaml(_text(content), address.shown, NO_VARIABLES)))
     except (UpstreamError, Overloaded, StartupProblem) as fault:
         return _kept_entries(kept, address, fault, named, read)
@@ -68,10 +69,10 @@ def _kept_entries(
     return entries, (f"The models are those of {day}, because the list at {address.shown} cannot be used: {reason}.",)
 
 
-def _fetched(address: ListAddress, proxy: str) -> bytes:
+def _fetched(address: ListAddress) -> bytes:
     """In a thread of its own: whoever loads settings may have an event loop running."""
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(lambda: asyncio.run(fetch_list(address, proxy=proxy))).result()
+        return pool.submit(lambda: asyncio.run(fetch_list(address))).result()
 
 
 def _text(content: bytes) -> str:

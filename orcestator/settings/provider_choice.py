@@ -21,19 +21,19 @@ from orcestator.providers.rows import (
     joined,
 )
 from orcestator.providers.secret import Secret
-from orcestator.settings.choices import FURTHER_KEYS, LimitName, Limits, ProviderSetting
+from orcestator.settings.choices import FURTHER_KEYS, NO_PROXY, LimitName, Limits, ProviderSetting
 from orcestator.settings.environment import Variables
 from orcestator.settings.fields import field, present
 from orcestator.settings.given import Given, Values, text_in
 from orcestator.settings.known_facts import with_known_facts
 from orcestator.settings.problems import Place, no_provider, problem, quoted, unknown
-from orcestator.settings.values import boolean, count, number, one_of, secret, text_of, words
+from orcestator.settings.values import boolean, count, number, one_of, proxy_address, secret, text_of, words
 from orcestator.settings.yaml_file import Items, Leaf, Node, Section
 from orcestator.upstream.origin import Origin
 
 KEYS = (
     *("enabled", "api_key", "api_keys", "limits"),
-    *("base_url", "dialect", "query", "default_model", "models", "endpoints", "order"),
+    *("base_url", "proxy", "dialect", "query", "default_model", "models", "endpoints", "order"),
 )
 MODEL_KEYS = (
     *("id", "name", "context_length", "context_size", "max_output_tokens"),
@@ -221,7 +221,8 @@ class _Chooser:
             row = replace(row, auth_header=BEARER.header, auth_scheme=BEARER.scheme, also_auth=())
         if keys.missing:
             self.notices.append(f"{row.name} has fewer keys: {_listed(keys.missing)} not set.")
-        return ProviderSetting(row, base_url, keys.secrets, row.order, limits_in(self._section))
+        proxy = field(self._section, "proxy", proxy_address, NO_PROXY)
+        return ProviderSetting(row, base_url, keys.secrets, row.order, limits_in(self._section), proxy=proxy)
 
     def _is_on(self, row: Provider, keys: _Keys, address_was_given: bool) -> bool:
         if keys.secrets:

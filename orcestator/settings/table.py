@@ -343,7 +343,21 @@ class Settings(LaterSettings):
         ),
     )
     connections_per_provider: int = setting(2048, Spec("The most connections to one provider.", UPSTREAM, 1, 100_000))
-    upstream_proxy: str = setting("", Spec("An HTTP proxy for calls to providers, as http://host:port.", UPSTREAM))
+    upstream_proxy: Secret = setting(
+        Secret(""),
+        Spec(
+            "An HTTP proxy for calls to providers beyond this machine and private networks, as http://host:port or"
+            " http://user:password@host:port; `none` for none. Where nothing is said: HTTPS_PROXY, then ALL_PROXY.",
+            UPSTREAM,
+        ),
+    )
+    upstream_no_proxy: tuple[str, ...] = setting(
+        (),
+        Spec(
+            "Names, domains, addresses and networks that are called without that proxy. Where nothing is said: NO_PROXY.",
+            UPSTREAM,
+        ),
+    )
 
     strategy: StrategyName = setting(
         cast(StrategyName, DEFAULT_STRATEGY),
@@ -644,6 +658,7 @@ class Settings(LaterSettings):
     def secrets(self) -> tuple[str, ...]:
         """Every secret there is, for whoever has to take them out of texts."""
         held = [*self.caller_keys, *self.notify, *(key for provider in self.providers for key in provider.keys)]
+        held += [provider.proxy for provider in self.providers]
         held += [value for found in fields(self) if isinstance(value := getattr(self, found.name), Secret)]
         return tuple(dict.fromkeys(found.reveal() for found in held if found))
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, NewType, get_args, get_origin
 from orcestator.providers.secret import Secret
 from orcestator.settings.problems import nearest, quoted
 from orcestator.settings.spec import Also, Setting, Spec
+from orcestator.upstream.proxies import proxy_at
 
 Raw = str | list[str]
 Network = IPv4Network | IPv6Network
@@ -76,6 +77,13 @@ def secret(raw: Raw) -> Secret:
     text = _one(raw)
     if not (text.isascii() and text.isprintable()) or " " in text:
         raise ValueError("must be printable ASCII without spaces (its value is not shown here)")
+    return Secret(text)
+
+
+def proxy_address(raw: Raw) -> Secret:
+    """The address of an HTTP proxy, or "none". It is kept as a credential is: a password may be in it."""
+    text = _one(raw)
+    proxy_at(text)
     return Secret(text)
 
 

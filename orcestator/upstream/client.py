@@ -18,7 +18,7 @@ from orcestator.errors import (
 )
 from orcestator.upstream.connection import MAX_HEAD_BYTES, Connection
 from orcestator.upstream.decoding import Decoder, encoding_of
-from orcestator.upstream.dialing import Dialer, proxy_origin
+from orcestator.upstream.dialing import Dialer
 from orcestator.upstream.headers import Headers
 from orcestator.upstream.origin import Origin
 from orcestator.upstream.pool import OriginPool
@@ -41,7 +41,6 @@ class UpstreamClient:
         connections_per_origin: int = 512,
         pending_per_origin: int = 1024,
         keep_alive: float = 60.0,
-        proxy: str | None = None,
         max_reply_bytes: int = 64 * 1024 * 1024,
         max_event_bytes: int = LONGEST_EVENT_BYTES,
         ssl_context: ssl.SSLContext | None = None,
@@ -49,19 +48,18 @@ class UpstreamClient:
     ) -> None:
         """Configure; nothing is opened.
 
-        ``keep_alive`` is in seconds. ``proxy`` is ``http://host:port``; behind one, names are resolved by it, so that
-        only addresses written as such are guarded here. ``ssl_context`` must verify. ``lookup`` replaces the
-        system's resolver. Raises ``StartupProblem`` for settings that cannot work.
+        ``keep_alive`` is in seconds. ``ssl_context`` must verify. ``lookup`` replaces the system's resolver; behind an
+        origin's proxy names are resolved by that, so that only addresses written as such are guarded here. Raises
+        ``StartupProblem`` for settings that cannot work.
         """
         self._limit = connections_per_origin
         self._max_waiting = pending_per_origin
         self._keep_alive = keep_alive
         self._max_bytes = max_reply_bytes
         self._longest_event = max_event_bytes
-        self._has_proxy = proxy is not None
         self._is_closed = False
         self._resolver = Resolver(lookup)
-        self._dialer = Dialer(self._resolver, proxy_origin(proxy) if proxy else None, ssl_context)
+        self._dialer = Dialer(self._resolver, ssl_context)
         self._pools: dict[Origin, OriginPool] = {}
 
     async def send(
@@ -146,7 +144,7 @@ class UpstreamClient:
         return pool
 
     def _target(self, origin: Origin, path: bytes) -> bytes:
-        if self._has_proxy and origin.scheme == "http":  # RFC 9112 §3.2.2: a proxy is told the whole address
+        if origin.proxy is not None and origin.scheme == "http":  # RFC 9112 §3.2.2: a proxy is told the whole address
             return b"http://" + origin.authority.encode() + path
         return path
 

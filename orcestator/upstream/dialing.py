@@ -17,7 +17,7 @@ from orcestator.errors import (
 )
 from orcestator.upstream.addresses import is_allowed, is_literal
 from orcestator.upstream.connection import Connection
-from orcestator.upstream.origin import Origin
+from orcestator.upstream.origin import Origin, Proxy
 from orcestator.upstream.resolver import Resolver
 from orcestator.upstream.timeouts import Timeouts
 
@@ -44,20 +44,19 @@ _KEEP_ALIVE_OPTIONS = tuple(
 
 
 class Dialer:
-    """Opens connections to origins, directly or through one HTTP proxy.
+    """Opens connections to origins, directly or through the HTTP proxy of each.
 
     Raises ``UpstreamUnavailable`` (``refused``, ``reset``, ``unreachable``, ``dns``, ``tls``, ``private_address``,
     ``proxy``) and ``UpstreamTimeout`` (``connect_timeout``, ``dns``, ``tls``, ``total_timeout``), all with ``sent`` false.
     """
 
-    def __init__(self, resolver: Resolver, proxy: Origin | None, ssl_context: ssl.SSLContext | None) -> None:
-        """``proxy`` has the scheme ``http``; raises ``StartupProblem`` for a TLS context that does not verify."""
+    def __init__(self, resolver: Resolver, ssl_context: ssl.SSLContext | None) -> None:
+        """Raises ``StartupProblem`` for a TLS context that does not verify."""
         if ssl_context is not None and not (
             ssl_context.check_hostname and ssl_context.verify_mode is ssl.CERT_REQUIRED
         ):
             raise StartupProblem("the TLS context for upstreams must verify certificates and host names")
         self._resolver = resolver
-        self._proxy = proxy
         self._ssl_context = ssl_context
 
     async def dial(
@@ -72,8 +71,8 @@ class Dialer:
         return await _within(handshake, secured_by, total_at, cause="tls", what=f"the TLS handshake with {origin.host}")
 
     async def _open_socket(self, origin: Origin, connect_by: float, total_at: float) -> socket.socket:
-        peer = self._proxy or origin
-        if self._proxy is not None:
+        peer = origin if origin.proxy is None else origin.proxy.origin
+        if origin.proxy is not None:
             _refuse_private_literal(origin)
         addresses = await _within(
             self._resolver.resolve(peer.host), connect_by, total_at, cause="dns", what=f"looking up {peer.host}"
@@ -90,8 +89,8 @@ class Dialer:
             if problem.errno in _OURS:
                 raise _out_of_sockets(problem) from problem
             raise _connect_failure(peer, problem) from problem
-        if self._proxy is not None and origin.scheme == "https":
-            await _open_tunnel(sock, origin)
+        if origin.proxy is not None and origin.scheme == "https":
+            await _open_tunnel(sock, origin, origin.proxy)
         return sock
 
     async def _attach(
@@ -220,21 +219,26 @@ async def _connect_one(address: str, port: int) -> socket.socket:
     return sock
 
 
-async def _open_tunnel(sock: socket.socket, origin: Origin) -> None:
+async def _open_tunnel(sock: socket.socket, origin: Origin, proxy: Proxy) -> None:
     """Ask the proxy for a tunnel (RFC 9110 §9.3.6); the TLS server behind it speaks second, so nothing is read over."""
     target = origin.host_and_port.encode()
     try:
         await asyncio.get_running_loop().sock_sendall(
-            sock, b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (target, target)
+            sock, b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, target, proxy.header)
         )
         answer = await _read_proxy_head(sock)
         if not _is_tunnel_open(answer):
             status = answer.partition(b"\r\n")[0][:60].decode("latin-1")
-            raise _proxy_failure(f"the proxy opened no tunnel to {origin.host}: {status!r}")
+            wants_user = answer.split(b" ", 2)[1:2] == [b"407"]
+            remedy = "; give it as http://USER:PASSWORD@HOST:PORT" if wants_user else ""
+            raise _proxy_failure(
+                f"the proxy {proxy.origin.host_and_port} opened no tunnel to {origin.host}: {status!r}{remedy}"
+            )
     except BaseException as problem:  # whatever ends the tunnel, the socket goes with it
         sock.close()
         if isinstance(problem, OSError):
-            raise _proxy_failure(f"the proxy opened no tunnel to {origin.host}: {problem}") from problem
+            message = f"the proxy {proxy.origin.host_and_port} opened no tunnel to {origin.host}: {problem}"
+            raise _proxy_failure(message) from problem
         raise
 
 
@@ -257,11 +261,3 @@ async def _read_proxy_head(sock: socket.socket) -> bytes:
 
 def _proxy_failure(message: str) -> UpstreamUnavailable:
     return UpstreamUnavailable(message, cause="proxy", sent=False)
-
-
-def proxy_origin(proxy: str) -> Origin:
-    """The origin of an ``http://host:port`` proxy; raises ``StartupProblem`` for anything else."""
-    origin, prefix = Origin.from_url(proxy, private=True)
-    if origin.scheme != "http" or prefix:
-        raise StartupProblem(f"{proxy!r}: a proxy is given as http://host:port")
-    return origin

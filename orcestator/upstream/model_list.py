@@ -4,12 +4,12 @@ The addresses are judged where connections are opened, after names are resolved,
 network is refused, too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orcestator import __version__
 from orcestator.errors import UpstreamBroken
 from orcestator.upstream.client import UpstreamClient
-from orcestator.upstream.origin import Origin
+from orcestator.upstream.origin import Origin, Proxy
 from orcestator.upstream.resolver import Lookup
 from orcestator.upstream.timeouts import Timeouts
 
@@ -33,10 +33,14 @@ class ListAddress:
         origin, path = Origin.from_url(base, private=private)
         return cls(origin, (path or "/") + mark + query, base)
 
+    def through(self, proxy: Proxy | None) -> "ListAddress":
+        """The same, asked through a proxy."""
+        return replace(self, origin=replace(self.origin, proxy=proxy))
 
-async def fetch_list(address: ListAddress, *, proxy: str = "", lookup: Lookup | None = None) -> bytes:
+
+async def fetch_list(address: ListAddress, *, lookup: Lookup | None = None) -> bytes:
     """The content at the address. Raises UpstreamError: nobody answers in time, not a 200, too large, or a private address."""
-    client = UpstreamClient(proxy=proxy or None, max_reply_bytes=MOST_BYTES, lookup=lookup)
+    client = UpstreamClient(max_reply_bytes=MOST_BYTES, lookup=lookup)
     try:
         target = address.target.encode("ascii", "replace")
         response = await client.send(address.origin, b"GET", target, _HEADERS, b"", PATIENCE)

@@ -1,6 +1,6 @@
 """Where an upstream lives: scheme, host and port, read from a base URL. It resolves and opens nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -13,16 +13,37 @@ _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy. ``authorization`` is the value of Proxy-Authorization, b"" for none; it is never printed."""
+
+    host: str
+    port: int
+    authorization: bytes = field(default=b"", repr=False)
+
+    @property
+    def origin(self) -> "Origin":
+        """Where it listens. The administrator named it, so that it may be anywhere."""
+        return Origin("http", self.host, self.port, private=True)
+
+    @property
+    def header(self) -> bytes:
+        """The line of a request to it that says who asks; b"" where that is nobody's business."""
+        return b"Proxy-Authorization: %b\r\n" % self.authorization if self.authorization else b""
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """One upstream address; connections are pooled per origin.
 
     ``private`` tells that the administrator named this address, so that loopback and private networks are allowed.
+    It is connected to through ``proxy`` where there is one.
     """
 
     scheme: str
     host: str
     port: int
     private: bool
+    proxy: Proxy | None = None
 
     @classmethod
     def from_url(cls, base_url: str, *, private: bool | None = None) -> tuple[Self, str]:

@@ -32,6 +32,8 @@ class OriginPool:
         self.limit = limit
         self.in_use = 0
         self.host_line = b"Host: " + origin.authority.encode() + b"\r\n"
+        if origin.proxy is not None and origin.scheme == "http":  # in a tunnel the proxy was told, and sees no request
+            self.host_line += origin.proxy.header
         self._dialer = dialer
         self._max_waiting = max_waiting
         self._keep_alive = keep_alive

@@ -42,7 +42,7 @@ from orcestator.upstream.client import Response, UpstreamClient
 from orcestator.upstream.metering import Meter, MeteredAnswer
 from orcestator.upstream.opening import open_answer
 from orcestator.upstream.order import BYTES_PER_TOKEN, Answer, Order, WholeAnswer
-from orcestator.upstream.origin import Origin
+from orcestator.upstream.origin import Origin, Proxy
 from orcestator.upstream.speaker import Speaker, wants_reasoning_back
 from orcestator.upstream.speech import Speech
 from orcestator.upstream.timeouts import Timeouts
@@ -94,7 +94,7 @@ class ProviderLink:
     """One provider's upstream. ``offer`` is what it can do; ``attempt`` does it once.
 
     ``keys`` are all that we have for it; the first has the id "", the others "2", "3" and so on. ``quota`` is the ledger that
-    is asked before anything is sent; a link that is given none keeps one of its own.
+    is asked before anything is sent; a link that is given none keeps one of its own. ``proxy`` is what it is called through.
     """
 
     def __init__(
@@ -106,11 +106,13 @@ class ProviderLink:
         client: UpstreamClient,
         waiting: Waiting,
         quota: QuotaBook | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self.row = row
         self._client = client
         self._waiting = waiting
-        self._origin, self._prefix = Origin.from_url(base_url)
+        origin, self._prefix = Origin.from_url(base_url)
+        self._origin = replace(origin, proxy=proxy)
         self._keys: dict[str, Secret | None] = {str(n) if n > 1 else "": key for n, key in enumerate(keys, 1)} or {
             "": None
         }
@@ -151,6 +153,11 @@ class ProviderLink:
     def address(self) -> str:
         """Where the provider is, for people."""
         return f"{self._origin.scheme}://{self._origin.authority}{self._prefix}"
+
+    @property
+    def proxy(self) -> Proxy | None:
+        """What it is called through, None for nothing."""
+        return self._origin.proxy
 
     @property
     def lists_models(self) -> bool:

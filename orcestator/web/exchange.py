@@ -165,15 +165,15 @@ class Exchange:
             own, span = await parse_large_object(body, max_depth=depth)
         else:
             own = parse_object(body, max_depth=depth)
-        asked, received = own, body
+        asked = own
         if self._route.at_once is not None and await self._sent_at_once(own):
             return None
         if intake.take_wishes(own, headers):
-            body = dumps(own)
+            body, span = dumps(own), None
         if self._route.keeps:
-            own, body = await self._continued(own, body)
+            own, body, span = await self._continued(own, body, span)
         order = intake.ordered(own, body, headers, asked)
-        if order.body is received:
+        if order.body is body:
             order.model_span = span
         return order
 
@@ -231,10 +231,10 @@ class Exchange:
         await self._send_whole(WholeAnswer(dumps(made), "application/json"))
         return True
 
-    async def _continued(self, own: Json, body: bytes) -> tuple[Json, bytes]:
-        """The caller's body with the turns it refers to, and its bytes."""
+    async def _continued(self, own: Json, body: bytes, span: Span | None) -> tuple[Json, bytes, Span | None]:
+        """The caller's body with the turns it refers to, its bytes, and where its model's name stands in them."""
         continued = await self._gateway.conversations.continued(self._intake.caller, own)
-        return continued, body if continued is own else dumps(continued)
+        return (own, body, span) if continued is own else (continued, dumps(continued), None)
 
     def _kept(self, answer: Answer) -> bool:
         """Whether nothing is left to keep of the answer. Called before its end is sent: the next turn may come at once."""
@@ -420,6 +420,10 @@ class Exchange:
         if self._held:
             self._gateway.bodies.give_back(self._intake.caller, self._held)
             self._held = 0
+        if self._error is not None:
+            self._error.__traceback__ = (
+                None  # its frames hold the body, and we hold the error: a cycle that nobody collects
+            )
         answer = self._answer
         if answer is None:
             return

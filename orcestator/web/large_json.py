@@ -30,7 +30,7 @@ MAX_NAMES = 131_072
 MAX_VALUES = 524_288
 """Values in one large body: more than the 300,000 tokens that embeddings take in one request (OpenAI, checked 2026-11)."""
 _PIECE_BYTES = 256 << 10
-_TOKENS_A_TURN = 500
+_TOKENS_A_TURN = 200
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _SHORT_STRING = re.compile(rb'"((?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})){0,512}+)"')
 _PLAIN = re.compile(rb"[ !#-\[\]-~]*+")
@@ -54,8 +54,10 @@ async def parse_large_object(body: bytes, *, max_depth: int = 64) -> tuple[Json,
 
     Raises InvalidRequest for what that refuses, for more than ``MAX_NAMES`` names and for more than ``MAX_VALUES`` values.
     """
+    await asyncio.sleep(0)  # the body was put together just now, and will be copied again: in turns of their own
     parser = _Parser(body, max_depth)
     parsed = await parser.parse()
+    await asyncio.sleep(0)
     if type(parsed) is not dict:
         raise not_an_object(parsed)
     return parsed, parser.model_span if type(parsed.get("model")) is str else None

@@ -109,3 +109,12 @@ def test_any_file_comes_through(sound: bytes, name: str) -> None:
     if "\r\n" not in name:
         assert model_field(changed, TYPE) == name
         assert with_model_field(changed, TYPE, "m") == body
+
+
+@pytest.mark.parametrize(
+    "line", [b"\r\n--x", b"\r\n--x\r\n", b"\r\n--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1"]
+)
+def test_a_form_of_nothing_but_delimiters_ends_early(line: bytes) -> None:
+    """Its parts are counted: looking at millions of them would hold everybody up for seconds."""
+    with pytest.raises(InvalidRequest, match="1000 parts"):
+        model_field(line * 1_000_000, "multipart/form-data; boundary=x")

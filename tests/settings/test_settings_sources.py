@@ -156,7 +156,7 @@ def test_networks_are_parsed(loaded):
         ({"MAX_RETRIES": "99"}, "environment: MAX_RETRIES must be a whole number from 1 to 20, not '99' (taken as `MAX_RETRIES` plus 1)."),
         ({"OR_HOST": "a\nb"}, "environment: OR_HOST must be one line without control characters."),
         ({"OR_WORKER_NETWORKS": "10.0.0.1/8"}, "environment: OR_WORKER_NETWORKS must be networks such as 10.0.0.0/8: 10.0.0.1/8 has host bits set."),
-        ({"OR_UPSTREAM_PROXY": "https://proxy:1"}, "environment: OR_UPSTREAM_PROXY must be http://host:port."),
+        ({"OR_UPSTREAM_PROXY": "https://proxy:1"}, "environment: OR_UPSTREAM_PROXY must be http://HOST:PORT, with USER:PASSWORD@ before the host where the proxy wants that, or 'none'."),
         ({"OR_CONFIG": "nowhere.yaml"}, "environment: OR_CONFIG names a file that does not exist: nowhere.yaml."),
         ({"OR_MODELS_FILE": "nowhere.yaml"}, "environment: OR_MODELS_FILE names a file that does not exist: nowhere.yaml."),
         ({"OR_ONLY_PROVIDERS": "gorq"}, "environment: OR_ONLY_PROVIDERS names no provider: 'gorq' is not known here; the nearest is groq."),

@@ -10,7 +10,7 @@ import pytest
 
 from orcestator.errors import StartupProblem, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from orcestator.upstream.client import UpstreamClient
-from orcestator.upstream.origin import Origin
+from orcestator.upstream.origin import Origin, Proxy
 from orcestator.upstream.timeouts import Timeouts
 from tests.upstream.scripted_upstream import (
     Peer,
@@ -294,11 +294,9 @@ def test_https_goes_through_a_tunnel_and_the_proxy_sees_no_request(run: Run, cer
         async with (
             ScriptedUpstream(answers(plain()), ssl_context=_server_context(certificate)) as upstream,
             ScriptedUpstream(_tunnel_to(upstream.port)) as proxy,  # type: ignore[arg-type]
-            upstream_client(
-                proxy=f"http://127.0.0.1:{proxy.port}", ssl_context=_trusting(certificate), lookup=_no_lookup
-            ) as client,
+            upstream_client(ssl_context=_trusting(certificate), lookup=_no_lookup) as client,
         ):
-            origin = Origin("https", "upstream.example", 443, private=False)
+            origin = Origin("https", "upstream.example", 443, private=False, proxy=Proxy("127.0.0.1", proxy.port))
             for _ in range(2):
                 assert await fetch(client, origin) == (200, b"ok")
             expected = b"CONNECT upstream.example:443 HTTP/1.1\r\nHost: upstream.example:443\r\n\r\n"
@@ -312,11 +310,14 @@ def test_http_is_asked_of_the_proxy_by_its_whole_address(run: Run) -> None:
     async def scenario() -> None:
         async with (
             ScriptedUpstream(answers(plain())) as proxy,
-            upstream_client(proxy=f"http://127.0.0.1:{proxy.port}", lookup=_no_lookup) as client,
+            upstream_client(lookup=_no_lookup) as client,
         ):
-            assert await fetch(client, Origin("http", "upstream.lan", 8080, private=True)) == (200, b"ok")
+            through = Proxy("127.0.0.1", proxy.port, b"Basic dTpw")
+            origin = Origin("http", "upstream.lan", 8080, private=True, proxy=through)
+            assert await fetch(client, origin) == (200, b"ok")
             assert proxy.requests[0].startswith(
                 b"POST http://upstream.lan:8080/v1/chat HTTP/1.1\r\nHost: upstream.lan:8080\r\n"
+                b"Proxy-Authorization: Basic dTpw\r\n"
             )
 
     run(scenario)
@@ -337,9 +338,9 @@ def test_a_proxy_that_opens_no_tunnel_is_a_proxy_failure(run: Run, answer: bytes
     async def scenario() -> None:
         async with (
             ScriptedUpstream(answers(answer, close=True)) as proxy,
-            upstream_client(proxy=f"http://127.0.0.1:{proxy.port}") as client,
+            upstream_client() as client,
         ):
-            origin = Origin("https", "upstream.example", 443, private=False)
+            origin = Origin("https", "upstream.example", 443, private=False, proxy=Proxy("127.0.0.1", proxy.port))
             assert await _refused(client, origin) == (UpstreamUnavailable, "proxy", False)
 
     run(scenario)
@@ -352,9 +353,9 @@ def test_a_proxy_that_stalls_times_out(run: Run) -> None:
 
         async with (
             ScriptedUpstream(stalls) as proxy,
-            upstream_client(proxy=f"http://127.0.0.1:{proxy.port}") as client,
+            upstream_client() as client,
         ):
-            origin = Origin("https", "upstream.example", 443, private=False)
+            origin = Origin("https", "upstream.example", 443, private=False, proxy=Proxy("127.0.0.1", proxy.port))
             with pytest.raises(UpstreamTimeout) as caught:
                 await post(client, origin, timeouts=Timeouts(connect=0.5))
             assert (caught.value.cause, caught.value.sent) == ("connect_timeout", False)
@@ -367,16 +368,26 @@ def test_a_private_literal_is_refused_behind_a_proxy_too(run: Run) -> None:
     async def scenario() -> None:
         async with (
             ScriptedUpstream(answers(plain())) as proxy,
-            upstream_client(proxy=f"http://127.0.0.1:{proxy.port}") as client,
+            upstream_client() as client,
         ):
-            origin = Origin("https", "169.254.169.254", 443, private=False)
+            origin = Origin("https", "169.254.169.254", 443, private=False, proxy=Proxy("127.0.0.1", proxy.port))
             assert await _refused(client, origin) == (UpstreamUnavailable, "private_address", False)
             assert proxy.peers == []
 
     run(scenario)
 
 
-@pytest.mark.parametrize("proxy", ["https://proxy:3128", "socks5://proxy:1080", "http://u:p@proxy", "http://proxy/x"])
-def test_a_proxy_of_another_kind_stops_the_start(proxy: str) -> None:
-    with pytest.raises(StartupProblem):
-        UpstreamClient(proxy=proxy)
+def test_a_proxy_is_told_who_asks_and_the_upstream_is_not(run: Run, certificate: Certificate) -> None:
+    async def scenario() -> None:
+        async with (
+            ScriptedUpstream(answers(plain()), ssl_context=_server_context(certificate)) as upstream,
+            ScriptedUpstream(_tunnel_to(upstream.port)) as proxy,  # type: ignore[arg-type]
+            upstream_client(ssl_context=_trusting(certificate), lookup=_no_lookup) as client,
+        ):
+            through = Proxy("127.0.0.1", proxy.port, b"Basic dTpw")
+            await fetch(client, Origin("https", "upstream.example", 443, private=False, proxy=through))
+            assert proxy.requests[0].endswith(b"\r\nProxy-Authorization: Basic dTpw\r\n\r\n")
+            assert b"Basic" not in upstream.requests[0]
+            assert "dTpw" not in repr(through)
+
+    run(scenario)

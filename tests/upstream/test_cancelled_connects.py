@@ -4,12 +4,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orcestator.upstream.client import UpstreamClient
-from orcestator.upstream.origin import Origin
+from orcestator.upstream.origin import Origin, Proxy
 from tests.upstream.scripted_upstream import Peer, Run, Script, ScriptedUpstream, eventually, post, silent
 
 Certificate = tuple[Path, Path]
@@ -34,8 +35,8 @@ async def _reached(
             yield UpstreamClient(ssl_context=trusting, lookup=loopback), upstream.origin, upstream
             return
         async with ScriptedUpstream(_tunnel_to(upstream.port)) as proxy:
-            client = UpstreamClient(ssl_context=trusting, lookup=loopback, proxy=f"http://127.0.0.1:{proxy.port}")
-            yield client, upstream.origin, proxy
+            through = replace(upstream.origin, proxy=Proxy("127.0.0.1", proxy.port))
+            yield UpstreamClient(ssl_context=trusting, lookup=loopback), through, proxy
 
 
 def _tunnel_to(port: int) -> Script:

@@ -388,17 +388,10 @@ def _spoken_to(row: Provider, base_url: str, dialect: str) -> tuple[Provider, st
     return spoken, f"{scheme}://{host}{joined(slash + path, row.prefix_of(dialect))}"
 
 
-_CALLED_PATHS = (
-    "/chat/completions",
-    "/completions",
-    "/responses",
-    "/embeddings",
-    "/messages",
-    "/models",
-    "/api/chat",
-    "/api/generate",
+_CALLED_PATH = re.compile(
+    r"(?:(?<=/v1)|(?<=/v1beta)|(?<=/v2))/(?:completions|responses|embeddings|messages|models)$|/chat/completions$|/api/chat$|/api/generate$"
 )
-"""What is put behind a base URL for a call."""
+"""What is put behind a base URL for a call; a word alone may be where a gateway has its API."""
 
 
 def _checked(row: Provider, text: str, place: Place, key: str) -> str:
@@ -406,10 +399,10 @@ def _checked(row: Provider, text: str, place: Place, key: str) -> str:
         Origin.from_url(text)
     except StartupProblem as fault:
         raise problem(place, key, f"is not an address that can be used: {fault.message}") from fault
-    called = next((path for path in _CALLED_PATHS if text.rstrip("/").endswith(path)), None)
+    called = _CALLED_PATH.search(text.rstrip("/"))
     if called is not None:
-        base = text.rstrip("/").removesuffix(called)
-        raise problem(place, key, f"is the address of one call: leave out '{called}', so that it is {base}")
+        base = text[: called.start()]
+        raise problem(place, key, f"is the address of one call: leave out '{called[0]}', so that it is {base}")
     return usual_address(row, text)
 
 

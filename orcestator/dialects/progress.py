@@ -3,13 +3,13 @@
 from typing import Any
 
 _PLAIN_BLOCKS = frozenset({"text", "thinking", "redacted_thinking"})
-_ITEMS = frozenset({"response.output_item.added", "response.output_item.done"})
+_PLAIN_ITEMS = frozenset({"message", "reasoning"})
 
 
 def is_progress(event: Any) -> bool:
     """Whether an event of Anthropic's or the Responses API, by its ``type``, tells of anything new.
 
-    Pings, empty deltas and the starts of blocks and of responses do not: they may be sent for ever while nothing happens
+    Pings, empty deltas and the starts of texts, of thoughts and of responses do not: they may be sent for ever while nothing happens
     (platform.claude.com/docs/en/build-with-claude/streaming, platform.openai.com/docs/api-reference/responses-streaming,
     checked 2026-11).
     """
@@ -22,4 +22,7 @@ def is_progress(event: Any) -> bool:
     if kind == "content_block_start":
         block = event.get("content_block")
         return isinstance(block, dict) and block.get("type") not in _PLAIN_BLOCKS
-    return kind in _ITEMS or (kind.startswith("response.") and "_call." in kind)
+    if kind == "response.output_item.added":
+        item = event.get("item")
+        return isinstance(item, dict) and item.get("type") not in _PLAIN_ITEMS
+    return kind == "response.output_item.done" or (kind.startswith("response.") and "_call." in kind)

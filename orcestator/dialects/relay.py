@@ -88,6 +88,14 @@ class RelayStream(ChatStream):
         """Looked at before the event that tells it has gone by."""
         ChatStream._take_reason(self, choice, wire, extras, speaks=speaks)
         self._check_whole(choice)
+        self._add_what_was_left_out(is_over=False)
+
+    def _add_what_was_left_out(self, *, is_over: bool) -> None:
+        """The ends of blocks and of the answer that a client waits for, where the dialect has such and they did not come."""
+        left_out = getattr(self.reader, "left_out", None)
+        events = b"" if left_out is None else left_out(is_over=is_over)
+        if events:
+            self._frames.append(events)
 
     def _written_text(self, content: str) -> bytes:
         return b""
@@ -97,7 +105,8 @@ class RelayStream(ChatStream):
         return b""
 
     def _write_end(self, usage: Json) -> None:
-        """The upstream's own end has gone by."""
+        """The upstream's own end has gone by, or is all that is missing."""
+        self._add_what_was_left_out(is_over=True)
 
     def failure_frames(self, error: OrcestatorError) -> bytes:
         """The caller's dialect's way to say that the answer broke."""

@@ -269,7 +269,7 @@ def _translated(body: bytes, dialect: UpstreamDialect, order: Order, terms: Repl
     reply = translated_reply(canonical, terms, speech.remember)
     if not speech.relays:
         return reply
-    return reply._replace(body=with_model(body, wire, order.shown_model))
+    return reply._replace(body=with_model(body.lstrip(BLANK), wire, order.shown_model))
 
 
 def _read_terms(order: Order, provider: str) -> ReadTerms:

@@ -94,6 +94,42 @@ def test_a_failure_is_told_once(events: list[Any], kind: type[UpstreamError]) ->
     assert b"orcestator" not in told
 
 
+DELTA, STOP = ENDING[1:]
+BLOCK_END = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n'
+MESSAGE_END = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("ending", "added"),
+    [
+        ((DELTA, STOP), BLOCK_END),
+        ((ENDING[0], DELTA), MESSAGE_END),
+        ((DELTA,), BLOCK_END + MESSAGE_END),
+        (ENDING, b""),
+    ],
+)
+def test_the_ends_that_a_client_waits_for_are_there(ending: tuple[Json, ...], added: bytes) -> None:
+    """Once the upstream has said why it stopped, they are all that can be missing."""
+    made = relay("anthropic")
+    made.feed(wire(*anthropic_events("Hello"), *ending))
+    made.end()
+    shown = made.take()
+    came = b"".join(b"event: %b\ndata: %b\n\n" % (event["type"].encode(), json.dumps(event).encode()) for event in ending)
+    for one in (BLOCK_END, MESSAGE_END) if added else ():
+        came += one if one in added else b""
+    assert sorted(shown.split(b"\n\n")[3:]) == sorted(came.split(b"\n\n"))
+    assert shown.rindex(b"content_block_stop") < shown.index(b"message_delta") < shown.rindex(b"message_stop")
+
+
+@pytest.mark.parametrize("ending", [(ENDING[0], STOP), ({**DELTA, "delta": {"stop_reason": None}}, STOP)])
+def test_a_message_that_does_not_say_why_it_ended_is_not_whole(ending: tuple[Json, ...]) -> None:
+    """No reason is made up."""
+    made = relay("anthropic")
+    with pytest.raises(UpstreamBroken):
+        made.feed(wire(*anthropic_events("Hello"), *ending))
+    assert b"message_stop" not in made.take()
+
+
 def test_a_stream_that_stops_early_is_no_answer() -> None:
     """Neither before nor after its content."""
     for events in ([], list(anthropic_events("Hi"))):

@@ -102,7 +102,8 @@ STATUSES = {
     500: BEFORE, 501: BEFORE, 502: BEFORE, 503: BEFORE, 504: BEFORE, 507: BEFORE, 520: BEFORE, 522: BEFORE, 524: BEFORE,
     529: BEFORE, 599: BEFORE,
 }  # fmt: skip
-POISON = {401: BEFORE, 402: BEFORE, 403: BEFORE, 404: BEFORE, 429: BEFORE}
+# A 404 without a word on the model is about something that the request names (docs/routing.md).
+POISON = {401: BEFORE, 402: BEFORE, 403: BEFORE, 404: REFUSED, 429: BEFORE}
 BODIES = {
     "own_error": lambda form: compact(form.error),
     "html": lambda _: b"<html><body><h1>Bad Gateway</h1></body></html>",

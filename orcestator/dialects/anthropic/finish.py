@@ -22,10 +22,10 @@ _TO_WIRE = {
 
 
 def finish_reason(stop_reason: object) -> str | None:
-    """The canonical reason; None while there is none. An unknown one means that the model stopped."""
+    """The canonical reason; None while there is none. One that nobody knows goes on as it is."""
     if not isinstance(stop_reason, str) or not stop_reason:
         return None
-    return _FROM_WIRE.get(stop_reason, "stop")
+    return _FROM_WIRE.get(stop_reason, stop_reason)
 
 
 def stop_reason(reason: object) -> str:

@@ -46,6 +46,7 @@ class MessageReader:
         self._blocks: dict[object, _Block] = {}
         self._calls = 0
         self._details = 0
+        self._has_reason = self._has_stopped = False
 
     def read(self, data: bytes) -> Meaning:
         """What one event means, as ``Reader`` promises. Raises UpstreamError, and ValueError for what is not JSON."""
@@ -65,6 +66,11 @@ class MessageReader:
             raise ValueError("an event is a JSON object")
         kind = event.get("type")
         if kind == "message_stop":
+            if not self._has_reason:
+                raise UpstreamBroken(
+                    f"{self._terms.provider} ended its message without saying why.", cause="unfinished"
+                )
+            self._has_stopped = True
             return None
         if kind == "error":
             raise error_in_200(self._terms.provider, event)
@@ -91,6 +97,7 @@ class MessageReader:
         chunks = [_chunk({"refusal": explanation})] if explanation else []
         if reason is None:
             return [*chunks, {"choices": [], **counted}] if (counted := self._counted()) else chunks
+        self._has_reason = True
         if reason == "tool_calls" and not self._calls:
             reason = "stop"
         return [*chunks, {**_chunk({}, reason), **self._counted()}]
@@ -178,6 +185,17 @@ class MessageReader:
             # Anthropic sends no arguments for none; some gateways send all of them with the start of the block.
             return self._arguments(block, dumps({} if block.whole_input is None else block.whole_input).decode())
         return []
+
+    def left_out(self, *, is_over: bool) -> bytes:
+        """The events that should have come by now, once there is a stop reason: ends of blocks, and of the message when all
+        ``is_over``. Clients of this dialect wait for each of them.
+        """
+        open_blocks = [place for place in self._blocks if isinstance(place, int)]
+        self._blocks.clear()
+        ends = [{"type": "content_block_stop", "index": place} for place in open_blocks]
+        if is_over and not self._has_stopped:
+            ends.append({"type": "message_stop"})
+        return b"".join(b"event: %b\ndata: %b\n\n" % (str(end["type"]).encode(), dumps(end)) for end in ends)
 
     def _counted(self) -> Json:
         usage = self._usage.canonical()

@@ -122,7 +122,7 @@ def _finish(wire: Json, terms: ReadTerms) -> str:
         message = _string(wire.get("error"))
         detail = {**_FAILURES.get(reason, {}), **({"message": message} if message else {})}
         raise error_in_answer(terms.provider, detail)
-    return _FINISH.get(reason, "stop")
+    return _FINISH.get(reason, reason or "stop")
 
 
 def _unnamed(kind: object, event: Json) -> list[Json]:

@@ -18,22 +18,25 @@ _FAILED = frozenset(
         "MISSING_THOUGHT_SIGNATURE", "MALFORMED_RESPONSE",
     }
 )  # fmt: skip
-"""The model or the service broke: without an answer, another candidate may do better."""
+"""The model or the service broke: what came before is no whole answer, and another candidate may do better."""
 UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
+_WELL = frozenset({"STOP", UNSPECIFIED})
 _WIRE = {"length": "MAX_TOKENS", "content_filter": "SAFETY"}
 
 
-def canonical_finish(reason: str, provider: str, *, spoke: bool, called: bool) -> str:
-    """The canonical word. ``spoke``: there is an answer, ``called``: tool calls are part of it.
+def canonical_finish(reason: str, provider: str, *, called: bool) -> str:
+    """The canonical word; one that nobody knows goes on as it is. ``called``: tool calls are part of the answer.
 
-    Raises UpstreamBroken when the model broke before it said anything.
+    Raises UpstreamBroken when the model broke, whatever it had said by then.
     """
-    if reason in _FAILED and not (spoke or called):
-        raise UpstreamBroken(f"{provider} broke off with {reason} before an answer.", cause=reason.lower())
+    if reason in _FAILED:
+        raise UpstreamBroken(f"{provider} broke off with {reason} before its answer was whole.", cause=reason.lower())
     if reason in _BLOCKED:
         return "content_filter"
     if reason in _CUT:
         return "length"
+    if reason not in _WELL:
+        return reason
     return "tool_calls" if called else "stop"
 
 

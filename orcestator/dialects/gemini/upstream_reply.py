@@ -67,7 +67,7 @@ def _choice(candidate: Json, index: int, terms: ReadTerms) -> Json:
     reason = _text(candidate.get("finishReason"))
     if not reason and not spoke and not called:
         raise UpstreamBroken(f"{terms.provider} answered with nothing.", cause="empty")
-    finish = canonical_finish(reason or UNSPECIFIED, terms.provider, spoke=spoke, called=called)
+    finish = canonical_finish(reason or UNSPECIFIED, terms.provider, called=called)
     if message["content"] is None and not called:
         message["content"] = ""
     choice: Json = {"index": index, "message": message, "finish_reason": finish}

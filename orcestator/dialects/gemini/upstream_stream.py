@@ -83,7 +83,7 @@ class GeminiReader:
             chunks[0]["choices"][0]["logprobs"] = logprobs
         reason = wire.get("finishReason")
         if isinstance(reason, str) and reason and reason != UNSPECIFIED:
-            word = canonical_finish(reason, self.terms.provider, spoke=state.spoke, called=state.calls > 0)
+            word = canonical_finish(reason, self.terms.provider, called=state.calls > 0)
             state.finished = True
             chunks.append(_chunk(index, {}, word))
         return chunks

@@ -120,7 +120,7 @@ def _finish(wire: Json, calls: bool, terms: ReadTerms) -> str:
     reason = _string(wire.get("done_reason"))
     if reason in _ONLY_LOADED:
         raise UpstreamBroken(f"{terms.provider} only loaded the model.", cause="empty")
-    finish = _FINISH.get(reason, "stop")
+    finish = _FINISH.get(reason, reason or "stop")
     return "tool_calls" if calls and finish == "stop" else finish
 
 

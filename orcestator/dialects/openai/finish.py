@@ -1,4 +1,10 @@
-"""Finish reasons: clients accept five words and treat any other as "no choices" (VS Code, checked 2026-11)."""
+"""Finish reasons: clients accept five words and treat any other as "no choices" (VS Code, checked 2026-11).
+
+Upstreams say them in words of their own, also where they speak OpenAI's dialect: Gemini's compatible endpoint gives its native
+words in capitals, some with a filter in front (``function_call_filter: MALFORMED_FUNCTION_CALL``; public reports, 2026-11).
+"""
+
+import re
 
 KNOWN = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 _RENAMED = {
@@ -14,15 +20,23 @@ _RENAMED = {
     "recitation": "content_filter",
     "refusal": "content_filter",
     "sensitive": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
+    "image_safety": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "content_filtered": "content_filter",
 }
 FAILED = "error"
 """OpenRouter's word for a model that broke while answering, and ours."""
-_FAILURES = frozenset(
-    {FAILED, "abort", "aborted", "cancelled", "canceled", "failed", "failure", "internal_error", "server_error"}
-    | {"network_error", "timeout", "unavailable", "overloaded", "insufficient_system_resource"}
+_FAILURE = re.compile(
+    r"error|abort|cancel|fail|time_?d?_?out|unavailable|overload|insufficient_system_resource|interrupt|disconnect"
+    r"|malformed|unexpected_|too_many_|missing_|function_call_filter|\A(?:image_)?other\Z|\Ano_image\Z",
+    re.IGNORECASE,
 )
 """Reasons for which nobody may take the answer for whole: DeepSeek's ``insufficient_system_resource`` (its API reference,
-checked 2026-11), and the words that servers and gateways use for an answer that was broken off."""
+checked 2026-11), Gemini's and Bedrock's for a call or an answer that the model got wrong, and the words that servers and
+gateways use for an answer that was broken off."""
 MAY_CUT = frozenset({"length", "content_filter"})
 """The reasons that tell of an end in the middle: only under these may the arguments of a call be half."""
 
@@ -34,7 +48,7 @@ def has_finished(wire: object) -> bool:
 
 def is_failure(wire: object) -> bool:
     """Whether the reason says that the model broke while answering."""
-    return isinstance(wire, str) and wire.lower() in _FAILURES
+    return isinstance(wire, str) and wire not in KNOWN and _FAILURE.search(wire) is not None
 
 
 def reason_beside(reason: str, *, calls: bool, legacy_call: bool) -> str:
@@ -57,5 +71,6 @@ def finish_reason(wire: object) -> str:
     if isinstance(wire, str):
         if wire in KNOWN:
             return wire
-        return _RENAMED.get(wire.lower(), wire.lower() if wire.lower() in KNOWN else "stop")
+        word = wire.partition(":")[0].strip().lower()
+        return _RENAMED.get(word, word if word in KNOWN else "stop")
     return "stop"

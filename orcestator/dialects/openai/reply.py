@@ -219,7 +219,10 @@ def _mended_message(message: Json, speaks: bool, terms: ReplyTerms) -> Json:
         changes |= _said(content, terms)
     elif content is None and not speaks:
         changes["content"] = ""
-    wires = message.get("tool_calls")
+    wires, legacy = message.get("tool_calls"), message.get("function_call")
+    if isinstance(legacy, dict) and legacy and not wires and not terms.is_shown:
+        # Only OpenAI's own callers know calls of before there were tools.
+        wires, changes["function_call"] = [{"type": "function", "function": legacy}], None
     if wires:
         wires = [wires] if isinstance(wires, dict) else wires
         if not isinstance(wires, list):

@@ -332,6 +332,7 @@ class ChatStream:
             or choice.get("finish_reason") is not None
             or choice.get("index") != 0
             or "error" in chunk
+            or "error" in choice
             or chunk.get("usage") is not None
             or chunk.get("model") != self._wire_model
             or chunk.get("id") != self._wire_id
@@ -423,13 +424,13 @@ class ChatStream:
     def _careful(self, chunk: Any) -> None:
         """Any other chunk: first one, tool calls, finish, usage, several choices, or something to mend."""
         if not isinstance(chunk, dict):
-            if chunk:
+            if chunk is not None:
                 raise self._unreadable()
             return
         if chunk.get("error") or chunk.get("object") == "error":
             raise error_in_answer(self.terms.provider, chunk.get("error") or chunk)
         choices = chunk.get("choices")
-        if choices:
+        if choices or not isinstance(choices, list | None):
             self._take_choices(choices, chunk)
         else:
             self._without_choices(chunk)
@@ -437,14 +438,15 @@ class ChatStream:
             self._tally.take(chunk["usage"], self.moves)
 
     def _take_choices(self, choices: Any, chunk: Json) -> None:
-        if not isinstance(choices, list) or not all(isinstance(choice, dict | None) for choice in choices):
+        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
             raise self._unreadable()
         if self._head is None:
             self._read_head(chunk)
         extras = {key: value for key, value in chunk.items() if key not in ("choices", "usage")}
         for choice in choices:
-            if choice is not None:
-                self._choice(choice, extras)
+            if choice.get("error"):
+                raise error_in_answer(self.terms.provider, choice["error"])
+            self._choice(choice, extras)
 
     def _without_choices(self, chunk: Json) -> None:
         """Usage, a sign of life, a failure in words of its own; anything else is odd, and the end has to show what it meant."""
@@ -476,6 +478,9 @@ class ChatStream:
         if "delta" not in wire:
             wire = {name: value for name, value in wire.items() if name not in ("message", "text")}
         calls = delta.pop("tool_calls", None)
+        if self.writer is not None and isinstance(delta.get("function_call"), dict):
+            # Only OpenAI's own callers know calls of before there were tools.
+            calls = calls or [{"index": 0, "type": "function", "function": delta.pop("function_call")}]
         speaks = self._send_delta(index, choice, delta, wire, extras)
         if calls:
             wires = [calls] if isinstance(calls, dict) else calls

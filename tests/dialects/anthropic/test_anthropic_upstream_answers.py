@@ -62,7 +62,7 @@ ERRORS = [
     ("authentication_error", UpstreamKeyRefused),
     ("billing_error", UpstreamKeyRefused),
     ("permission_error", UpstreamKeyRefused),
-    ("not_found_error", UpstreamModelMissing),
+    ("not_found_error", UpstreamRejected),
     ("request_too_large", UpstreamRejected),
     ("rate_limit_error", UpstreamRateLimited),
     ("api_error", UpstreamUnavailable),
@@ -218,14 +218,14 @@ def test_finish_reasons_survive_both_ways(reason: str) -> None:
     [
         ("pause_turn", "stop"),
         ("model_context_window_exceeded", "length"),
-        ("new", "stop"),
+        ("new", "new"),
         ("", None),
         (None, None),
         (7, None),
     ],
 )
 def test_odd_stop_reasons(wire: Any, expected: str | None) -> None:
-    """An unknown one is a stop, none is none."""
+    """An unknown one is for the stream to judge, none is none."""
     assert finish_reason(wire) == expected
 
 

@@ -307,6 +307,8 @@ class TestFinishReason:
             ("MAX_TOKENS", "length"),
             ("SAFETY", "content_filter"),
             ("sensitive", "content_filter"),
+            ("PROHIBITED_CONTENT", "content_filter"),
+            ("content_filter: RECITATION", "content_filter"),
             ("tool_calls", "stop"),
             ("tool_use", "stop"),
             ("function_call", "stop"),
@@ -335,10 +337,22 @@ class TestFinishReason:
 
         assert safe(sse(ROLE, *events, chunk({}, reason), END)).finish == (reason or "function_call")
 
-    @pytest.mark.parametrize("reason", ["error", "abort", "network_error", "insufficient_system_resource", "Timeout"])
+    @pytest.mark.parametrize(
+        "reason",
+        ["error", "abort", "network_error", "insufficient_system_resource", "Timeout", "MALFORMED_FUNCTION_CALL", "OTHER"]
+        + ["function_call_filter: MALFORMED_FUNCTION_CALL", "malformed_model_output", "interrupted", "generation_failed"],
+    )
     def test_reasons_that_are_failures(self, reason: str) -> None:
         assert failing(ROLE, chunk({}, reason), END).cause == "error_in_200"
         assert assert_client_safe(run([sse(*HELLO, chunk({}, reason), END)]).output).error is not None
+
+    @pytest.mark.parametrize("delta", [{}, {"content": "lo"}])
+    def test_an_error_in_a_choice_is_a_failure(self, delta: Json) -> None:
+        """Also beside content, where a healthy event would go by unread."""
+        broken = head(choices=[{"index": 0, "delta": delta, "finish_reason": None, "error": {"message": "boom"}}])
+
+        seen = assert_client_safe(run([sse(*HELLO, text(" w"), text("or"), broken, END)]).output)
+        assert (seen.text, seen.finish) == ("Hello wor", "error")
 
     @pytest.mark.parametrize("nothing", ["", "null", None, False])
     def test_an_empty_reason_is_none(self, nothing: object) -> None:
@@ -399,7 +413,7 @@ class TestUsage:
 
 
 class TestForeignEvents:
-    @pytest.mark.parametrize("nothing", ["null", "[]", "{}"])
+    @pytest.mark.parametrize("nothing", ["null", "{}"])
     def test_what_holds_nothing_goes_by(self, nothing: str) -> None:
         assert safe(sse(ROLE, nothing, text("ok"), nothing, STOP, END)).text == "ok"
 
@@ -416,7 +430,7 @@ class TestForeignEvents:
 
     @pytest.mark.parametrize(
         "event",
-        [{}, head(), head(choices=[]), head(choices={}), head(choices=[None]), {"error": None}, {"type": "ping"}],
+        [{}, head(), head(choices=[]), {"error": None}, {"type": "ping"}],
     )
     def test_events_that_say_nothing_are_skipped(self, event: Json) -> None:
         assert safe(sse(event, *HELLO, event, text("!"), event, STOP, END)).text == "Hello!"
@@ -426,13 +440,18 @@ class TestForeignEvents:
         [
             head(choices="x"),
             head(choices=[3]),
+            head(choices=[{"index": 0, "delta": {}}, None]),
+            head(choices=[None]),
+            head(choices={}),
+            head(choices=""),
+            [],
             head(choices={"a": 1}),
             *[head(choices=[{"index": 0, "delta": delta}]) for delta in ("x", 3, [1])],
             *[chunk({"content": content}) for content in (True, {"a": 1}, [True], {"text": 4})],
             *[chunk({name: "x"}) for name in ("tool_calls", "function_call")],
         ],
     )
-    def test_a_chunk_that_cannot_be_read_is_a_failure(self, odd: Json) -> None:
+    def test_a_chunk_that_cannot_be_read_is_a_failure(self, odd: Any) -> None:
         assert failing(ROLE, odd, STOP, END).cause == "garbage"
         assert assert_client_safe(run([sse(*HELLO, odd, STOP, END)]).output).error is not None
 

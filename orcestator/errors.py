@@ -37,6 +37,8 @@ SPENT = "spent"
 """The cause of a refusal for want of money: waiting does not help, another credential may."""
 NO_SUCH_PATH = "no_such_path"
 """The cause of a 404 that names no model: an address is wrong, or a proxy in between answered."""
+NO_SUCH_MODEL = "model_not_found"
+"""The cause of a refusal that may mean that there is no such model: the next candidate is asked, and nothing is held against this one."""
 QUOTA = "quota"
 """The cause of a refusal by our own ledger: the upstream was not asked."""
 QUOTA_GUESSED = "quota_guessed"
@@ -217,6 +219,8 @@ class UpstreamError(OrcestatorError):
     status = 502
     type = "upstream_error"
     default_code = "upstream_error"
+    untimed: Json | None = None
+    """An error object of an answer, until somebody with a clock has read the moments that it may name."""
 
     def __init__(
         self,
@@ -278,6 +282,11 @@ class CannotExpress(UpstreamError):
 
     def __init__(self, message: str, param: str | None = None, **facts: Any) -> None:
         super().__init__(message, param=param, **{"cause": "cannot_express", "sent": False, **facts})
+
+    @property
+    def http_status(self) -> int:
+        """404 for what may be no model of this upstream's."""
+        return 404 if self.cause == NO_SUCH_MODEL else self.status
 
 
 class UpstreamRateLimited(UpstreamError):

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from orcestator.dialects.json_text import dumps, loads
-from orcestator.dialects.missing import missing_in
+from orcestator.dialects.missing import is_model_gone, missing_in
 from orcestator.dialects.rate_limits import is_congested
 from orcestator.dialects.retry_after import retry_after, wait_in_body, wait_in_prose
 from orcestator.errors import (
     CONGESTED,
+    NO_SUCH_MODEL,
     NO_SUCH_PATH,
     QUOTA_SIZE,
     SPENT,
@@ -33,6 +34,7 @@ from orcestator.errors import (
 
 Json = dict[str, Any]
 LONGEST_MESSAGE = 2048
+_MOST_ERRORS = 8
 SPENT_SECONDS = 3600.0
 """How long a credential without money stays out: only a person can change it."""
 
@@ -42,6 +44,7 @@ _BY_STATUS: dict[int, type[UpstreamError]] = {
     402: UpstreamKeyRefused,
     403: UpstreamKeyRefused,
     404: UpstreamModelMissing,
+    410: UpstreamModelMissing,
     408: UpstreamTimeout,
     409: UpstreamUnavailable,
     413: UpstreamRejected,
@@ -108,6 +111,14 @@ _NOT_THIS_REQUEST = re.compile(
     re.IGNORECASE,
 )
 """OpenRouter's and OpenAI's 404 for a model that is there, but not for what this request asks (2026-11)."""
+_LIMIT_AND_REQUESTED = re.compile(r"\blimit:? (\d[\d,]{0,15})\b.{0,40}?\brequested:? (\d[\d,]{0,15})\b", re.IGNORECASE)
+_TOO_LARGE = re.compile(
+    r"request (?:is )?too large|(?:input or output )?tokens must be reduced"
+    r"|extra usage is required for long context|please reduce (?:your|the) message size",
+    re.IGNORECASE,
+)
+"""What OpenAI and Groq say in a 429 of a request with more tokens than a whole minute has, and Anthropic of one with a long context
+(public issues, 2026-11)."""
 _URL = re.compile(r"https?://[^\s\"'<>]+")
 _KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|AIza|Bearer )[-\w*.]{8,}")
 _MARKUP = re.compile(r"<[^>]{0,200}>")
@@ -149,8 +160,9 @@ def error_from_reply(
         message,
         cause=cause,
         upstream_status=status,
-        upstream_code=NO_SUCH_PATH if cause == NO_SUCH_PATH else _shown_code(kind, words),
+        upstream_code=cause if cause in (NO_SUCH_PATH, NO_SUCH_MODEL) else _shown_code(kind, words),
         retry_after=wait,
+        sent=True,
         param=_text(detail.get("param")) if is_callers else None,
         upstream_words=tuple(words),
     )
@@ -160,7 +172,7 @@ def _told_apart(
     kind: type[UpstreamError], cause: str, detail: Json, words: list[str], model: str = "", body: bytes = b""
 ) -> tuple[type[UpstreamError], str]:
     """(class, cause) of what one status means several things by."""
-    text = (_text(detail.get("message")) or _text(detail.get("detail")) or "")[: 2 * LONGEST_MESSAGE]
+    text = _said(detail)[: 2 * LONGEST_MESSAGE]
     if kind in (UpstreamRateLimited, UpstreamKeyRefused) and not _SPENT_CODES.isdisjoint(words):
         return UpstreamKeyRefused, SPENT
     if kind is UpstreamModelMissing:
@@ -169,15 +181,28 @@ def _told_apart(
     if kind is UpstreamRejected and not _BUSY_CODES.isdisjoint(words):
         # Groq's 413: this many tokens are more than the whole minute has.
         return UpstreamRateLimited, QUOTA_SIZE
+    if kind is UpstreamRateLimited and _is_too_large(text):
+        return UpstreamRateLimited, QUOTA_SIZE
+    if kind is UpstreamRejected and is_model_gone(detail, words, text, model):
+        return CannotExpress, NO_SUCH_MODEL
     return _refined(kind, text, detail, words), cause
+
+
+def _is_too_large(text: str) -> bool:
+    """Whether a rate limit is one of this request's size: smaller ones are taken, and waiting does not help this one."""
+    asked = _LIMIT_AND_REQUESTED.search(text)
+    if asked is not None:
+        limit, requested = (float(number.replace(",", "")) for number in asked.groups())
+        return requested > limit
+    return _TOO_LARGE.search(text) is not None
 
 
 def _missing(cause: str, detail: Json, words: list[str], text: str, model: str) -> tuple[type[UpstreamError], str]:
     if _NOT_THIS_REQUEST.search(text):
         return CannotExpress, cause
     missing = missing_in(detail, words, text, model)
-    if missing == "another model":
-        return CannotExpress, cause
+    if missing == "perhaps the model":
+        return CannotExpress, NO_SUCH_MODEL
     return (
         UpstreamRejected if missing == "request" else UpstreamModelMissing,
         NO_SUCH_PATH if missing == "path" else cause,
@@ -228,14 +253,26 @@ def error_in_answer(provider: str, detail: Any) -> UpstreamError:
     if kind is UpstreamRateLimited and is_congested(detail):
         cause = CONGESTED
     wait = _wait_in(detail)
-    return kind(
+    error = kind(
         message,
         cause=cause,
         upstream_status=status,
+        upstream_code=cause if cause == NO_SUCH_MODEL else None,
         retry_after=SPENT_SECONDS if wait is None and cause == SPENT else wait,
+        sent=True,
         param=_text(detail.get("param")) if issubclass(kind, UpstreamRejected) else None,
         upstream_words=tuple(words),
     )
+    error.untimed = detail if wait is None else None
+    return error
+
+
+def read_moments(error: UpstreamError, wall_now: float) -> None:
+    """The wait of an error inside an answer that named a moment ("resets_at"); ``wall_now`` is epoch seconds, of when it came."""
+    if error.untimed is not None:
+        wait = _wait_in(error.untimed, None, wall_now)
+        error.retry_after = error.retry_after if wait is None else wait
+        error.untimed = None
 
 
 _FAILING = (
@@ -295,7 +332,7 @@ def _detail_of(event: Json) -> Json:
         told = next((event[name] for name in _FAILING if event.get(name)), None)
         words = told if isinstance(told, str) else dumps(event).decode()
     code = next((event[name] for name in ("code", "error_code", "status", "statusCode") if event.get(name)), None)
-    return {"message": words, "code": code, "type": event.get("type"), "retry_after": event.get("retry_after")}
+    return {**event, "message": words, "code": code, "type": event.get("type")}
 
 
 def _wait_in(detail: Json, parsed: Any = None, wall_now: float | None = None) -> float | None:
@@ -303,7 +340,7 @@ def _wait_in(detail: Json, parsed: Any = None, wall_now: float | None = None) ->
     for fields in (detail, parsed):
         if (wait := wait_in_body(fields, wall_now)) is not None:
             return wait
-    text = _text(detail.get("message")) or _text(detail.get("detail")) or ""
+    text = _said(detail)
     return wait_in_prose(text[:LONGEST_MESSAGE], wall_now)
 
 
@@ -378,12 +415,24 @@ def openai_detail(parsed: Any) -> Json:
 
 def readable(detail: Json, body: bytes) -> str:
     """A message fit for the caller: no page markup, addresses, keys or control characters, at most 2 KiB."""
-    text = _text(detail.get("message")) or _text(detail.get("detail")) or ""
+    text = _said(detail)
     if not text and not detail:
         text = _MARKUP.sub(" ", body[: 2 * LONGEST_MESSAGE].decode("utf-8", "replace"))
     text = _KEY.sub("(key)", _URL.sub("(address)", text[: 2 * LONGEST_MESSAGE]))
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return text[:LONGEST_MESSAGE] or "no reason given"
+
+
+def _said(detail: Json) -> str:
+    """The message of an error object: a text, or the texts of a list (FastAPI's ``detail``, Cohere's and Cloudflare's ``errors``)."""
+    for name in ("message", "detail", "errors", "msg"):
+        told = detail.get(name)
+        if isinstance(told, list):
+            rows = (_said(one) if isinstance(one, dict) else _text(one) or "" for one in told[:_MOST_ERRORS])
+            told = "; ".join(row for row in rows if row)
+        if text := _text(told):
+            return text
+    return ""
 
 
 def _words(detail: Json) -> list[str]:

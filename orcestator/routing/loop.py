@@ -151,8 +151,11 @@ class AttemptLoop(Generic[Answer]):
         error = failure.failure if isinstance(failure, StreamInterrupted) else None
         if isinstance(error, UpstreamError) and not self.was_cut_short(error, tally.served_at):
             verdict = self.verdicts.judge(error, candidate.provider)
-            self.measures.broke(candidate, type(error).__name__)
             now = self.now()
+            if verdict.blames_request and not verdict.counts:
+                self.measures.finished(candidate, tokens, seconds)
+            else:
+                self.measures.broke(candidate, type(error).__name__)
             self.health.broke(candidate, error, verdict, now, started=tally.served_at)
             if not self.health.allows(candidate, now):
                 self.measures.excused(candidate)
@@ -384,7 +387,10 @@ class _Run(Generic[Answer]):
                 loop.measures.outlasted(candidate, now - tried.started, now, streamed=self._plan.ask.streamed)
                 loop.health.abandoned(candidate, tried.started)
                 return
-            loop.measures.failed(candidate, type(error).__name__, now)
+            if verdict.blames_request and not verdict.counts:
+                loop.measures.refused(candidate, type(error).__name__)
+            else:
+                loop.measures.failed(candidate, type(error).__name__, now)
             loop.health.failed(candidate, error, verdict, now, started=tried.started)
             if not loop.health.allows(candidate, now):
                 loop.measures.excused(candidate)

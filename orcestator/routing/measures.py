@@ -227,6 +227,12 @@ class Measures:
         record.last_error = error
         record.count(now, went_well=False)
 
+    def refused(self, candidate: Candidate, error: str) -> None:
+        """An attempt was refused for what this one request is: that tells nothing of the deployment, and counts for nothing."""
+        record = self._record(candidate)
+        record.in_flight -= 1
+        record.last_error = error
+
     def broke(self, candidate: Candidate, error: str) -> None:
         """An answer that had begun broke: the success that it was counted as is none."""
         record = self._record(candidate)

@@ -138,8 +138,10 @@ class QuotaBook:
                 back = probe_at - self.epoch_offset if probe_at else back
             if back:
                 return back
+            account.marks.append(now + self.epoch_offset)
             self._add(key, 1.0, tokens, 0.0, now)
-        account.marks.append(now + self.epoch_offset)
+        else:
+            account.marks.append(now + self.epoch_offset)
         return 0.0
 
     def settle(

@@ -8,7 +8,7 @@ from typing import Any
 
 from orcestator.routing.quota_ceiling import Ceiling, ceiling_of
 from orcestator.routing.quota_told import Told
-from orcestator.routing.quota_windows import DAY, Calendar, Rolling, Unit
+from orcestator.routing.quota_windows import DAY, MINUTE, Calendar, Rolling, Unit
 
 Json = dict[str, Any]
 Window = Rolling | Calendar | Told
@@ -209,7 +209,14 @@ class Account:
             "refused_at": self.refused_at,
             "pause": self.pause,
             "is_guessed": self.is_guessed,
+            "marks": self._few_marks(),
         }
+
+    def _few_marks(self) -> list[float]:
+        """When the last requests were sent, where they are so few a minute that a program which starts anew could learn no limit
+        from a second refusal without them. None where there are more: a part of them would teach too little."""
+        few = [self.marks[place] for place in range(max(-LEAST_TOLD_REQUESTS, -len(self.marks)), 0)]
+        return [] if len(few) == LEAST_TOLD_REQUESTS and few[-1] - few[0] < MINUTE else few
 
     @classmethod
     def from_wire(cls, wire: Json) -> "Account":
@@ -217,6 +224,7 @@ class Account:
         account = cls(windows=[window_from_wire(window) for window in wire["windows"]])
         account.closed_until, account.pause = float(wire["closed_until"]), float(wire["pause"])
         account.refused_at, account.is_guessed = float(wire["refused_at"]), bool(wire.get("is_guessed", False))
+        account.marks.extend(sorted(float(mark) for mark in wire.get("marks", ())))
         return account
 
 

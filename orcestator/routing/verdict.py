@@ -41,7 +41,8 @@ class Verdict:
     all. ``counts`` marks a failure of health, which moves the breaker. ``disables_credential`` marks a key that
     needs a person. ``is_ours``: a part of our own failed, so that another try repeats nothing that an upstream failed at.
     ``needs_larger_context``: of the next candidates only one with a larger context may do better. ``is_final``: the
-    deployment is out until a restart, a reset, or until its provider lists the model again.
+    deployment is out until a restart, a reset, or until its provider lists the model again. ``blames_request``: it is about this one
+    request and tells nothing of the deployment, so that it changes nothing for others.
     """
 
     falls_back: bool
@@ -52,14 +53,15 @@ class Verdict:
     is_ours: bool = False
     needs_larger_context: bool = False
     is_final: bool = False
+    blames_request: bool = False
     scope: Scope = "deployment"
 
 
 VERDICTS: Mapping[type[UpstreamError], Verdict] = {
-    UpstreamRejected: Verdict(falls_back=False),
-    UpstreamContextExceeded: Verdict(falls_back=True, needs_larger_context=True),
-    UpstreamContentRefused: Verdict(falls_back=False),
-    CannotExpress: Verdict(falls_back=True),
+    UpstreamRejected: Verdict(falls_back=False, blames_request=True),
+    UpstreamContextExceeded: Verdict(falls_back=True, needs_larger_context=True, blames_request=True),
+    UpstreamContentRefused: Verdict(falls_back=False, blames_request=True),
+    CannotExpress: Verdict(falls_back=True, blames_request=True),
     UpstreamRateLimited: Verdict(falls_back=True, retries=True, cooldown_seconds=5.0, scope="model"),
     UpstreamKeyRefused: Verdict(falls_back=True, cooldown_seconds=3600.0, disables_credential=True, scope="credential"),
     UpstreamModelMissing: Verdict(falls_back=True, cooldown_seconds=600.0, is_final=True),
@@ -126,7 +128,9 @@ REFINEMENTS: tuple[Override, ...] = (
         {"is_final": False, "cooldown_seconds": 0.0, "counts": True},
     ),
     Override(When(causes=frozenset({QUOTA, QUOTA_GUESSED})), {"retries": False}),
-    Override(When(causes=frozenset({QUOTA_SIZE})), {"retries": False, "cooldown_seconds": 0.0}),
+    Override(When(causes=frozenset({QUOTA_SIZE})), {"retries": False, "cooldown_seconds": 0.0, "blames_request": True}),
+    # A conflict is with something that this request names (a locked conversation, a file in use), and may be over at once.
+    Override(When(causes=frozenset({"http_409"})), {"counts": False, "blames_request": True}),
 )
 """What the class alone does not tell; the first that is met counts."""
 

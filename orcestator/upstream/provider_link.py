@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 from orcestator import __version__
 from orcestator.dialects.canonical import UpstreamDialect
-from orcestator.dialects.failures import error_from_reply
+from orcestator.dialects.failures import error_from_reply, read_moments
 from orcestator.dialects.json_text import loads
 from orcestator.dialects.rate_limits import MENTION, RateLimit, is_congested, limits_in_headers, limits_in_refusal
 from orcestator.errors import (
@@ -209,7 +209,7 @@ class ProviderLink:
             answer = await open_answer(
                 response, order, self.row.name, comments_count=self._waiting.comments_count, speech=speech
             )
-        except UpstreamRateLimited as error:
+        except UpstreamError as error:
             self._refused_inside(error, asked)
             raise
         if isinstance(answer, StreamAnswer):
@@ -223,9 +223,10 @@ class ProviderLink:
         self._refused_inside(error, asked)
 
     def _refused_inside(self, error: UpstreamError, asked: _Asked) -> None:
+        read_moments(error, time.time())
         if isinstance(error, UpstreamRateLimited):
             readings = limits_in_refusal({"message": error.message}, time.time())
-            self._tell_refusal(error, asked, readings, is_ours=error.cause != CONGESTED)
+            self._tell_refusal(error, asked, readings, is_ours=error.cause not in (CONGESTED, QUOTA_SIZE))
 
     def _check_credential(self, credential: str) -> None:
         if credential not in self._keys:

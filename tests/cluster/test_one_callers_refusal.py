@@ -81,3 +81,55 @@ def test_a_model_that_is_gone_is_gone(cluster: Cluster, upstream: AnsweringUpstr
     assert ask(cluster, "gone").json()["error"]["code"] == "model_not_found"
     assert ask(cluster, "gone").json()["error"]["code"] == "model_not_found"
     assert upstream.asked("gone") == asked + 1
+
+
+TOO_LARGE = (
+    "Request too large for m in organization o on tokens per min (TPM): Limit 30000, Requested 50000. The input or output tokens"
+    " must be reduced in order to run successfully."
+)
+OWN = {
+    "bad": Said(400, {"error": {"message": "messages: too odd", "type": "invalid_request_error"}}),
+    "item": Said(404, STALE),
+    "conflict": Said(409, {"error": {"message": "conversation is locked", "code": "conversation_locked"}}),
+    "big": Said(413, {"error": {"message": "Payload too large"}}),
+    "odd": Said(422, {"error": {"message": "temperature: above 2"}}),
+    "filtered": Said(400, {"error": {"message": "refused", "code": "content_filter"}}),
+    "long": Said(400, {"error": {"message": "prompt is too long", "code": "context_length_exceeded"}}),
+    "tokens": Said(429, {"error": {"message": TOO_LARGE, "type": "tokens", "code": "rate_limit_exceeded"}}),
+    "legal": Said(451, {"error": {"message": "not in your country"}}),
+}
+"""Refusals of one request, by the model that a test has them of."""
+
+
+@pytest.fixture(scope="module")
+def owner() -> Iterator[AnsweringUpstream]:
+    with AnsweringUpstream(*OWN) as started:
+        yield started
+
+
+@pytest.fixture(scope="module", params=WIRINGS)
+def shared(
+    request: pytest.FixtureRequest, owner: AnsweringUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    config = f'providers: {{alpha: {{base_url: "{owner.base_url}", api_key: key}}}}\n'
+    with Cluster(tmp_path_factory.mktemp("own"), config, request.param) as started:
+        yield started
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("model", OWN)
+def test_refusals_of_ones_own_requests_are_held_against_nothing(
+    shared: Cluster, owner: AnsweringUpstream, model: str, streamed: bool
+) -> None:
+    owner.always[model] = OWN[model]
+    for _ in range(6):
+        assert shared.post("/v1/chat/completions", chat(model=f"alpha/{model}", stream=streamed)).status_code >= 400
+    del owner.always[model]
+
+    limits = [row for row in shared.get("/admin/rate-limits").json()["limits"] if row["model"] == model]
+    assert [row for row in limits if row["source"] != "told"] == [], "what was said of the whole minute may stay known"
+    state = next(row for row in shared.get("/admin/state").json()["models"] if row["name"] == f"alpha/{model}")
+    assert (state["circuitState"], state["stats"]["errorCount"]) == ("CLOSED", 0)
+    picky = {"x-orcestator-min-success-rate": "0.9"}
+    answers = [shared.post("/v1/chat/completions", chat(model=f"alpha/{model}"), headers=picky) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]

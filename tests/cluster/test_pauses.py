@@ -1,5 +1,7 @@
 """Pauses and quotas of a real cluster: told to callers, shown truly, ended by a person or by a configuration without them."""
 
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +14,7 @@ from tests.cluster.harness import WIRINGS, Cluster, chat
 
 DAY = 86_400
 BARE = Said(429, {"error": {"message": "Too many requests"}})
-MODELS = ("stray", "told", "bare", "waits", "mixed", "limited", "judged", "restarted")
+MODELS = ("stray", "told", "bare", "waits", "mixed", "limited", "judged", "restarted", "moment", "streams")
 
 
 class House(NamedTuple):
@@ -130,6 +132,22 @@ def test_a_person_ends_a_pause_and_sees_it_as_it_is(house: House, model: str, re
     assert house.pauses(model) == []
     assert house.state(model)["circuitState"] == "CLOSED"
     assert house.ask(model).status_code == 200
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_moment_inside_an_answer_is_read(house: House, streamed: bool) -> None:
+    """Some answer 200, or begin a stream, and then say until when they refuse."""
+    model = "streams" if streamed else "moment"
+    error = {"message": "usage limit reached", "code": "rate_limit_exceeded", "resets_at": int(time.time()) + 7200}
+    raw = f"data: {json.dumps({'error': error})}\n\n".encode() if streamed else {"error": error}
+    kind = "text/event-stream" if streamed else "application/json"
+    house.upstream.says(model, Said(200, raw, {"content-type": kind}))
+    call = chat(model=f"alpha/{model}", stream=streamed)
+    for _ in range(2):
+        refused = house.cluster.post("/v1/chat/completions", call)
+        assert refused.status_code == 429
+        assert 7200 - 120 <= int(refused.headers["retry-after"]) <= 7200
+    house.cluster.post(f"/admin/state/{model}/reset", {})
 
 
 def test_a_whole_provider_is_reset(house: House) -> None:

@@ -23,9 +23,9 @@ def not_found(message: str) -> dict[str, Any]:
     return {"error": {"code": 404, "message": message, "status": "NOT_FOUND"}}
 
 
-def refused(body: Any, read: Callable[[Any], dict[str, Any]] | None = None) -> Any:
+def refused(body: Any, read: Callable[[Any], dict[str, Any]] | None = None, status: int = 404) -> Any:
     raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    return error_from_reply("p", 404, lambda _name: None, raw, 0.0, read, MODEL)
+    return error_from_reply("p", status, lambda _name: None, raw, 0.0, read, MODEL)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,8 @@ def test_the_model_is_missing(body: Any, read: Any) -> None:
         ({"type": "error", "error": {"type": "not_found_error", "message": "File not found: file_011"}}, anthropic),
         (not_found("Requested entity was not found."), gemini),
         (not_found("CachedContent not found (or permission denied)"), gemini),
+        (said("Unable to download file https://x.test/y from url: 404 not found"), None),
+        (said("The file f-1 that model my-file-1 was given was not found"), None),
     ],
 )
 def test_something_that_the_request_named_is_missing(body: Any, read: Any) -> None:
@@ -90,10 +92,67 @@ def test_something_that_the_request_named_is_missing(body: Any, read: Any) -> No
     assert (type(error), error.cause, error.http_status) == (UpstreamRejected, "http_404", 404)
 
 
-def test_another_model_is_missing() -> None:
-    """A tool's, say: another provider may have it, and this one's models are all there."""
-    error = refused(said("The model 'gpt-image-9' does not exist", code="model_not_found"))
-    assert type(error) is CannotExpress
+@pytest.mark.parametrize(
+    "body",
+    [
+        said("The model 'gpt-image-9' does not exist", code="model_not_found"),
+        said("Voice 'zorg' not found for model my-file-1"),
+        said("Web search is not available for the model my-file-1"),
+        said("Adapter for model my-file-1 not found"),
+        said("This model is only supported in v1/responses and not in v1/chat/completions.", param="model"),
+        {"error": {"message": "模型不存在", "code": "1211"}},
+        said("Das Modell my-file-1 existiert nicht"),
+        said("Модель my-file-1 не найдена"),
+    ],
+)
+def test_the_model_may_be_missing(body: Any) -> None:
+    """Another one, one of a tool's, or this one for what was asked: the next provider is asked, and nothing is held against this one."""
+    error = refused(body)
+    assert (type(error), error.http_status, error.code) == (CannotExpress, 404, "model_not_found")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"detail": [{"loc": ["body", "model"], "msg": "model not found"}]},
+        {"errors": [{"code": 7003, "message": "No such model my-file-1"}]},
+        said("model_not_found"),
+        said("This model isn't available to you"),
+        said("The requested model is not served by any instance", type="NotFoundError"),
+    ],
+)
+def test_it_is_missing_however_it_is_said(body: Any) -> None:
+    assert type(refused(body)) is UpstreamModelMissing
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, said("Model Not Exist", type="invalid_request_error", code="invalid_request_error")),
+        (400, said("my-file-1 is not a valid model ID", code=400)),
+        (400, said("The model `my-file-1` has been decommissioned", code="model_decommissioned")),
+        (400, {"object": "error", "message": "Invalid model: my-file-1", "type": "invalid_model", "code": "1500"}),
+        (400, {"code": "Client specified an invalid argument", "error": "Model not found: my-file-1"}),
+        (422, {"detail": "Model my-file-1 not found"}),
+    ],
+)
+def test_other_statuses_that_say_so_lead_to_the_next_provider(status: int, body: Any) -> None:
+    error = refused(body, status=status)
+    assert (type(error), error.http_status, error.code) == (CannotExpress, 404, "model_not_found")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Unsupported parameter: 'max_tokens' is not supported with this model.",
+        "Item 'rs_1' not found for model my-file-1",
+        "temperature: unknown value for model my-file-1",
+        "The file f used with model my-file-1 was not found",
+        "Invalid value for 'messages'",
+    ],
+)
+def test_a_bad_request_that_mentions_a_model_is_its_callers(message: str) -> None:
+    assert type(refused(said(message), status=400)) is UpstreamRejected
 
 
 @pytest.mark.parametrize(

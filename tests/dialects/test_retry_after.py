@@ -1,5 +1,7 @@
 """How long an upstream asks us to wait: every documented spelling, and never an exception."""
 
+# ruff: noqa: RUF001 - words of other languages
+
 import math
 import time
 from datetime import UTC, datetime
@@ -218,3 +220,165 @@ def test_a_header_comes_before_the_body_and_that_before_its_words() -> None:
 def test_nothing_that_a_stranger_says_is_an_exception(text: str, value: object) -> None:
     for wait in (wait_in_prose(text, NOW), wait_in_body({"retry_after": value, "resets_at": value, text: value}, NOW)):
         assert wait is None or 0.0 <= wait <= LONGEST_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "1e308"}, 86400.0),
+        ({"retry-after": "Infinity"}, None),
+        ({"retry-after": "20 seconds"}, 20),
+        ({"retry-after": "0"}, 0),
+        ({"retry-after": "30;comment"}, None),
+        ({"retry-after": "1_0"}, None),
+        ({"retry-after": "٣"}, None),
+        ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0),
+        ({"retry-after": "9999-12-31T23:59:59Z"}, 86400),
+        ({"retry-after": "99999-12-31T23:59:59Z"}, None),
+        ({"retry-after": "2023-11-14 22:13:50"}, 30),
+        ({"retry-after": "Tue Nov 14 22:13:50 2023"}, 30),
+        ({"retry-after": "1700000030.5"}, 30.5),
+        ({"retry-after": "1700000030000000"}, 30),
+        ({"retry-after": "1700000030000000000"}, 30),
+        ({"retry-after-ms": "1500"}, 1.5),
+        ({"retry-after-ms": "1700000030000"}, 30),
+        ({"retry-after-ms": "20s"}, 20),
+        ({"x-ratelimit-reset-requests": "2023-11-14T22:13:50Z"}, 30),
+        ({"x-ratelimit-reset-at": "1700000030"}, 30),
+        ({"x-ratelimit-resets-in": "30"}, 30),
+        ({"x-rate-limit-reset-after": "30"}, 30),
+        ({"ratelimit": '"rl";r=0;t=13, "b";r=5;t=3600'}, 13),
+        ({"ratelimit": '"b";r=5;t=3600, "rl";r=0;t=13'}, 13),
+        ({"ratelimit-reset": "1700000030"}, 30),
+        ({"x-retry-in": "30"}, 30),
+        ({"retry-in": "30s"}, 30),
+        ({"x-ratelimit-requests-reset": "30"}, 30),
+        ({"x-ratelimit-tokens-reset": "30"}, 30),
+        ({"x-ratelimit-limit-reset": "30"}, 30),
+        ({"x-ratelimit-user-retry-after": "30"}, 30),
+        ({"x-ratelimit-renewalperiod": "30"}, None),
+        ({"x-ms-retry-after": "30"}, 30),
+        ({"ratelimit-policy": "10;w=60"}, None),
+        ({"x-api-ratelimit-reset": "30"}, None),
+        (
+            {
+                "anthropic-ratelimit-unified-5h-reset": "1700000030",
+                "anthropic-ratelimit-unified-7d-reset": "1700600030",
+                "anthropic-ratelimit-unified-5h-status": "rejected",
+                "anthropic-ratelimit-unified-7d-status": "allowed",
+            },
+            30,
+        ),
+        ({"x-ratelimit-reset-requests": "-3"}, None),
+    ],
+)
+def test_headers_of_every_kind_and_hostile_ones(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers.get, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        ({"error": {"retry_after": -5}}, None),
+        ({"error": {"retry_after": 1e308}}, 86400),
+        ({"retry_after": math.nan}, None),
+        ({"retry_after": "nan"}, None),
+        ({"retry_after": True}, None),
+        ({"error": {"metadata": {"retry_after_seconds": 20}}}, 20),
+        ({"error": {"details": [{"@type": "x", "retryDelay": "20s"}]}}, 20),
+        ({"error": {"details": [{"retryDelay": {"seconds": 20, "nanos": 5}}]}}, 20),
+        ({"parameters": {"retry_after": 20}}, 20),
+        ({"retryAfterMillis": 2000}, 2),
+        ({"retry_after_ms": 2000}, 2),
+        ({"resetAtMs": 1700000030000}, 30),
+        ({"resets_at": "2023-11-14T22:13:50+00:00"}, 30),
+        ({"error": {"reset": 1700000030}}, 30),
+        ({"error": {"resetsAt": "1700000030"}}, 30),
+        ({"error": {"wait_seconds": "20"}}, 20),
+        ({"error": {"retry_after": {"seconds": 20}}}, 20),
+        ({"error": {"available_in": 20}}, 20),
+        ({"error": {"expires_in": 20}}, None),
+        ({"error": {"retry-after": "20"}}, 20),
+        ({"error": {"Retry-After": 20}}, 20),
+        ({"error": {"reset_time": "22:13:50"}}, None),
+        ({"error": {"next_retry_time": 1700000030}}, 30),
+        ({"error": {"estimated_time": 20.3}}, 20.3),
+        ({"error": {"cooldown_until": 1700000030}}, 30),
+        ({"error": {"blocked_until": "2023-11-14T22:13:50Z"}}, 30),
+        ({"error": {"unlock_at": 1700000030}}, 30),
+        ({"quota": {"resetDate": "2023-11-14T22:13:50Z"}}, 30),
+        ({"error": {"retryAfterSecs": 20}}, 20),
+        ({"error": {"rate_limit": {"reset_after": 20}}}, 20),
+        ({"error": {"ratelimit_reset": 1700000030}}, 30),
+        ({"error": {"headers": {"Retry-After": "20"}}}, 20),
+        ({"error": {"metadata": {"headers": {"X-RateLimit-Reset": "1700000030000"}}}}, 30),
+        ({"error": {"retry_at": "in 20 seconds"}}, None),
+        ({"error": {"limit_reset_time_ms": 1700000030000}}, 30),
+    ],
+)
+def test_fields_of_every_kind_and_hostile_ones(body: object, seconds: float | None) -> None:
+    assert wait_in_body(body, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("message", "seconds"),
+    [
+        ("Please retry after 20 seconds.", 20),
+        ("Retry in 20s", 20),
+        ("Try again after 2023-11-14 22:13:50", 30),
+        ("Rate limited for 20 seconds", 20),
+        ("Too many requests. Wait 20 sec", 20),
+        ("请在20秒后重试", 20),
+        ("请求过于频繁，请 20 秒后再试", 20),
+        ("请等待 5 分钟后重试", 300),
+        ("Повторите попытку через 20 секунд", 20),
+        ("Попробуйте снова через 2 минуты", 120),
+        ("Bitte versuchen Sie es in 20 Sekunden erneut", 20),
+        ("Veuillez réessayer dans 20 secondes", 20),
+        ("Inténtelo de nuevo en 20 segundos", 20),
+        ("20秒後に再試行してください", 20),
+        ("20초 후에 다시 시도하세요", 20),
+        ("Tente novamente em 20 segundos", 20),
+        ("Riprova tra 20 secondi", 20),
+        ("Your limit resets in 3 hours 20 minutes", 12000),
+        ("You can make another request in 20 seconds", 20),
+        ("Limit will be lifted in 20 seconds", 20),
+        ("Please slow down; next request allowed in 20s", 20),
+        ("quota resets on 2023-11-15 00:00 UTC", 6400),
+        ("resets at 3:00 PM", None),
+        ("Retry-After: 20", 20),
+        ("retry_after=20", 20),
+        ("retry after 20", 20),
+        ("Please try again in -5s", None),
+        ("try again in 1e308 seconds", None),
+        ("try again in 99999999999999999999 days", 86400),
+        ("try again in 0 seconds", 0),
+        ("Please wait until 9999-12-31", 86400),
+        ("until 0001-01-01", None),
+        ("Please try again in a minute", None),
+        ("try again in one minute", None),
+        ("try again later", None),
+        ("usage limit reached|1700000030", 30),
+        ("Claude AI usage limit reached|1700000030", 30),
+        ("Request was rejected after 20 seconds of waiting", None),
+        ("limit is 20 requests per 60 seconds", None),
+        ("The request waited 30 seconds and was dropped, try again later", None),
+        (
+            "Rate limit reached for model in organization on tokens per min (TPM): Limit 30000, Used 29000, Requested 2000. Please try again in 2s.",
+            2,
+        ),
+        ("Try again in about 20 seconds", 20),
+        ("try again in ~20s", 20),
+        ("try again in 20 (seconds)", None),
+        ("Reset after 20s", 20),
+        ("Please come back in 20 seconds", 20),
+        ("You have exceeded… next window in 20 s", None),
+        ("重置时间: 2023-11-14 22:13:50", 30),
+        ("Сброс лимита: 2023-11-14 22:13:50", 30),
+        ("已达到 5 小时的使用上限。您的限额将在 2023-11-14 22:13:50 重置。", 30),
+    ],
+)
+def test_words_of_many_languages(message: str, seconds: float | None) -> None:
+    assert wait_in_prose(message, NOW) == seconds

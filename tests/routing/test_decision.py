@@ -33,7 +33,7 @@ def served_by_beta() -> Tally:
         AttemptNote(1, ALPHA, 0.001, 0.1, "UpstreamUnavailable", "http_503", 503, "fall_back", False, True),
         AttemptNote(2, BETA, 0.102, 0.148, "", "", 200, "", False, False),
     ]
-    return Tally(2, 0, 1, served=BETA, failures=[failure], notes=notes)
+    return Tally(attempts=2, fallbacks=1, served=BETA, failures=[failure], notes=notes)
 
 
 def test_everything_about_one_request() -> None:

@@ -273,3 +273,31 @@ def test_a_long_wait_is_a_days_limit() -> None:
     assert ledger.takes(40) == 16, "the half of 32, one of which was refused"
     ledger.now += 70_000.0
     assert ledger.takes(40) == 0
+
+
+def test_a_limit_of_one_a_minute_is_hit_twice_though_we_start_anew_in_between() -> None:
+    upstream = CountingUpstream(1, "fixed", 0.0, "wait")
+    for _ in range(2):
+        upstream.send()
+    upstream.pass_time(61.0)
+    upstream.send()
+    upstream.answer()
+    upstream.ledger.restart()
+    for _ in range(40):
+        upstream.send()
+        upstream.answer(-1)
+        upstream.pass_time(3.0)
+    assert upstream.hits == 2
+
+
+@pytest.mark.parametrize(("requests", "known"), [(4, 2.0), (9, None)])
+def test_what_was_asked_before_a_start_is_known_where_it_was_little(requests: int, known: float | None) -> None:
+    """Part of many requests would teach too low a limit, which holds for hours."""
+    ledger = Ledger()
+    ledger.takes(requests)
+    ledger.refused()
+    ledger.now += 62.0
+    assert ledger.takes(requests) == requests
+    ledger.restart()
+    ledger.refused()
+    assert [state.limit for state in ledger.book.states(ledger.now)] == ([] if known is None else [known])

@@ -35,6 +35,7 @@ from orcestator.web.admission import header_map
 from orcestator.web.app import ApiApp
 from orcestator.web.asgi import Scope
 from orcestator.web.base_path import UnderBasePath
+from orcestator.web.cors import marks_for
 from orcestator.web.drain import Drain
 from orcestator.web.health import Component, Health
 from orcestator.web.management import management_routes
@@ -151,7 +152,13 @@ class Front:
             ),
         )
         door = UnderBasePath(app, settings.api_base_path) if settings.api_base_path else app
-        server = Server(door, listener, parts.edge_limits(settings), self.recording.rejected)
+        server = Server(
+            door,
+            listener,
+            parts.edge_limits(settings),
+            self.recording.rejected,
+            lambda origin: marks_for(origin, self.gateway.admission),
+        )
         if settings.metrics_port:
             metrics = MetricsServer(settings.metrics_host, settings.metrics_port, self.recording.exposition)
             await metrics.start()

@@ -418,9 +418,14 @@ def readable(detail: Json, body: bytes) -> str:
     text = _said(detail)
     if not text and not detail:
         text = _MARKUP.sub(" ", body[: 2 * LONGEST_MESSAGE].decode("utf-8", "replace"))
-    text = _KEY.sub("(key)", _URL.sub("(address)", text[: 2 * LONGEST_MESSAGE]))
+    text = _KEY.sub("(key)", _URL.sub("(address)", _cut(text, 2 * LONGEST_MESSAGE)))
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return text[:LONGEST_MESSAGE] or "no reason given"
+    return _cut(text, LONGEST_MESSAGE) or "no reason given"
+
+
+def _cut(text: str, most: int) -> str:
+    """At most so many characters, and no part of a word: it may be one of a key, which is harder to know than all of it."""
+    return text if len(text) <= most else text[:most].rpartition(" ")[0] or text[:most]
 
 
 def _said(detail: Json) -> str:

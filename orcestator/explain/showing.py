@@ -28,12 +28,23 @@ def record_shown(record: Json) -> str:
     outcome = f"served by {served['provider']}/{served['model']}" if served else record["error"] or record["outcome"]
     decision = record["decision"]
     requested = record["requested"] if decision is None else _names(decision)
-    facts = [record["request_id"], record["at"], f"asked for {requested}", f"{record['status']} {outcome}"]
+    who = [f"by {record['caller']}"] if record["caller"] else []
+    facts = [record["request_id"], record["at"], *who, f"asked for {requested}", f"{record['status']} {outcome}"]
     none = ["No plan was made: the request was refused before."]
     plan = none if decision is None else [*_asking(decision), *_plan(decision)]
     left_out = record["options_left_out"]
     more = [f"  … and {left_out} more that the record does not keep"] if left_out else []
-    return _text([_joined(facts), *plan, *more, "", *_timeline(record["attempts"]), "", _timings(record["timings"])])
+    told = [_joined(facts), *plan, *more, "", *_timeline(record["attempts"]), "", _timings(record["timings"])]
+    return _text([*told, *_others(record["same_request_id"])])
+
+
+def _others(lines: Sequence[Json]) -> list[str]:
+    """The requests that came with the same id, each by the one that is its own."""
+    if not lines:
+        return []
+    head = ("record", "at", "caller", "asked for", "status")
+    rows = [(line["id"], line["at"], line["caller"], line["requested"], str(line["status"])) for line in lines]
+    return ["", "Others had the same x-request-id; orcestator explain RECORD shows one:", "", *_table([head, *rows])]
 
 
 def _names(decision: Json) -> str:

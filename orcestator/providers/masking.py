@@ -15,6 +15,8 @@ from orcestator.providers.secret import SHORTEST_SECRET
 MASK = "(key)"
 SHORTEST_PART = SHORTEST_SECRET
 """Characters of a key in a row that are masked although the rest is missing. Fewer are what providers show on purpose (``sk-…4f2a``)."""
+LONG_PART = 2 * SHORTEST_PART
+"""So many in a row are masked also where they could be words: there are keys of nothing but small letters."""
 _ESCAPE = re.compile(
     r"\\+u00(?P<json>[0-9A-Fa-f]{2})|\\+x(?P<hex>[0-9A-Fa-f]{2})|%(?:25)*(?P<url>[0-9A-Fa-f]{2})"
     r"|&(?:amp;)?#0*(?P<number>\d{1,3});|&(?:amp;)?#x0*(?P<entity>[0-9A-Fa-f]{1,2});|\\+(?P<plain>.)",
@@ -36,7 +38,7 @@ class KeyMask:
         if not self._secrets or len(text) < SHORTEST_PART:
             return text
         plain, places = _unescaped(text)
-        spans = _joined(self._found(plain.lower()))
+        spans = _joined(self._found(_in_lower_case(plain)))
         if not spans:
             return text
         pieces, end = [], 0
@@ -55,15 +57,18 @@ class KeyMask:
         error.upstream_words = tuple(map(self, error.upstream_words))
 
     def _found(self, plain: str) -> Iterator[tuple[int, int]]:
+        # Whoever prints a key may break the line in it.
+        inked = [place for place, char in enumerate(plain) if not char.isspace()]
+        solid = "".join(plain[place] for place in inked)
         for form in self._forms:
-            start = plain.find(form)
+            start = solid.find(form)
             while start >= 0:
-                yield start, start + len(form)
-                start = plain.find(form, start + 1)
-        parts = self._parts
-        for start in range(len(plain) - SHORTEST_PART + 1):
-            if plain[start : start + SHORTEST_PART] in parts:
-                yield start, start + SHORTEST_PART
+                yield inked[start], inked[start + len(form) - 1] + 1
+                start = solid.find(form, start + 1)
+        for length, parts in ((SHORTEST_PART, self._parts), (LONG_PART, self._long_parts)):
+            for start in range(len(plain) - length + 1):
+                if plain[start : start + length] in parts:
+                    yield start, start + length
 
     @cached_property
     def _forms(self) -> tuple[str, ...]:
@@ -77,6 +82,12 @@ class KeyMask:
             for form in _forms(secret)
             for part in _parts(form)
             if _is_telling(part)
+        )
+
+    @cached_property
+    def _long_parts(self) -> frozenset[str]:
+        return frozenset(
+            part.lower() for secret in self._secrets for form in _forms(secret) for part in _parts(form, LONG_PART)
         )
 
 
@@ -94,8 +105,8 @@ def _forms(secret: str) -> Iterator[str]:
             yield encode(b"\0" * before + data)[first:end].decode()
 
 
-def _parts(form: str) -> Iterator[str]:
-    return (form[start : start + SHORTEST_PART] for start in range(len(form) - SHORTEST_PART + 1))
+def _parts(form: str, length: int = SHORTEST_PART) -> Iterator[str]:
+    return (form[start : start + length] for start in range(len(form) - length + 1))
 
 
 def _is_telling(part: str) -> bool:
@@ -121,6 +132,12 @@ def _unescaped(text: str) -> tuple[str, list[int]]:
     made += text[end:]
     places += range(end, len(text) + 1)
     return "".join(made), places
+
+
+def _in_lower_case(text: str) -> str:
+    """With every character where it was: some are two when they are small (``İ``)."""
+    small = text.lower()
+    return small if len(small) == len(text) else "".join(char.lower()[0] for char in text)
 
 
 def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

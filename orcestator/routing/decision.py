@@ -5,9 +5,10 @@ no exception (those hold the frames they were raised in, and with them the reque
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, NamedTuple
 
 from orcestator.routing.ask import Ask
@@ -21,6 +22,8 @@ from orcestator.routing.plan import Plan
 
 Json = dict[str, Any]
 REMEMBERED_REQUESTS = 2000
+NUMBER_SIGN = "~"
+"""Before the number of a record in its own id. No request id that is a caller's has one, so that nobody can choose another's."""
 MOST_OPTIONS = 64
 """Options of each kind that a record keeps: a plan over ten thousand deployments would keep ten thousand exclusions."""
 
@@ -63,6 +66,7 @@ class DecisionBook:
         self.paid_fallbacks = 0
         """Requests since the start that the paid fallback served."""
         self._measures = measures
+        self._noted = 0
         self._records: deque[tuple[Any, ...]] = deque(maxlen=size)
 
     def note(
@@ -89,6 +93,7 @@ class DecisionBook:
         It takes references to the plan and to the tally's notes, which nobody changes any more.
         """
         self.paid_fallbacks += tally.fallback_used
+        self._noted += 1
         left_out = 0
         if plan is not None and len(plan.scored) + len(plan.reserve) + len(plan.excluded) > MOST_OPTIONS:
             plan, left_out = _shortened(plan)
@@ -99,17 +104,25 @@ class DecisionBook:
             parse_s, plan_s, first_content_s, total_s, left_out,
         ))  # fmt: skip
 
-    def render(self, request_id: str) -> Json | None:
-        """Everything about one request, the latest with this id; None when it is not (or no longer) known."""
-        for record in reversed(self._records):
-            if record[0] == request_id:
-                return _whole(Decision._make(record), self._measures)
-        return None
+    def render(self, name: str) -> Json | None:
+        """Everything about one request, by the id of its record or by its request id; None when it is not (or no longer) known.
+
+        Callers choose request ids: of several with the same one this is the latest, with a line of each other in ``same_request_id``.
+        """
+        found = [numbered for numbered in self._newest() if name in (numbered[1][0], _own_id(*numbered))]
+        if not found:
+            return None
+        number, record = found[0]
+        others = [_line(*other) for other in found[1:]]
+        return {**_whole(number, Decision._make(record), self._measures), "same_request_id": others}
 
     def latest(self, limit: int) -> list[Json]:
         """The last requests in a line each, newest first."""
-        newest = reversed(self._records)
-        return [_line(Decision._make(record)) for record, _ in zip(newest, range(limit), strict=False)]
+        return [_line(*numbered) for numbered, _ in zip(self._newest(), range(limit), strict=False)]
+
+    def _newest(self) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """The records with their numbers, newest first."""
+        return zip(count(self._noted, -1), reversed(self._records), strict=False)
 
     def asks(self, limit: int) -> list[Ask]:
         """What the last requests asked of routing, newest first; those that were refused before it are not among them."""
@@ -135,8 +148,15 @@ def _size(plan: Plan) -> int:
     return len(plan.scored) + len(plan.reserve) + len(plan.excluded)
 
 
-def _line(record: Decision) -> Json:
+def _own_id(number: int, record: Sequence[Any]) -> str:
+    """What a record is called by, whatever its caller called its request."""
+    return f"{record[0]}{NUMBER_SIGN}{number}"
+
+
+def _line(number: int, fields: Sequence[Any]) -> Json:
+    record = Decision._make(fields)
     return {
+        "id": _own_id(number, record),
         "request_id": record.request_id,
         "at": _moment(record.arrived_at),
         "route": record.route,
@@ -155,10 +175,10 @@ def _line(record: Decision) -> Json:
     }
 
 
-def _whole(record: Decision, measures: Measures) -> Json:
+def _whole(number: int, record: Decision, measures: Measures) -> Json:
     plan = record.plan
     return {
-        **_line(record),
+        **_line(number, record),
         "attempts": [_attempt(note) for note in record.notes],
         "timings": {
             "parse_ms": _milliseconds(record.parse_s),

@@ -5,9 +5,11 @@ In a split cluster neither the API server nor the controller can leak a key, bec
 
 import os
 from collections.abc import Mapping
+from functools import cache
 
-from orcestator.providers.secret import SHORTEST_SECRET
+from orcestator.providers.secret import Secret
 from orcestator.settings.environment import read_variables
+from orcestator.settings.spec import table_of
 from orcestator.settings.table import Settings
 
 
@@ -31,15 +33,24 @@ def child_environment(
     whatever its variable is called. ``serves_callers``: it needs the secrets of the callers' door, of notices and of databases.
     """
     hidden = {key.reveal() for provider in settings.providers if provider.row.name != keys_of for key in provider.keys}
-    listed: set[str] = set()
+    listed = set(hidden)
     if not serves_callers:
         ours = {
             key.reveal() for provider in settings.providers if provider.row.name == keys_of for key in provider.keys
         }
         kept = {settings.worker_secret.reveal(), *ours, *more.values()}
-        listed = {secret for secret in settings.secrets() if len(secret) >= SHORTEST_SECRET} - kept
+        listed |= set(settings.secrets()) - kept
+    # A key may be a word or a number: a setting that happens to have the same value is none.
+    plain = _plain_variables()
     return {
         name: text
         for name, text in {**spoken, **more}.items()
-        if text.strip() not in hidden and (name in more or listed.isdisjoint(map(str.strip, text.split(","))))
+        if name in plain or name in more or listed.isdisjoint((text.strip(), *map(str.strip, text.split(","))))
     }
+
+
+@cache
+def _plain_variables() -> frozenset[str]:
+    """The variables of the settings that are no secrets."""
+    plain = (row for row in table_of(Settings) if row.type not in (Secret, tuple[Secret, ...]))
+    return frozenset(name for row in plain for name in (row.variable, *(other.name for other in row.spec.also)))

@@ -33,19 +33,30 @@ def made_token(state_dir: str) -> Secret | None:
 
 
 def kept_token(state_dir: str) -> Secret | None:
-    """The token that is there, None where there is none that only its owner can have read and written."""
+    """The token that is there, None where there is none that this account alone can have read and written."""
     try:
-        with (Path(state_dir) / FILE).open(encoding="ascii") as file:
-            is_private = sys.platform == "win32" or not stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077
-            text = file.read(2 * _LENGTH).strip()
+        with open(Path(state_dir) / FILE, encoding="ascii", opener=_open_itself) as file:
+            is_private = _is_private(os.fstat(file.fileno()))
+            text = file.read(2 * _LENGTH).strip() if is_private else ""
     except (OSError, ValueError):
         return None
-    return Secret(text) if is_private and len(text) == _LENGTH else None
+    return Secret(text) if len(text) == _LENGTH else None
+
+
+def _open_itself(path: str, flags: int) -> int:
+    """Whoever may write into the folder may have put a link or a pipe there: neither is followed or waited for."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+
+
+def _is_private(found: os.stat_result) -> bool:
+    if sys.platform == "win32":
+        return True
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and not stat.S_IMODE(found.st_mode) & 0o077
 
 
 def _put(path: Path) -> None:
     """A new token in place of one that is no good; whoever puts one there first has made everybody's. Raises OSError."""
-    if path.exists():
+    if os.path.lexists(path):
         # It was just found to be no good: readable by others, cut off.
         path.unlink(missing_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.draft")

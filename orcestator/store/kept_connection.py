@@ -13,6 +13,7 @@ from sqlalchemy import (
     CursorResult,
     Executable,
     Row,
+    Select,
     Table,
     delete,
     exists,
@@ -53,7 +54,7 @@ class KeptConnection(DatabaseConnection):
         as_os_error(lambda: self._apply(changes, now))
 
     def _apply(self, changes: Sequence[Change], now: float) -> None:
-        while self._forget_some(now) == MOST_AT_ONCE:
+        while self._forget_some(now):
             pass
         with self._connection.begin():
             for change in changes:
@@ -137,22 +138,35 @@ class KeptConnection(DatabaseConnection):
         latest = func.max(columns.expires, expires)
         self._run(update(CONVERSATIONS).where(columns.id == conversation).values(**sums, expires=latest))
 
-    def _forget_some(self, now: float) -> int:
-        """Forget conversations that are too old, and those over the bounds that have rested longest; how many."""
+    def _forget_some(self, now: float) -> bool:
+        """Forget some conversations that are too old, and some over the bounds; whether there may be more of them."""
         columns = CONVERSATIONS.c
         oldest = select(CONVERSATIONS).order_by(columns.expires, columns.id).limit(MOST_AT_ONCE)
         with self._connection.begin():
-            responses, size = self._excess()
-            found = []
-            for row in self._run(oldest):
-                if row.expires > now and responses <= 0 and size <= 0:
-                    break
-                responses, size = responses - row.responses, size - row.size
-                found.append(row.id)
+            found = [row.id for row in self._run(oldest.where(columns.expires <= now))]
             self._forget(found)
-        if len(found) < MOST_AT_ONCE and self._is_due:
+            found += self._push_out(oldest)
+        if not found and self._is_due:
             self._new_responses = self._new_bytes = 0
-        return len(found)
+        return bool(found)
+
+    def _push_out(self, oldest: Select[Any]) -> list[int]:
+        """Over the bounds, forget what has rested longest of the caller that takes the most room: nobody can push out what
+        somebody else keeps."""
+        responses, size = self._excess()
+        found: list[int] = []
+        if responses <= 0 and size <= 0:
+            return found
+        taken = func.sum(RESPONSES.c.size) if size > 0 else func.count()
+        largest = select(RESPONSES.c.owner).group_by(RESPONSES.c.owner).order_by(taken.desc()).limit(1)
+        of_largest = select(RESPONSES.c.conversation).where(RESPONSES.c.owner == largest.scalar_subquery())
+        for row in self._run(oldest.where(CONVERSATIONS.c.id.in_(of_largest))):
+            if responses <= 0 and size <= 0:
+                break
+            responses, size = responses - row.responses, size - row.size
+            found.append(row.id)
+        self._forget(found)
+        return found
 
     @property
     def _is_due(self) -> bool:

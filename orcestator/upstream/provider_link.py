@@ -216,6 +216,7 @@ class ProviderLink:
             answer.on_failure = partial(self._failed_inside, asked=asked)
         elif isinstance(answer, RawAnswer):
             answer.mask = self._mask
+            answer.content_type = self._mask(answer.content_type)
         return answer
 
     def _failed_inside(self, error: UpstreamError, asked: _Asked) -> None:

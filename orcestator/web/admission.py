@@ -68,8 +68,12 @@ class Admission:
 
     def is_insider(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
         """Whether somebody has a key, or is a program of this machine, or everybody may call: whoever may know what is behind the door."""
-        if self._digests and _digest(_presented_key(headers)) in self._digests:
+        presented = _presented_key(headers) if self._digests else b""
+        if presented and _digest(presented) in self._digests:
             return True
+        if presented:
+            # The answer tells whether a key is right: guesses are seen here as at the door itself.
+            self._refusals.note(DOOR, "wrong_key", scope)
         client = scope.get("client")
         is_here = client is None or is_loopback(client[0])
         is_direct = is_here and not comes_through_a_proxy(scope, headers) and not is_of_a_page(headers)

@@ -22,11 +22,17 @@ _METHODS = b"GET, HEAD, POST, DELETE"
 _SECONDS = b"600"
 
 
-def readable_by(origin: bytes, admission: Admission, send: Send) -> Send:
-    """``send`` for a request of a page: the answer says whether the page may read it, an error's too."""
+def marks_for(origin: bytes, admission: Admission) -> Headers:
+    """The headers that say whether a page of this origin may read the answer they are in."""
     marks: Headers = [_VARY]
     if admission.may_read(origin):
         marks += (b"access-control-allow-origin", origin), _EXPOSED
+    return marks
+
+
+def readable_by(origin: bytes, admission: Admission, send: Send) -> Send:
+    """``send`` for a request of a page: the answer says whether the page may read it, an error's too."""
+    marks = marks_for(origin, admission)
 
     async def marked(message: Message) -> None:
         if message["type"] == "http.response.start":

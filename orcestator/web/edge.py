@@ -48,6 +48,8 @@ ON_DISCONNECT = "orcestator.on_disconnect"
 
 OnRejected = Callable[[int, str, str], None]
 """Told the status, the error code and the request id of every request (or connection) that the edge refused."""
+PageMarks = Callable[[bytes], list[tuple[bytes, bytes]]]
+"""Gives the headers by which a page of this origin may read a refusal, as it may read what the application answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ class EdgeProtocol(HttpToolsProtocol):
     limits: ClassVar[EdgeLimits]
     census: ClassVar[Census]
     on_rejected: ClassVar["staticmethod[[int, str, str], None]"]
+    page_marks: ClassVar["staticmethod[[bytes], list[tuple[bytes, bytes]]]"]
 
     flow: _Flow
     scope: dict[str, Any]  # type: ignore[assignment]
@@ -502,7 +505,9 @@ class EdgeProtocol(HttpToolsProtocol):
     def _answer(self, error: OrcestatorError) -> None:
         request_id = f"req_{uuid4().hex}"
         self.on_rejected(status(error), error.code or error.type, request_id)
-        self.transport.write(response(error, request_id, self.server_state.default_headers))
+        origin = dict(self._watched).get(b"origin")
+        marks = [] if origin is None else self.page_marks(origin)
+        self.transport.write(response(error, request_id, [*self.server_state.default_headers, *marks]))
         self._end()
 
     def _end(self) -> None:
@@ -521,12 +526,13 @@ class EdgeProtocol(HttpToolsProtocol):
         self._linger_timer = self.loop.call_later(self.limits.linger_seconds, self.transport.abort)
 
 
-def edge_protocol(limits: EdgeLimits, on_rejected: OnRejected) -> type[HttpToolsProtocol]:
+def edge_protocol(limits: EdgeLimits, on_rejected: OnRejected, page_marks: PageMarks) -> type[HttpToolsProtocol]:
     """The protocol class for one server, with its limits and its own count of connections."""
     bound = {
         "limits": limits,
         "census": Census(limits.max_connections, limits.max_connections_per_peer),
         "on_rejected": staticmethod(on_rejected),
+        "page_marks": staticmethod(page_marks),
     }
     return type("BoundEdgeProtocol", (EdgeProtocol,), {"__slots__": (), **bound})
 
@@ -535,12 +541,22 @@ def ignore_rejected(status: int, code: str, request_id: str) -> None:
     """An ``on_rejected`` for a server without metrics."""
 
 
+def for_no_page(_origin: bytes) -> list[tuple[bytes, bytes]]:
+    """The ``page_marks`` of a server that talks to no page."""
+    return []
+
+
 def serve_config(
-    app: Any, limits: EdgeLimits, *, on_rejected: OnRejected = ignore_rejected, **overrides: Any
+    app: Any,
+    limits: EdgeLimits,
+    *,
+    on_rejected: OnRejected = ignore_rejected,
+    page_marks: PageMarks = for_no_page,
+    **overrides: Any,
 ) -> uvicorn.Config:
     """The uvicorn settings that go with the edge; ``overrides`` add host, port, TLS files, drain time and so on."""
     settings: dict[str, Any] = {
-        "http": edge_protocol(limits, on_rejected),
+        "http": edge_protocol(limits, on_rejected, page_marks),
         "ws": "none",
         "loop": "none",
         "lifespan": "off",

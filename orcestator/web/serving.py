@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 
 from orcestator.errors import StartupProblem
-from orcestator.web.edge import EdgeLimits, OnRejected, ignore_rejected, serve_config
+from orcestator.web.edge import EdgeLimits, OnRejected, PageMarks, for_no_page, ignore_rejected, serve_config
 
 
 class _Uvicorn(uvicorn.Server):
@@ -69,11 +69,18 @@ class Server:
     """One application on one socket. ``start`` returns when it accepts connections."""
 
     def __init__(
-        self, app: Any, listener: socket.socket, limits: EdgeLimits, on_rejected: OnRejected = ignore_rejected
+        self,
+        app: Any,
+        listener: socket.socket,
+        limits: EdgeLimits,
+        on_rejected: OnRejected = ignore_rejected,
+        page_marks: PageMarks = for_no_page,
     ) -> None:
         self.listener = listener
         self.port: int = listener.getsockname()[1]
-        self._server = _Uvicorn(serve_config(app, limits, on_rejected=on_rejected, timeout_graceful_shutdown=1))
+        self._server = _Uvicorn(
+            serve_config(app, limits, on_rejected=on_rejected, page_marks=page_marks, timeout_graceful_shutdown=1)
+        )
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

@@ -203,6 +203,7 @@ def test_a_key_goes_in_and_out_of_force_with_a_reload(keyed: Team) -> None:
 def open_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """As the compose file sets it up, with one page that is let in."""
     environment = {"OR_ALLOW_ANONYMOUS": "true", "OR_CORS_ORIGINS": "https://chat.example.org"}
+    environment |= {"OR_BODY_TIMEOUT_SECONDS": "3"}
     with Cluster(tmp_path_factory.mktemp("open"), environment=environment) as cluster:
         yield cluster
 
@@ -253,6 +254,34 @@ def test_a_preflight_is_answered(open_door: Cluster, path: str) -> None:
         assert "access-control-allow-origin" not in answer.headers
     # Without an Origin it is no page's question.
     assert local_request("OPTIONS", open_door.url + path, headers=asked).status_code in (404, 405)
+
+
+@pytest.mark.parametrize(
+    ("status", "head", "body"),
+    [
+        (413, "content-length: 999999999\r\n", b""),
+        (431, "x-filler: a\r\n" * 200 + "content-length: 0\r\n", b""),
+        (408, "content-length: 100\r\n", b"{"),
+    ],
+)
+def test_a_page_may_read_why_its_request_was_refused(open_door: Cluster, status: int, head: str, body: bytes) -> None:
+    """Also before it reached the application, or while its body came; a foreign one may not."""
+    for origin, may_read in (
+        ("https://chat.example.org", True),
+        ("http://localhost:3000", True),
+        ("https://evil.example", False),
+    ):
+        with socket.create_connection(("127.0.0.1", open_door.port), timeout=30) as connection:
+            start = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nOrigin: {origin}\r\n{head}\r\n"
+            connection.sendall(start.encode() + body)
+            answer = connection.makefile("rb").read().split(b"\r\n\r\n")[0].decode().lower().split("\r\n")
+        if origin == "https://evil.example" and status == 408:
+            # It was refused for what it is, before its body was waited for.
+            assert answer[0].startswith("http/1.1 403 ")
+        else:
+            assert answer[0].startswith(f"http/1.1 {status} "), answer
+        assert (f"access-control-allow-origin: {origin}" in answer) == may_read
+        assert "vary: origin" in answer
 
 
 def test_a_stream_is_readable_and_not_held_back(open_door: Cluster) -> None:

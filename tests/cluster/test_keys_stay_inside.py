@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import httpx
 import pytest
 
 from tests.cluster.harness import WIRINGS, Cluster, until
@@ -88,17 +89,25 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             yield House(cluster, upstream)
 
 
+def told(
+    house: House, dialect: str, path: str, body: dict[str, Any], answer: Callable[[Heard], Told]
+) -> httpx.Response:
+    """What a caller is answered when the upstream says ``answer``, which it really is asked for."""
+    house.upstream.answer = answer
+    # A key that was refused in the test before is out for a while, and nobody would be asked.
+    assert house.cluster.post(f"/admin/state/reset?provider=p-{dialect}", {}).status_code == 200
+    before = len(house.upstream.heard)
+    body = {"model": f"p-{dialect}/m{next(FRESH)}", **body}
+    got = house.cluster.post(path, body, headers={"x-orcestator-router": "true"})
+    assert len(house.upstream.heard) > before, got.text
+    return got
+
+
 def ask(house: House, dialect: str, answer: Callable[[Heard], Told], *, streamed: bool = False) -> str:
     """Everything that a caller sees of a chat: in OpenAI's dialect, and in Anthropic's."""
-    house.upstream.answer = answer
-    seen = []
-    for path in ("/v1/chat/completions", "/v1/messages"):
-        body: dict[str, Any] = {
-            "model": f"p-{dialect}/m{next(FRESH)}", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 9, "stream": streamed,
-        }  # fmt: skip
-        got = house.cluster.post(path, body, headers={"x-orcestator-router": "true"})
-        seen.append(f"{got.headers} {got.text}")
-    return "\n".join(seen)
+    body = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 9, "stream": streamed}
+    answers = [told(house, dialect, path, body, answer) for path in ("/v1/chat/completions", "/v1/messages")]
+    return "\n".join(f"{got.headers} {got.text}" for got in answers)
 
 
 def leaks(text: str) -> list[str]:
@@ -138,14 +147,33 @@ def test_a_key_in_an_error_inside_a_200_is_masked(house: House, dialect: str, fo
         assert ("Hello" in seen) == bool(before), seen[-2000:]
 
 
+def test_a_key_in_a_header_that_is_passed_on_is_masked(house: House) -> None:
+    """Of a good answer the type of its content is all that its caller sees of its head."""
+    heads = (
+        ("x-request-id", KEY),
+        ("request-id", KEY),
+        ("set-cookie", f"k={KEY}"),
+        ("x-ratelimit-limit-requests", KEY),
+    )
+    sound = Told(b"\xff\xf3 sound", 200, f"audio/mpeg; key={KEY}", heads)
+    got = told(house, "openai", "/v1/audio/speech", {"input": "x", "voice": "v"}, lambda _heard: sound)
+    assert (got.status_code, got.headers["content-type"]) == (200, "audio/mpeg; key=(key)")
+    assert not leaks(str(got.headers))
+    reply = json.dumps(
+        {"choices": [{"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}]}
+    )
+    seen = ask(house, "openai", lambda _heard: Told(reply.encode(), 200, f"application/json; key={KEY}", heads))
+    assert not leaks(seen)
+
+
 @pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/images/generations", "/v1/audio/speech"])
 def test_a_key_in_what_is_no_chat_is_masked(house: House, path: str) -> None:
     """Also in an error event among events that are passed on as they come."""
     wire = error("openai", FORMS["php"](KEY), 500).encode()
     events = b'data: {"type":"image.part"}\n\nevent: error\ndata: ' + wire + b"\n\n"
-    for told in (Told(wire), Told(wire, 401), Told(events, 200, "text/event-stream")):
-        house.upstream.answer = lambda _heard, told=told: told  # type: ignore[misc]
-        got = house.cluster.post(path, {"model": f"p-openai/m{next(FRESH)}", "input": "x", "prompt": "x", "voice": "v"})
+    body = {"input": "x", "prompt": "x", "voice": "v"}
+    for said in (Told(wire), Told(wire, 401), Told(events, 200, "text/event-stream")):
+        got = told(house, "openai", path, body, lambda _heard, said=said: said)  # type: ignore[misc]
         assert not leaks(f"{got.headers} {got.text}"), got.text
 
 
@@ -153,17 +181,15 @@ def test_an_answer_is_passed_on_as_it_is(house: House) -> None:
     """A model's words are nobody's to change, whatever they look like."""
     words = f"echo {KEY[10:24]}"
     reply = {"choices": [{"index": 0, "message": {"role": "assistant", "content": words}, "finish_reason": "stop"}]}
-    house.upstream.answer = lambda _heard: Told(json.dumps(reply).encode())
-    got = house.cluster.post(
-        "/v1/chat/completions", {"model": f"p-openai/m{next(FRESH)}", "messages": [{"role": "user", "content": "hi"}]}
-    )
+    body = {"messages": [{"role": "user", "content": "hi"}]}
+    got = told(house, "openai", "/v1/chat/completions", body, lambda _heard: Told(json.dumps(reply).encode()))
     assert got.json()["choices"][0]["message"]["content"] == words
 
 
 def test_a_page_stays_no_page(house: House) -> None:
     """What a browser would run is handed on as bytes, and the browser may not guess."""
-    house.upstream.answer = lambda _heard: Told(b"<script>alert(1)</script>", 200, "text/html; charset=utf-8")
-    got = house.cluster.post("/v1/audio/speech", {"model": f"p-openai/m{next(FRESH)}", "input": "x", "voice": "v"})
+    page = Told(b"<script>alert(1)</script>", 200, "text/html; charset=utf-8")
+    got = told(house, "openai", "/v1/audio/speech", {"input": "x", "voice": "v"}, lambda _heard: page)
     assert (got.status_code, got.headers["content-type"]) == (200, "application/octet-stream")
     assert got.headers["x-content-type-options"] == "nosniff"
 
@@ -180,10 +206,10 @@ def test_no_record_has_a_key(house: House) -> None:
 
     until(lambda: database.exists() and rows() > 0, "a row is written")
     ids = [row["request_id"] for row in cluster.get("/orchestrator/decisions?limit=50").json()["decisions"]]
-    told = [cluster.get(f"/orchestrator/decisions/{one}").text for one in ids]
-    told += [cluster.get(path).text for path in ("/health", "/admin/state", "/orchestrator/providers", "/metrics")]
+    kept = [cluster.get(f"/orchestrator/decisions/{one}").text for one in ids]
+    kept += [cluster.get(path).text for path in ("/health", "/admin/state", "/orchestrator/providers", "/metrics")]
     with sqlite3.connect(database) as connection:
-        told += list(connection.iterdump())
-    told += [cluster.program.output(), *cluster.traffic()]
-    for text in told:
+        kept += list(connection.iterdump())
+    kept += [cluster.program.output(), *cluster.traffic()]
+    for text in kept:
         assert not leaks(text), [text[max(0, text.find(leak) - 300) : text.find(leak) + 100] for leak in leaks(text)]

@@ -59,7 +59,9 @@ ANALYSIS: Json = {
     "decision": {**DECISION, "rule": "urgent"},
 }
 RECORD: Json = {
+    "id": "req-1~1",
     "request_id": "req-1",
+    "caller": "caller-0a1b2c3d",
     "at": "2026-11-21T14:13:20.250Z",
     "requested": "both",
     "status": 200,
@@ -68,6 +70,7 @@ RECORD: Json = {
     "served": {"name": "echo", "provider": "beta", "model": "a-longer-name"},
     "decision": DECISION,
     "options_left_out": 0,
+    "same_request_id": [],
     "attempts": [
         {
             **{

@@ -35,7 +35,7 @@ def test_a_plan() -> None:
 def test_a_record() -> None:
     """The plan, a bar an attempt on one scale, and the times."""
     assert record_shown(RECORD) == (
-        f"\nreq-1 · 2026-11-21T14:13:20.250Z · asked for {ASKED} · 200 served by beta/a-longer-name\n{ASKING}\n\n"
+        f"\nreq-1 · 2026-11-21T14:13:20.250Z · by caller-0a1b2c3d · asked for {ASKED} · 200 served by beta/a-longer-name\n{ASKING}\n\n"
         "strategy score\n\n"
         f"{PLAN}\n{TRIED}\n"
     )
@@ -114,3 +114,17 @@ def test_marks_of_attempts() -> None:
 def test_what_a_record_left_out_is_counted() -> None:
     """A plan over thousands."""
     assert "… and 9936 more that the record does not keep" in record_shown({**RECORD, "options_left_out": 9936})
+
+
+def test_others_with_the_same_id_are_named() -> None:
+    """Each by the id of its record, with whose it was: callers choose request ids."""
+    other = {
+        "id": "req-1~7",
+        "at": "2026-11-21T14:12:00.000Z",
+        "caller": "caller-99",
+        "requested": "m\x1b[2J",
+        "status": 404,
+    }
+    shown = record_shown({**RECORD, "same_request_id": [other]})
+    assert "orcestator explain RECORD" in shown
+    assert "req-1~7  2026-11-21T14:12:00.000Z  caller-99  m\\x1b[2J" in shown

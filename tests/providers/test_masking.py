@@ -76,6 +76,33 @@ def test_other_texts_stay_as_they_are(text: str) -> None:
     assert mask(text) is text
 
 
+SMALL = "onlysmalllettersbutnotshort"
+
+
+@pytest.mark.parametrize("blank", ["\n", "\r\n  ", " ", "\u00a0"])
+@pytest.mark.parametrize("key", [*KEYS, SMALL])
+def test_a_key_over_two_lines_is_masked(key: str, blank: str) -> None:
+    """As a terminal, a header or an encoder of base64 breaks lines."""
+    for shown in (key, base64.b64encode(f"user:{key}".encode()).decode(), key.encode().hex(" ")):
+        middle = len(shown) // 2
+        left = KeyMask([key])(f"bad {shown[:middle]}{blank}{shown[middle:]} end")
+        assert left.startswith("bad ")
+        assert left.endswith(" end")
+        assert shown[:middle][-6:] not in left
+        assert shown[middle:][:6] not in left
+
+
+def test_a_long_part_is_masked_whatever_its_letters() -> None:
+    """There are keys of nothing but small letters; a short part of one may be a word."""
+    assert KeyMask([SMALL])(f"bad {SMALL[3:20]}...") == f"bad {MASK}..."
+    assert KeyMask([SMALL])("bad letters") == "bad letters"
+
+
+def test_letters_that_change_their_number_with_their_case() -> None:
+    """``İ`` is two characters when it is small."""
+    assert KeyMask([PLAIN])("İİ" * 40 + f" key {PLAIN.upper()} end") == "İİ" * 40 + f" key {MASK} end"
+
+
 def test_short_keys_are_words() -> None:
     """Local servers are given such ones."""
     assert KeyMask(["ollama", ""])("ollama is not running") == "ollama is not running"

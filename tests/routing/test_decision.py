@@ -45,6 +45,7 @@ def test_everything_about_one_request() -> None:
     decision: Any = record.pop("decision")
     assert [row["provider"] for row in decision["candidates"]] == ["alpha", "beta"]
     assert record == {
+        "id": "req-1~1",
         "request_id": "req-1",
         "at": "2026-09-21T14:13:20.250Z",
         "route": "chat",
@@ -74,6 +75,7 @@ def test_everything_about_one_request() -> None:
         ],
         "timings": {"parse_ms": 0.1, "plan_ms": 0.02, "first_content_ms": 250.0, "total_ms": 1500.0},
         "options_left_out": 0,
+        "same_request_id": [],
     }
 
 
@@ -101,15 +103,21 @@ def test_a_request_that_was_refused_before_its_plan() -> None:
     assert (record["error"], record["requested"], record["served"]) == ("ModelNotFound", "gtp", None)
 
 
-def test_of_an_id_that_came_twice_the_later_is_told() -> None:
-    """Callers choose the ids."""
-    book = DecisionBook(Measures())
-    note(book, "same", plan_of([ALPHA]))
-    note(book, "same", plan_of([BETA]))
+def test_an_id_that_came_twice_leads_to_both() -> None:
+    """Callers choose the ids: the later is told, and the way to the earlier, also when the oldest of all are forgotten."""
+    book = DecisionBook(Measures(), 3)
+    for request_id, option in (("gone", ALPHA), ("same", ALPHA), ("else", ALPHA), ("same", BETA)):
+        note(book, request_id, plan_of([option]))
     record = book.render("same")
     assert record is not None
     assert [row["provider"] for row in record["decision"]["candidates"]] == ["beta"]
-    assert book.render("other") is None
+    assert [line["id"] for line in book.latest(9)] == ["same~4", "else~3", "same~2"]
+    assert [line["id"] for line in record["same_request_id"]] == ["same~2"]
+    earlier = book.render("same~2")
+    assert earlier is not None
+    assert [row["provider"] for row in earlier["decision"]["candidates"]] == ["alpha"]
+    assert earlier["same_request_id"] == []
+    assert [book.render(name) for name in ("other", "gone", "gone~1", "same~3", "same~")] == [None] * 5
 
 
 @given(st.integers(1, 20), st.integers(0, 60), st.integers(1, 60))

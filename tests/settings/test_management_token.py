@@ -1,5 +1,6 @@
 """The token that a server keeps for its own account."""
 
+import os
 import stat
 import sys
 from argparse import Namespace
@@ -50,6 +51,28 @@ def test_one_that_is_none_is_replaced(tmp_path: Path, text: str) -> None:
     path.write_text(text, "utf-8")
     path.chmod(0o600)
     assert made_token(str(tmp_path)) is not None
+
+
+@pytest.mark.skipif(WINDOWS, reason="owners, links and pipes are Unix's")
+@pytest.mark.parametrize("kind", ["another account's", "a link", "a link to nowhere", "a pipe"])
+def test_what_somebody_else_put_there_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """A folder that others may write to, such as one in /tmp, is theirs to fill: nothing of it is believed or waited for."""
+    known, path, elsewhere = "k" * 43, tmp_path / FILE, tmp_path / "elsewhere"
+    elsewhere.write_text(known)
+    elsewhere.chmod(0o600)
+    if kind == "another account's":
+        elsewhere.rename(path)
+        monkeypatch.setattr("os.geteuid", lambda: os.getuid() + 1)
+    elif kind == "a pipe":
+        os.mkfifo(path, 0o600)
+    else:
+        path.symlink_to(elsewhere if kind == "a link" else tmp_path / "nowhere")
+    assert kept_token(str(tmp_path)) is None
+    made = made_token(str(tmp_path))
+    if kind != "another account's":
+        assert made is not None
+        assert made.reveal() != known
+        assert not path.is_symlink()
 
 
 def test_a_folder_that_cannot_be_written_has_none(tmp_path: Path) -> None:

@@ -375,6 +375,21 @@ def test_a_child_has_no_key_of_another_provider(loaded, tmp_path, monkeypatch):
     assert not {name for name in keys if name in none}
 
 
+def test_a_child_has_no_secret_of_callers_however_short(loaded):
+    """And every setting that is none, whatever a key happens to be."""
+    spoken = {
+        "OR_CALLER_KEYS": "abc, 8000 ,longer-than-eight", "OR_ADMIN_TOKEN": "adm1n", "OR_WEBHOOK_SECRET": "w", "MINE": "abc",
+        "OR_PORT": "8000", "OR_DEFAULT_MODEL": "ollama", "GROQ_API_KEY": "ollama", "OR_WORKER_SECRET": "w0rker", "OTHER": "8000x",
+    }  # fmt: skip
+    found = loaded(spoken)
+    kept = {"OR_PORT", "OR_DEFAULT_MODEL", "OR_WORKER_SECRET", "OTHER"}
+    worker = child_environment(found, spoken, {}, keys_of="groq", serves_callers=False)
+    assert worker.keys() == kept | {"GROQ_API_KEY"}
+    assert child_environment(found, spoken, {}, keys_of=None, serves_callers=False).keys() == kept
+    callers = {"OR_CALLER_KEYS", "OR_ADMIN_TOKEN", "OR_WEBHOOK_SECRET", "MINE"}
+    assert child_environment(found, spoken, {}, keys_of=None).keys() == kept | callers
+
+
 def test_limits_of_a_provider(loaded):
     found = loaded(
         {"GROQ_API_KEY": "k"},

@@ -328,6 +328,27 @@ def test_over_its_bounds_the_longest_at_rest_goes(tmp_path: Path, bounds: Bounds
     assert rows(path, "SELECT count(*) FROM kept_item") == [(len(kept),)]
 
 
+@pytest.mark.parametrize("bounds", [Bounds(responses=12), Bounds(bytes=12 * 330)], ids=["count", "bytes"])
+def test_nobody_pushes_out_what_another_caller_keeps(tmp_path: Path, bounds: Bounds) -> None:
+    """Whoever takes the most room makes it."""
+    path, clock = tmp_path / "or.db", Clock()
+    with processes(path, 1, clock=clock, bounds=bounds, is_shared=False) as (process,):
+
+        async def work() -> None:
+            for number in range(3):
+                await process.turn(f"quiet_{number}", owner="caller-2")
+            for number in range(60):
+                clock.time += 1
+                await process.turn(f"loud_{number:02}")
+                process.written()
+
+        run(work())
+    kept = [name for (name,) in rows(path, "SELECT response_id FROM kept_response ORDER BY id")]
+    assert kept[:3] == ["quiet_0", "quiet_1", "quiet_2"]
+    assert kept[3:] == [f"loud_{number:02}" for number in range(60)][-len(kept[3:]) :]
+    assert 10 <= len(kept) <= 14
+
+
 def test_a_locked_database_fails_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory answers meanwhile; a removal is promised after a second at most, and everything is written in the end."""
     monkeypatch.setattr("orcestator.store.kept_responses.REMOVAL_SECONDS", 0.05)

@@ -213,6 +213,18 @@ def test_guessing_is_slowed_down_and_locks_nobody_out() -> None:
     assert counted == {("caller", "wrong_key"): WRONG_KEYS_A_WINDOW + 2, ("caller", "throttled"): 1}
 
 
+def test_a_guess_that_only_looks_is_counted_too() -> None:
+    """``/health`` tells more to whoever has a key, and so whether a key is right."""
+    counted: Counter[tuple[str, str]] = Counter()
+    admission = Admission(KEYED, Refusals(lambda door, reason: counted.update([(door, reason)])))
+    stranger = {"client": ("203.0.113.9", 1)}
+    assert admission.is_insider(stranger, {b"x-api-key": b"first-key-123", b"host": b"localhost"})
+    assert not admission.is_insider(stranger, {b"host": b"localhost"})
+    assert not counted
+    assert not admission.is_insider(stranger, {b"x-api-key": b"wrong", b"host": b"localhost"})
+    assert counted == {("caller", "wrong_key"): 1}
+
+
 def test_guesses_are_told_without_flooding_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """The first, the tenth, the hundredth of an address; and of many addresses only so many."""
     refusals = Refusals(now=lambda: 0.0)

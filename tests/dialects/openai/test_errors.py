@@ -72,6 +72,14 @@ def test_the_status_decides_the_class_whatever_the_body(status: int, kind: type,
     assert error.message.isprintable()
 
 
+def test_a_long_message_ends_with_a_whole_word() -> None:
+    """Half a word may be half a key, which nobody knows for one."""
+    for before in range(LONGEST_MESSAGE - 40, LONGEST_MESSAGE + 2):
+        message = "x" * (before - 1) + " half-a-key-is-no-key " + "y " * 2000
+        said = refusal(400, json.dumps({"error": {"message": message}}).encode()).message.split()
+        assert said[-1] in ("half-a-key-is-no-key", "y") or set(said[-1]) == {"x"}, before
+
+
 def test_only_a_refused_request_passes_its_code_and_param_on() -> None:
     body = {"error": {"message": "too long", "type": "t", "param": "messages", "code": "context_length_exceeded"}}
 

@@ -45,6 +45,15 @@ def test_an_empty_value_says_nothing(loaded):
     assert loaded({"OR_PORT": "", "OR_API_KEY": " "}, dotenv="OR_HOST=\n", port=None).port == 8000
 
 
+def test_quotes_around_a_variable_are_no_part_of_it(loaded):
+    """Env files of Docker and ``set`` of Windows keep them."""
+    quoted = {"OR_PORT": '"81"', "GROQ_API_KEY": "'sk-quoted' ", "OR_DB_PATH": '""', "HTTPS_PROXY": '"http://proxy:1"'}
+    found = loaded(quoted | {"OR_CALLER_KEYS": '"a","b"'}, dotenv="OR_DB_PATH=rows.db\n")
+    assert (found.port, found.db_path, found.upstream_proxy.reveal()) == (81, "rows.db", "http://proxy:1")
+    assert [key.reveal() for key in found.providers[0].keys] == ["sk-quoted"]
+    assert [key.reveal() for key in found.caller_keys] == ['"a"', '"b"']
+
+
 @pytest.mark.parametrize("nothing", ["", "  "])
 def test_an_empty_variable_hides_no_line_of_dotenv(loaded, nothing):
     """Compose makes one of ``${NAME:-}``. The order of the sources is that of those that say something."""

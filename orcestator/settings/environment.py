@@ -69,6 +69,9 @@ def _unquoted(text: str) -> str:
 
 def _from_file(path: Path, actual: Mapping[str, str]) -> tuple[dict[str, Variable], list[Doubt]]:
     if not path.is_file():
+        if path.is_symlink() or path.is_dir() or path.is_fifo():
+            # Somebody meant it to be there: what it says must not be lost in silence.
+            raise StartupProblem(f"{path.name} is no file that can be read (a folder, a pipe, or a link to nothing).")
         return {}, []
     # Not at the top: it costs 50 ms to import, and most processes have no such file.
     from dotenv.parser import parse_stream  # noqa: PLC0415

@@ -1,6 +1,7 @@
 """Where values come from, which source wins, and what happens to what cannot be understood."""
 
 import os
+import sys
 from typing import get_args
 
 import pytest
@@ -52,6 +53,18 @@ def test_quotes_around_a_variable_are_no_part_of_it(loaded):
     assert (found.port, found.db_path, found.upstream_proxy.reveal()) == (81, "rows.db", "http://proxy:1")
     assert [key.reveal() for key in found.providers[0].keys] == ["sk-quoted"]
     assert [key.reveal() for key in found.caller_keys] == ['"a"', '"b"']
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes links")
+def test_a_dotenv_that_is_no_file_is_no_missing_one(refusal, tmp_path):
+    """Docker makes a folder of a file to mount that is not there; a link may lead to what was swapped away."""
+    (tmp_path / ".env").mkdir()
+    assert refusal().startswith(".env is no file that can be read")
+    (tmp_path / ".env").rmdir()
+    (tmp_path / ".env").symlink_to(tmp_path / "gone")
+    assert refusal().startswith(".env is no file that can be read")
+    (tmp_path / "gone").write_text("OR_PORT=82\n", "utf-8")
+    assert load({}).port == 82
 
 
 @pytest.mark.parametrize("nothing", ["", "  "])

@@ -65,8 +65,24 @@ def load(
     none: it looks for no key and keeps none. ``withheld`` are settings whose secrets this program is not given. Raises StartupProblem: one sentence with the file, the
     line, the key, what is wrong and the nearest valid name.
     """
-    variables = read_variables(environ, dotenv_path)
-    spoken = given_by_variables(variables) | given_by_overrides({**(overrides or {}), "config": config_path})
+    try:
+        return _loaded(
+            read_variables(environ, dotenv_path), config_path, overrides or {}, withheld, with_providers=with_providers
+        )
+    except OSError as fault:
+        # A folder on the way that may not be entered: even whether the file is there cannot be known.
+        raise StartupProblem(f"{fault.filename} cannot be read ({fault.strerror}).") from fault
+
+
+def _loaded(
+    variables: Variables,
+    config_path: str | None,
+    overrides: Mapping[str, Any],
+    withheld: frozenset[str],
+    *,
+    with_providers: bool,
+) -> Settings:
+    spoken = given_by_variables(variables) | given_by_overrides({**overrides, "config": config_path})
     tree, written = _file(spoken, variables, withheld)
     given = usual_proxies(variables) | written | spoken
     added, added_notices = read_added(

@@ -67,6 +67,18 @@ def test_a_dotenv_that_is_no_file_is_no_missing_one(refusal, tmp_path):
     assert load({}).port == 82
 
 
+@pytest.mark.skipif(
+    sys.platform == "win32" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all"
+)
+def test_a_folder_that_may_not_be_entered_is_named(refusal, tmp_path):
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private").chmod(0)
+    try:
+        assert refusal({"OR_CONFIG": "private/c.yaml"}) == "private/c.yaml cannot be read (Permission denied)."
+    finally:
+        (tmp_path / "private").chmod(0o700)
+
+
 @pytest.mark.parametrize("nothing", ["", "  "])
 def test_an_empty_variable_hides_no_line_of_dotenv(loaded, nothing):
     """Compose makes one of ``${NAME:-}``. The order of the sources is that of those that say something."""

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         from orcestator.cluster.split import run_controller  # noqa: PLC0415
-        from orcestator.settings import load  # noqa: PLC0415
+        from orcestator.settings import WITHHELD, load  # noqa: PLC0415
 
         overrides = given(
             controller_host=arguments.host,
@@ -41,7 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             insecure_open_registration=arguments.insecure_open_registration or None,
         )
         settings = load(
-            config_path=arguments.config, dotenv_path=arguments.env_file, overrides=overrides, with_providers=False
+            config_path=arguments.config,
+            dotenv_path=arguments.env_file,
+            overrides=overrides,
+            with_providers=False,
+            withheld=WITHHELD,
         )
         serve(
             run_controller(

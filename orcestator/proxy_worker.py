@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         from orcestator.cluster.worker import run_worker  # noqa: PLC0415
-        from orcestator.settings import Settings, load, when_still  # noqa: PLC0415
+        from orcestator.settings import WITHHELD, Settings, load, when_still  # noqa: PLC0415
 
         def load_now(environ: Mapping[str, str] | None = None) -> Settings:
             return load(
@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 config_path=arguments.config,
                 dotenv_path=arguments.env_file,
                 overrides=given(only_providers=[arguments.provider] if arguments.provider else None),
+                withheld=WITHHELD,
             )
 
         settings = load_now()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from orcestator.bridge.protocol import ATTEMPT_PATH, DROPPED_HEADER, ORDER_HEADER, goes_native, order_to_wire
@@ -49,17 +50,13 @@ class WorkerCarrier:
     async def attempt(self, candidate: Candidate, order: Order) -> Answer:
         """One attempt at the worker's deployment. Raises UpstreamError and Overloaded."""
         response = await self._send(candidate, order)
+        response.blame = partial(_blamed, candidate)
         try:
             if response.status != 200:
                 raise await self._failure(response, candidate)
             # The worker sends nothing while its upstream is silent, so its bytes count.
             speech = _speech(candidate, order, response)
             return await open_answer(response, order, candidate.provider, comments_count=True, speech=speech)
-        except UpstreamError as failure:
-            response.close()
-            if response.failure is not None and failure.cause in _CUTS:
-                raise _lost(candidate, failure) from failure
-            raise
         except BaseException:
             response.close()
             raise
@@ -124,6 +121,11 @@ def _timeouts(waiting: Waiting, first_content: float, slack: float) -> Timeouts:
         idle=idle + slack,
         total=waiting.total + slack,
     )
+
+
+def _blamed(candidate: Candidate, failure: UpstreamError) -> UpstreamError:
+    """An answer that is cut, also after its first content, is the worker's fault: what its upstream does it tells in words."""
+    return _lost(candidate, failure) if failure.cause in _CUTS else failure
 
 
 def _lost(candidate: Candidate, failure: UpstreamError) -> WorkerLost:

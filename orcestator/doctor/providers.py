@@ -58,6 +58,9 @@ class Watch(UpstreamClient):
         return response
 
 
+_PROXY_REMEDY = "OR_UPSTREAM_PROXY, HTTPS_PROXY or ALL_PROXY names that proxy, or the provider's own setting `proxy`; `none` is for none."
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """A provider that was asked for its models."""
@@ -118,11 +121,14 @@ def _listed(link: ProviderLink, watch: Watch) -> Finding:
 
 def _unreachable(link: ProviderLink, fault: UpstreamError | Overloaded) -> Finding:
     cause = getattr(fault, "cause", "")
+    if link.proxy and cause in ("dns", "refused"):
+        # It is the proxy that is looked for and connected to.
+        cause = "proxy"
     remedies = {
         "dns": "Is the name right, and is this machine online?",
         "tls": "Is a proxy or a virus scanner in between, is the clock right, is the address right?",
         "refused": "Is the server running, and is the port right?",
-        "proxy": "OR_UPSTREAM_PROXY, HTTPS_PROXY or ALL_PROXY names that proxy, or the provider's own setting `proxy`; `none` is for none.",
+        "proxy": _PROXY_REMEDY,
         "private_address": "If that is meant, name the address itself as the provider's base_url.",
     }
     return Finding(
@@ -148,7 +154,8 @@ def _refusal(status: int, provider: ProviderSetting, link: ProviderLink) -> tupl
         return WARNING, f"{at} answers with an error of its own ({status})", "Wait; its status page may say more."
     if status == 200:
         return PROBLEM, f"{at} answers, but not with a list of models", _address_remedy(provider)
-    return PROBLEM, f"{at} answers {status} to the question for its models", _address_remedy(provider)
+    remedy = _PROXY_REMEDY if status == 407 else _address_remedy(provider)
+    return PROBLEM, f"{at} answers {status} to the question for its models", remedy
 
 
 def after_probe(looked: Looked) -> Finding:

@@ -5,13 +5,14 @@ cannot be understood is a ``StartupProblem``. Nothing that was written is droppe
 in ``Settings.not_yet`` or ``Settings.notices``, or it stops the start.
 """
 
-from orcestator.settings.children import child_environment, spoken_variables
+from orcestator.settings.children import WITHHELD, child_environment, spoken_variables
 from orcestator.settings.choices import ModelEntry, ProviderSetting, Target
 from orcestator.settings.loading import load
 from orcestator.settings.stillness import when_still
 from orcestator.settings.table import Settings
 
 __all__ = [
+    "WITHHELD",
     "ModelEntry",
     "ProviderSetting",
     "Settings",

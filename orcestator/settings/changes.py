@@ -178,6 +178,7 @@ def _provider(provider: ProviderSetting, told: set[str]) -> Json:
         "default_model": row.default_model,
         "endpoints": sorted(row.endpoints),
         "query": _without_query_secrets(row.query),
+        "proxy": _safe(provider.proxy),
         "words": dict(row.filled),
         "limits": dict(provider.limits),
         "models": {facts.id: facts.to_wire() for facts in row.models if facts.id not in told},
@@ -192,9 +193,8 @@ def _entry(entry: ModelEntry) -> Json:
 
 
 def _alias(alias: Alias) -> Json:
-    said: Json = {"tiers": [list(tier) for tier in alias.tiers]}
-    if alias.strategy:
-        said["strategy"] = alias.strategy
+    said: Json = {"strategy": alias.strategy} if alias.strategy else {}
+    said["tiers"] = [list(tier) for tier in alias.tiers]
     if alias.hedge_percent is not None:
         said["hedge_percent"] = alias.hedge_percent
     return said

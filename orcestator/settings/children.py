@@ -12,6 +12,10 @@ from orcestator.settings.environment import read_variables
 from orcestator.settings.spec import table_of
 from orcestator.settings.table import Settings
 
+_FOR_ALL = frozenset({"worker_secret", "upstream_proxy"})
+WITHHELD = frozenset(row.name for row in table_of(Settings) if row.type in (Secret, tuple[Secret, ...])) - _FOR_ALL
+"""Settings that are secrets of the callers' door, of notices and of databases: a worker and the controller have no use for them."""
+
 
 def spoken_variables(dotenv_path: str | None) -> dict[str, str]:
     """The process's environment over ``.env``. Raises StartupProblem."""
@@ -29,16 +33,14 @@ def child_environment(
 ) -> dict[str, str]:
     """The variables for a child, out of those that were ``spoken`` when the settings were read: start it with ``--env-file ''``.
 
-    ``keys_of`` names the provider whose key stays in; None takes all of them out, by value, so that a key goes
-    whatever its variable is called. ``serves_callers``: it needs the secrets of the callers' door, of notices and of databases.
+    ``keys_of`` names the provider whose keys and proxy stay in; None takes all keys out, by value, so that a key goes
+    whatever its variable is called. ``serves_callers``: it needs what is ``WITHHELD`` from the others.
     """
-    hidden = {key.reveal() for provider in settings.providers if provider.row.name != keys_of for key in provider.keys}
-    listed = set(hidden)
+    ours = {key.reveal() for provider in settings.providers if provider.row.name == keys_of for key in provider.keys}
+    listed = {key.reveal() for provider in settings.providers for key in provider.keys} - ours
     if not serves_callers:
-        ours = {
-            key.reveal() for provider in settings.providers if provider.row.name == keys_of for key in provider.keys
-        }
-        kept = {settings.worker_secret.reveal(), *ours, *more.values()}
+        proxies = {provider.proxy.reveal() for provider in settings.providers if provider.row.name == keys_of}
+        kept = {settings.worker_secret.reveal(), settings.upstream_proxy.reveal(), *proxies, *ours, *more.values()}
         listed |= set(settings.secrets()) - kept
     # A key may be a word or a number: a setting that happens to have the same value is none.
     plain = _plain_variables()

@@ -54,13 +54,24 @@ def read_variables(environ: Mapping[str, str] | None, dotenv_path: str | None) -
     What is set to nothing, as ``${NAME:-}`` of a Compose file does it, is not set: it hides no line of the file.
     """
     actual = os.environ if environ is None else environ  # noqa: TID251 - this is the one place
-    spoken = {name: text for name, text in actual.items() if text.strip()}
+    spoken = {name: unquoted for name, text in actual.items() if (unquoted := _unquoted(text)).strip()}
     found, doubts = _from_file(Path(dotenv_path), spoken) if dotenv_path else ({}, [])
     return Variables(found | {name: Variable(name, text, ENVIRONMENT) for name, text in spoken.items()}, doubts)
 
 
+def _unquoted(text: str) -> str:
+    """The text without a pair of quotes around all of it: env files of Docker and ``set`` of Windows keep them, shells and ``.env`` do not."""
+    bare = text.strip()
+    quote = bare[:1]
+    is_quoted = quote in ("'", '"') and len(bare) > 1 and bare.find(quote, 1) == len(bare) - 1
+    return bare[1:-1] if is_quoted else text
+
+
 def _from_file(path: Path, actual: Mapping[str, str]) -> tuple[dict[str, Variable], list[Doubt]]:
     if not path.is_file():
+        if path.is_symlink() or path.is_dir() or path.is_fifo():
+            # Somebody meant it to be there: what it says must not be lost in silence.
+            raise StartupProblem(f"{path.name} is no file that can be read (a folder, a pipe, or a link to nothing).")
         return {}, []
     # Not at the top: it costs 50 ms to import, and most processes have no such file.
     from dotenv.parser import parse_stream  # noqa: PLC0415

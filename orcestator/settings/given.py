@@ -89,8 +89,9 @@ def given_by_variables(variables: Variables) -> Values:
     return given
 
 
-def given_by_file(tree: Section, elsewhere: frozenset[str]) -> Values:
-    """What a configuration file says; the top-level keys in ``elsewhere`` are read by others."""
+def given_by_file(tree: Section, elsewhere: frozenset[str], withheld: frozenset[str] = frozenset()) -> Values:
+    """What a configuration file says; the top-level keys in ``elsewhere`` are read by others. Of settings that are ``withheld``
+    a reference to a variable that is not set says nothing."""
     given: Values = {}
     for node in _leaves(tree, "", elsewhere):
         path, leaf = node
@@ -98,7 +99,8 @@ def given_by_file(tree: Section, elsewhere: frozenset[str]) -> Values:
         if row.name in given:
             first = given[row.name]
             raise problem(leaf.place, leaf.path, f"says the same as {first.key} in line {first.place.line}; keep one")
-        if not (isinstance(leaf, Leaf) and leaf.is_null):
+        is_withheld = row.name in withheld and _is_missing(leaf)
+        if not is_withheld and not (isinstance(leaf, Leaf) and leaf.is_null):
             given[row.name] = _given(row, _raw(leaf), also, leaf.path, leaf.place)
     return given
 
@@ -137,6 +139,12 @@ def _is_prefix(path: str) -> bool:
 
 def _names_at(prefix: str) -> Iterable[str]:
     return {known[len(prefix) :].partition(".")[0] for known in BY_PATH if known.startswith(prefix)}
+
+
+def _is_missing(node: Node) -> bool:
+    if isinstance(node, Items):
+        return any(map(_is_missing, node.nodes))
+    return isinstance(node, Leaf) and bool(node.missing)
 
 
 def _raw(node: Node) -> Raw:

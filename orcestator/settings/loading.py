@@ -56,17 +56,34 @@ def load(
     dotenv_path: str | None = ".env",
     overrides: Mapping[str, Any] | None = None,
     with_providers: bool = True,
+    withheld: frozenset[str] = frozenset(),
 ) -> Settings:
     """All settings, from everywhere.
 
     ``environ`` None means the process's environment. ``config_path`` comes before ``OR_CONFIG``. ``overrides`` are
     settings by their names, None meaning that nothing is said. ``with_providers`` false is for a program that calls
-    none: it looks for no key and keeps none. Raises StartupProblem: one sentence with the file, the
+    none: it looks for no key and keeps none. ``withheld`` are settings whose secrets this program is not given. Raises StartupProblem: one sentence with the file, the
     line, the key, what is wrong and the nearest valid name.
     """
-    variables = read_variables(environ, dotenv_path)
-    spoken = given_by_variables(variables) | given_by_overrides({**(overrides or {}), "config": config_path})
-    tree, written = _file(spoken, variables)
+    try:
+        return _loaded(
+            read_variables(environ, dotenv_path), config_path, overrides or {}, withheld, with_providers=with_providers
+        )
+    except OSError as fault:
+        # A folder on the way that may not be entered: even whether the file is there cannot be known.
+        raise StartupProblem(f"{fault.filename} cannot be read ({fault.strerror}).") from fault
+
+
+def _loaded(
+    variables: Variables,
+    config_path: str | None,
+    overrides: Mapping[str, Any],
+    withheld: frozenset[str],
+    *,
+    with_providers: bool,
+) -> Settings:
+    spoken = given_by_variables(variables) | given_by_overrides({**overrides, "config": config_path})
+    tree, written = _file(spoken, variables, withheld)
     given = usual_proxies(variables) | written | spoken
     added, added_notices = read_added(
         _value(given, "state_dir"),
@@ -107,7 +124,7 @@ def load(
     )
 
 
-def _file(spoken: Values, variables: Variables) -> tuple[Section, Values]:
+def _file(spoken: Values, variables: Variables, withheld: frozenset[str]) -> tuple[Section, Values]:
     named = spoken.get("config")
     if named is None:
         return NO_FILE, {}
@@ -115,7 +132,7 @@ def _file(spoken: Values, variables: Variables) -> tuple[Section, Values]:
     if not path.is_file():
         raise problem(named.place, named.key, f"names a file that does not exist: {path}")
     tree = read_yaml(path, variables, VERBATIM)
-    written = given_by_file(tree, SECTIONS)
+    written = given_by_file(tree, SECTIONS, withheld)
     if "models_file" in written and not is_address(written["models_file"].value):
         beside_file(path, written, "models_file")
     return tree, written

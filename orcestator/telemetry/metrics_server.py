@@ -8,6 +8,7 @@ import asyncio
 import errno
 import inspect
 import ipaddress
+import os
 import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -50,6 +51,9 @@ class MetricsServer:
             self._server = await asyncio.start_server(self._serve, self.host, self.port, limit=LARGEST_HEAD_BYTES)
         except OSError as problem:
             raise StartupProblem(self._why_not(problem)) from problem
+        if not self._server.sockets:
+            # What could not be made is left out by asyncio without a word.
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -65,7 +69,7 @@ class MetricsServer:
     def _why_not(self, problem: OSError) -> str:
         if problem.errno == errno.EADDRINUSE:
             return f"port {self.port} is taken (metrics); set OR_METRICS_PORT"
-        return f"cannot listen on {self.host}:{self.port} (metrics): {problem.strerror}; set OR_METRICS_PORT"
+        return f"cannot listen on {self.host}:{self.port} (metrics): {problem.strerror}; check OR_METRICS_HOST and OR_METRICS_PORT"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -1,7 +1,8 @@
 """Which calls go through an HTTP proxy, and how one is written. Pure: it reads no environment and opens nothing.
 
 What NO_PROXY may hold is curl's (https://curl.se/docs/manpage.html#--noproxy, checked 2026-11): names with all below them,
-addresses, networks, ``*``; a port behind a name, as others have it, holds for that port alone.
+addresses, networks, ``*``, with commas or blanks between them; a port behind a name or an address, as others have it, holds
+for that port alone.
 """
 
 import base64
@@ -22,10 +23,10 @@ def proxy_at(text: str) -> Proxy | None:
     """The proxy at an address, None for ``none``. Raises ValueError, which never repeats the address: it may hold a password."""
     if text.lower() == DIRECT:
         return None
-    parts = urlsplit(text if "://" in text else f"http://{text}")
-    if parts.scheme.startswith("socks"):
+    if text.lower().startswith("socks"):
         raise ValueError(_SOCKS)
     try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
         port = parts.port
     except ValueError:
         raise ValueError(_FORM) from None
@@ -50,7 +51,7 @@ def proxy_for(origin: Origin, *, own: str, general: str, spared: Sequence[str]) 
     """
     if own:
         return proxy_at(own)
-    if not general or origin.private or any(_spares(entry.strip().lower(), origin) for entry in spared):
+    if not general or origin.private or any(_spares(entry, origin) for entry in " ".join(spared).lower().split()):
         return None
     return proxy_at(general)
 

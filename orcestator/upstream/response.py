@@ -1,5 +1,7 @@
 """One answer, pulled piece by piece. It holds a slot of its pool until it is read to the end or closed."""
 
+from collections.abc import Callable
+
 from orcestator.dialects.sse import LONGEST_EVENT_BYTES
 from orcestator.errors import UpstreamBroken, UpstreamError
 from orcestator.upstream.connection import Connection
@@ -12,7 +14,8 @@ class Response:
     """The head of an answer, and its body as it comes.
 
     Whoever gets one reads it to the end or calls ``close``. ``auto_touch`` (the default) counts every byte that is not blank as
-    content for the time-outs; a stream reader turns it off and calls ``touch`` for what really is content.
+    content for the time-outs; a stream reader turns it off and calls ``touch`` for what really is content. ``blame`` may put another
+    failure in place of the one that ended the body: whoever asked may know better whose it is.
     """
 
     __slots__ = (
@@ -24,6 +27,7 @@ class Response:
         "_pool",
         "_received",
         "auto_touch",
+        "blame",
         "headers",
         "longest_event",
         "status",
@@ -36,6 +40,7 @@ class Response:
         self.status = connection.status
         self.headers = headers
         self.auto_touch = True
+        self.blame: Callable[[UpstreamError], UpstreamError] | None = None
         self.longest_event = LONGEST_EVENT_BYTES
         self._connection: Connection | None = connection
         self._pool = pool
@@ -123,9 +128,9 @@ class Response:
 
     def _failed(self, failure: UpstreamError) -> UpstreamError:
         """Let go for good; what to raise."""
-        self._failure = failure
+        self._failure = self.blame(failure) if self.blame is not None else failure
         self.close()
-        return failure.anew()
+        return self._failure.anew()
 
 
 class EncodedResponse(Response):

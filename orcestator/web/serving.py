@@ -62,7 +62,8 @@ def _why_not(host: str, port: int, setting: str, problem: OSError) -> str:
         return f"Port {port} on {host} is taken by another program. Stop it, or choose another port with {setting}."
     if problem.errno in (errno.EACCES, errno.EPERM):
         return f"Port {port} on {host} needs more rights. Choose one over 1024 with {setting}."
-    return f"Cannot listen on {host}:{port}: {problem.strerror}. Check {setting}."
+    of_host = setting.replace("PORT", "HOST").replace("port", "host")
+    return f"Cannot listen on {host}:{port}: {problem.strerror}. Check {of_host} and {setting}."
 
 
 class Server:

@@ -90,6 +90,17 @@ def test_a_stream_that_began_is_ended_with_an_error(tmp_path: Path) -> None:
         assert any("worker_lost" in line for line in rest), rest
 
 
+def test_a_stream_whose_worker_dies_is_told_so(tmp_path: Path) -> None:
+    slow = SandboxSettings(tokens_per_second=2.0, answer="word " * 200)
+    with SandboxThread(slow) as sandbox, Cluster(tmp_path, config(sandbox.base_url, "pa"), "split") as cluster:
+        with local_stream(cluster, chat(model="all", stream=True)) as lines:
+            assert any("word" in line for line in lines)
+            os.kill(worker_of(cluster, "pa"), signal.SIGKILL)
+            rest = list(lines)
+        assert any("The worker of pa is gone" in line and "worker_lost" in line for line in rest), rest
+        until(lambda: timed(cluster)[0].status_code == 200, "it serves again")
+
+
 @contextmanager
 def local_stream(cluster: Cluster, call: Any) -> Iterator[Iterator[str]]:
     with (

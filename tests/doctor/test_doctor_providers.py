@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from scripted_provider import answering
@@ -130,3 +131,21 @@ def test_one_without_a_list_that_answers_calls_is_well() -> None:
     assert after_probe(found).state == PROBLEM
     found.link.served += 1
     assert after_probe(found).state == OK
+
+
+def test_one_behind_a_proxy() -> None:
+    """Through which one it is called, without the password; and what to do about one that does not help."""
+    far = provider("http://10.9.8.7:1/v1")
+    with answering(200, b'{"data": [{"id": "new"}]}') as url:
+        address = url.removeprefix("http://").partition("/")[0]
+        (found,) = looked_at(replace(far, proxy=Secret(f"http://ada:{SECRET}@{address}")))
+    assert found.finding.says.startswith(f"http://10.9.8.7:1/v1 through the proxy {address} lists 1 model in ")
+    closed = f"127.0.0.1:{free_port()}"
+    (lost,) = looked_at(replace(far, proxy=Secret(f"http://ada:{SECRET}@{closed}")))
+    assert (lost.finding.state, f"through the proxy {closed}" in lost.finding.says) == (PROBLEM, True)
+    assert "OR_UPSTREAM_PROXY" in lost.finding.remedy
+    with answering(407, b"{}") as url:
+        address = url.removeprefix("http://").partition("/")[0]
+        (unknown,) = looked_at(replace(far, proxy=Secret(f"http://ada:{SECRET}@{address}")))
+    assert (unknown.finding.state, "OR_UPSTREAM_PROXY" in unknown.finding.remedy) == (PROBLEM, True), unknown.finding
+    assert SECRET not in f"{found.finding} {lost.finding} {unknown.finding}"

@@ -53,7 +53,7 @@ def test_a_document_holds_no_secret_and_shows_that_one_changed(loaded):
         ("context_length: 5", "context_length: 6", [Change("providers.own.models.a", "context_length: 5", "context_length: 6")]),
         ("weight: 5", "weight: 6", [Change("models.r1 = groq/x", "tags: [code], weight: 5", "tags: [code], weight: 6")]),
         ("fast: groq/x, ", "", [Change("aliases.fast", "tiers: [[groq/x]]", None)]),
-        ("strategy: score", "strategy: fastest", [Change("aliases.both", "tiers: [[a, b], [c]], strategy: score", "tiers: [[a, b], [c]], strategy: fastest")]),
+        ("strategy: score", "strategy: fastest", [Change("aliases.both", "strategy: score, tiers: [[a, b], [c]]", "strategy: fastest, tiers: [[a, b], [c]]")]),
         ("id: one", "id: two", [
             Change("routing_rules.one", "id: one, condition: {urgency: high}, provider: groq, priority: 1, is_active: true", None),
             Change("routing_rules.two", None, "id: two, condition: {urgency: high}, provider: groq, priority: 1, is_active: true"),
@@ -74,6 +74,14 @@ def test_a_new_key_is_a_provider_more(loaded):
     assert change.name == "providers.openai.keys"
     assert change.new is not None
     assert change.new.startswith(f"{change.old}, …")
+
+
+def test_another_proxy_of_a_provider_is_told_without_its_password(loaded):
+    config = "providers: {{groq: {{api_key: k, proxy: '{}'}}}}\n"
+    before = loaded(yaml=config.format("http://ada:hidden-1@proxy:1"))
+    after = loaded(yaml=config.format("http://ada:hidden-2@proxy:1"))
+    (change,) = difference(before, after)
+    assert (change.name, change.live, "hidden" in str(change)) == ("providers.groq.proxy", True, False)
 
 
 def test_where_the_own_sandbox_was_started_is_no_difference(loaded):

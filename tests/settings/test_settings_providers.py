@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from orcestator.errors import StartupProblem
 from orcestator.providers.rows import ROWS
 from orcestator.providers.secret import Secret
-from orcestator.settings import child_environment, spoken_variables
+from orcestator.settings import WITHHELD, child_environment, load, spoken_variables
 
 KEYED = [row for row in ROWS if row.key_env and not row.only_named and not row.fills]
 LOCAL = [row for row in ROWS if row.is_local]
@@ -388,6 +389,46 @@ def test_a_child_has_no_secret_of_callers_however_short(loaded):
     assert child_environment(found, spoken, {}, keys_of=None, serves_callers=False).keys() == kept
     callers = {"OR_CALLER_KEYS", "OR_ADMIN_TOKEN", "OR_WEBHOOK_SECRET", "MINE"}
     assert child_environment(found, spoken, {}, keys_of=None).keys() == kept | callers
+
+
+def test_a_child_has_its_key_although_another_provider_has_the_same(loaded):
+    keys = {"COHERE_API_KEY": "c-0123456789"}
+    found = loaded(keys, yaml="providers: {cohere: {}, cohere-native: {enabled: true}}\n")
+    assert names(found) == ["cohere", "cohere-native"]
+    assert child_environment(found, keys, {}, keys_of="cohere") == keys
+    assert child_environment(found, keys, {}, keys_of=None) == {}
+
+
+PROXIED = """
+caller_keys: ["${TEAM_KEY}", plain]
+adminToken: ${ADMIN_SECRET}
+webhook_url: ${HOOK}
+notify: ["${CHAT}"]
+database_url: ${ROWS}
+upstream_proxy: ${OUT}
+providers: {groq: {proxy: "${GROQ_OUT}"}, mistral: {proxy: "${MISTRAL_OUT}"}}
+"""
+
+
+@pytest.mark.parametrize("keys_of", ["groq", None])
+def test_a_child_misses_no_secret_that_it_has_no_use_for(loaded, keys_of):
+    """It keeps the proxies that it calls through, and what others alone need it is not given."""
+    spoken = {
+        "GROQ_API_KEY": "g-0123456789", "MISTRAL_API_KEY": "m-0123456789", "TEAM_KEY": "team-0123456789", "CHAT": "slack://A/B/C",
+        "ADMIN_SECRET": "admin-0123456789", "HOOK": "http://hook.example/1", "ROWS": "postgres://u:p@rows/1",
+        "OUT": "http://u:p@out:1", "GROQ_OUT": "http://u:p@groq-out:1", "MISTRAL_OUT": "http://u:p@mistral-out:1",
+    }  # fmt: skip
+    found = loaded(spoken, yaml=PROXIED)
+    given = child_environment(found, spoken, {}, keys_of=keys_of, serves_callers=False)
+    assert set(given) == ({"GROQ_API_KEY", "OUT", "GROQ_OUT"} if keys_of else {"OUT"})
+    child = load(
+        given, config_path="config.yaml", overrides={"only_providers": keys_of and [keys_of]},
+        with_providers=bool(keys_of), withheld=WITHHELD,
+    )  # fmt: skip
+    assert child.upstream_proxy.reveal() == spoken["OUT"]
+    assert [provider.proxy.reveal() for provider in child.providers] == [spoken["GROQ_OUT"]] * bool(keys_of)
+    with pytest.raises(StartupProblem, match="TEAM_KEY"):
+        load(given, config_path="config.yaml", with_providers=False)
 
 
 def test_limits_of_a_provider(loaded):

@@ -1,6 +1,7 @@
 """Where values come from, which source wins, and what happens to what cannot be understood."""
 
 import os
+import sys
 from typing import get_args
 
 import pytest
@@ -43,6 +44,39 @@ def test_the_command_line_comes_first_then_the_environment_then_dotenv_then_the_
 
 def test_an_empty_value_says_nothing(loaded):
     assert loaded({"OR_PORT": "", "OR_API_KEY": " "}, dotenv="OR_HOST=\n", port=None).port == 8000
+
+
+def test_quotes_around_a_variable_are_no_part_of_it(loaded):
+    """Env files of Docker and ``set`` of Windows keep them."""
+    quoted = {"OR_PORT": '"81"', "GROQ_API_KEY": "'sk-quoted' ", "OR_DB_PATH": '""', "HTTPS_PROXY": '"http://proxy:1"'}
+    found = loaded(quoted | {"OR_CALLER_KEYS": '"a","b"'}, dotenv="OR_DB_PATH=rows.db\n")
+    assert (found.port, found.db_path, found.upstream_proxy.reveal()) == (81, "rows.db", "http://proxy:1")
+    assert [key.reveal() for key in found.providers[0].keys] == ["sk-quoted"]
+    assert [key.reveal() for key in found.caller_keys] == ['"a"', '"b"']
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes links")
+def test_a_dotenv_that_is_no_file_is_no_missing_one(refusal, tmp_path):
+    """Docker makes a folder of a file to mount that is not there; a link may lead to what was swapped away."""
+    (tmp_path / ".env").mkdir()
+    assert refusal().startswith(".env is no file that can be read")
+    (tmp_path / ".env").rmdir()
+    (tmp_path / ".env").symlink_to(tmp_path / "gone")
+    assert refusal().startswith(".env is no file that can be read")
+    (tmp_path / "gone").write_text("OR_PORT=82\n", "utf-8")
+    assert load({}).port == 82
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all"
+)
+def test_a_folder_that_may_not_be_entered_is_named(refusal, tmp_path):
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private").chmod(0)
+    try:
+        assert refusal({"OR_CONFIG": "private/c.yaml"}) == "private/c.yaml cannot be read (Permission denied)."
+    finally:
+        (tmp_path / "private").chmod(0o700)
 
 
 @pytest.mark.parametrize("nothing", ["", "  "])

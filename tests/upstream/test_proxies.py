@@ -39,7 +39,7 @@ def test_a_proxy_is_read(text: str, proxy: Proxy | None) -> None:
     [
         ("socks5://u:secret@proxy:1080", "SOCKS"), ("socks5h://secret:1", "SOCKS"), ("https://u:secret@proxy", "http://HOST"),
         ("http://u:secret@proxy:99999", "http://HOST"), ("http://proxy/secret", "http://HOST"), ("http://", "http://HOST"),
-        ("http://secret:0", "http://HOST"),
+        ("http://secret:0", "http://HOST"), ("http://u:secret@[::1", "http://HOST"), ("socks5://u:secret@[::1", "SOCKS"),
     ],
 )  # fmt: skip
 def test_what_is_no_proxy_is_refused_without_showing_it(text: str, word: str) -> None:
@@ -79,7 +79,7 @@ def test_a_provider_may_say_otherwise() -> None:
     [
         ("api.groq.com", True), ("groq.com", True), (".groq.com", True), ("*.groq.com", True), ("GROQ.com ", True), ("*", True),
         ("groq.com:443", True), ("groq.com:8443", False), ("q.com", False), ("roq.com", False), ("", False), (".", False),
-        ("10.0.0.0/8", False),
+        ("10.0.0.0/8", False), ("localhost .groq.com 10.0.0.0/8", True), ("localhost 10.0.0.0/8", False),
     ],
 )  # fmt: skip
 def test_no_proxy(entry: str, is_spared: bool) -> None:

@@ -15,7 +15,6 @@ from orcestator.errors import (
     UpstreamBroken,
     UpstreamError,
     UpstreamKeyRefused,
-    UpstreamModelMissing,
     UpstreamRateLimited,
     UpstreamRejected,
     UpstreamTimeout,

@@ -21,6 +21,8 @@ Source = Literal["", "check", "requests"]
 Probe = Callable[[float], Awaitable[None]]
 """Asks once, within so many seconds. Raises OrcestatorError when the provider is not well."""
 
+LISTING = "listing"
+"""The cause of a check that was answered with a failure of the list of models alone."""
 BUCKET_SECONDS = 3600.0
 MOST_BUCKETS = 24
 MOST_AT_ONCE = 8
@@ -250,10 +252,11 @@ class HealthChecks:
         except TimeoutError:
             self._note_failure(provider, record, f"No answer within {self._policy.timeout:g} s.")
         except OrcestatorError as error:
-            if record.is_contradicted and isinstance(error, UpstreamError) and error.upstream_status:
+            is_list_only = isinstance(error, UpstreamError) and error.cause == LISTING
+            if record.is_contradicted and is_list_only:
                 self._note_no_list(provider, record)
             else:
-                self._note_failure(provider, record, _reason(error))
+                self._note_failure(provider, record, _reason(error), is_proof=not is_list_only)
         else:
             record.is_contradicted = False
             self._note_answer(provider, record, (self._now() - started) * 1000.0)
@@ -275,10 +278,13 @@ class HealthChecks:
         message = "It answers, and has no list of models that can be read: the requests of callers tell how it is."
         self._keep(provider, record, known._replace(message=message, failures=0))
 
-    def _note_failure(self, provider: str, record: _Record, reason: str) -> None:
+    def _note_failure(self, provider: str, record: _Record, reason: str, *, is_proof: bool = True) -> None:
+        """``is_proof``: nothing works there if it goes on like this. A list that fails is none: chats may work, and where
+        they do not, the first request of a caller finds it out and goes elsewhere."""
         record.was_let_in = False
-        failures = record.check.failures + 1
-        is_down = failures >= self._policy.most_failures or self._is_unwell(provider)
+        most = self._policy.most_failures
+        failures = record.check.failures + 1 if is_proof else min(record.check.failures + 1, max(1, most - 1))
+        is_down = (is_proof and failures >= most) or self._is_unwell(provider)
         status: Status = "down" if is_down else "degraded"
         self._keep(provider, record, Check(status, message=reason, failures=failures, source="check"))
 
@@ -305,25 +311,27 @@ def probe_of(link: ProviderLink, *, by_chat: bool) -> Probe | None:
     """
     if by_chat:
         return (lambda seconds: _chat(link, seconds)) if "chat" in link.offer.endpoints else None
-    return (lambda _: _list_models(link)) if link.lists_models else None
+    return (lambda seconds: _list_models(link, seconds)) if link.lists_models else None
 
 
-async def _list_models(link: ProviderLink) -> None:
+async def _list_models(link: ProviderLink, seconds: float) -> None:
     try:
-        has_list = await link.read_list()
+        # A little less than the whole check may take, which tells nothing of whether there was a connection.
+        async with asyncio.timeout(0.9 * seconds):
+            has_list = await link.read_list()
     except UpstreamUnavailable as error:
         if error.upstream_status is None:
             raise
         raise UpstreamUnavailable(
-            "Its list of models cannot be read.", cause="listing", upstream_status=error.upstream_status
+            "Its list of models cannot be read.", cause=LISTING, upstream_status=error.upstream_status
         ) from None
     except UpstreamBroken:
         has_list = False
-    except UpstreamTimeout as error:
-        if error.cause in ("connect_timeout", "tls_timeout"):
+    except (TimeoutError, UpstreamTimeout) as error:
+        if isinstance(error, UpstreamTimeout) and error.cause in ("connect_timeout", "tls_timeout"):
             raise
         # It took the connection: a list may be slow, and chats quick.
-        has_list = False
+        raise UpstreamTimeout(f"Its list of models did not come within {0.9 * seconds:g} s.", cause=LISTING) from None
     if not has_list:
         raise NoListError
 
@@ -352,8 +360,10 @@ async def _chat(link: ProviderLink, seconds: float) -> None:
 
 def _reason(error: OrcestatorError) -> str:
     """In our own words, but for the upstream's status: what it says may repeat a key or a prompt."""
+    if isinstance(error, UpstreamError) and error.cause == LISTING:
+        return error.message
     if isinstance(error, UpstreamTimeout):
         return "No answer in time."
     if isinstance(error, UpstreamError):
-        return error.message if error.cause == "listing" else f"{type(error).__name__}: {error.cause}"
+        return f"{type(error).__name__}: {error.cause}"
     return error.message

@@ -29,6 +29,9 @@ def outcome_of(error: OrcestatorError) -> Outcome:
 
 
 VSCODE = b"x-vscode-user-agent-library-version"
+LANGCHAIN_JS = b"langchainjs-"
+NOT_TRIED_AGAIN = 400
+"""LangChain.js tries every status again but 400 to 409 and 422, up to six times (langchain-core, ``async_caller.ts``, 2026-11)."""
 WAITABLE = (429, 502, 503, 504)
 """Statuses of which waiting may be the remedy."""
 
@@ -48,10 +51,16 @@ def advice(error: OrcestatorError) -> Headers:
 
 def suit(error: OrcestatorError, status: int, headers: Mapping[bytes, bytes]) -> None:
     """Let a refused key of ours be told by this status, where its caller may see it: VS Code takes a 401, 402 or 403 of any
-    endpoint for its own login's and signs out (checked 2026-11)."""
+    endpoint for its own login's and signs out (checked 2026-11). Where a person chose none, LangChain.js gets one that it does
+    not try again."""
     last = error.most_useful if isinstance(error, AttemptsExhausted) else error
-    is_vscode = VSCODE in headers or headers.get(b"user-agent", b"").startswith(b"GitHubCopilotChat/")
-    if isinstance(last, UpstreamKeyRefused) and not (is_vscode and status in (401, 402, 403)):
+    if not isinstance(last, UpstreamKeyRefused):
+        return
+    agent = headers.get(b"user-agent", b"")
+    is_vscode = VSCODE in headers or agent.startswith(b"GitHubCopilotChat/")
+    if status == UpstreamKeyRefused.status and LANGCHAIN_JS in agent:
+        last.shown_status = NOT_TRIED_AGAIN
+    elif not (is_vscode and status in (401, 402, 403)):
         last.shown_status = status
 
 

@@ -5,6 +5,7 @@ import json
 import random
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -29,10 +30,15 @@ from orcestator.settings import Settings
 from orcestator.telemetry.metrics import Metrics
 from orcestator.telemetry.notices import Notices
 from orcestator.upstream.provider_link import ProviderLink, Waiting
-from tests.upstream.scripted_upstream import ScriptedUpstream, answers, plain, upstream_client
+from tests.upstream.scripted_upstream import ScriptedUpstream, answers, plain, silent, upstream_client
 
 MODELS = plain(json.dumps({"object": "list", "data": [{"id": "echo"}]}).encode())
 FAILING = plain(b"{}", status=b"500 Internal Server Error")
+CHOICE = {"index": 0, "message": {"role": "assistant", "content": "h"}, "finish_reason": "length"}
+REPLY = plain(
+    json.dumps({"id": "c", "object": "chat.completion", "choices": [CHOICE]}).encode(),
+    headers=b"Content-Type: application/json\r\n",
+)
 ECHO = Candidate("sandbox", "echo", "", "proxy")
 SETTINGS = Settings(health_check_interval_seconds=60.0, breaker_consecutive_failures=2)
 
@@ -40,14 +46,14 @@ SETTINGS = Settings(health_check_interval_seconds=60.0, breaker_consecutive_fail
 class House:
     """A board, its measures and everybody who is told, around one provider."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings = SETTINGS) -> None:
         self.metrics = Metrics({"echo"}.__contains__)
         self.events: list[HealthChanged] = []
-        self.notices: Notices = make_notices(SETTINGS, [], self.metrics, str, {"echo"}.__contains__)
+        self.notices: Notices = make_notices(settings, [], self.metrics, str, {"echo"}.__contains__)
         self.board = HealthBoard(BreakerPolicy(consecutive_failures=2, open_seconds=100.0), self.emit, random.random)
         self.measures = Measures()
         self.watch = HealthWatch(
-            SETTINGS, self.board, self.measures, [metrics_of(self.metrics), notices_of(self.notices)]
+            settings, self.board, self.measures, [metrics_of(self.metrics), notices_of(self.notices)]
         )
 
     def emit(self, event: Event) -> None:
@@ -101,7 +107,7 @@ def test_a_good_check_lets_the_next_request_be_the_probe_at_once() -> None:
 
 
 def test_one_failed_check_takes_nobody_out_and_as_many_as_requests_may_do() -> None:
-    house = House()
+    house = House(replace(SETTINGS, health_check_chat=True))
 
     async def use() -> None:
         await house.watch.checks.turn()
@@ -116,7 +122,7 @@ def test_one_failed_check_takes_nobody_out_and_as_many_as_requests_may_do() -> N
         assert house.is_in
         assert house.watch.checks.status("sandbox").status != "down"
 
-    play(house, [FAILING, FAILING, MODELS], use)
+    play(house, [FAILING, FAILING, REPLY], use)
     assert [event.state for event in house.events] == ["open", "closed"]
     value = house.metrics.registry.get_sample_value
     assert value("orcestator_health_checks_total", {"provider": "sandbox", "outcome": "down"}) == 2
@@ -180,6 +186,38 @@ def test_a_provider_without_a_list_is_not_down(reply: bytes) -> None:
             assert house.is_in
 
     play(house, [reply] * 4, use)
+
+
+def test_a_list_that_always_fails_takes_no_idle_provider_out() -> None:
+    """Its chats may work; where they do not, the first request finds it out and goes elsewhere."""
+    house = House()
+
+    async def use() -> None:
+        for _ in range(5):
+            await house.watch.checks.turn()
+            assert house.watch.checks.status("sandbox").status == "degraded"
+            assert house.is_in
+
+    play(house, [FAILING] * 5, use)
+    assert house.events == []
+
+
+def test_nor_does_one_that_is_slow() -> None:
+    house = House(replace(SETTINGS, health_check_timeout_seconds=0.2))
+
+    async def scenario() -> None:
+        row = find_row("sandbox")
+        assert row is not None
+        async with ScriptedUpstream(silent) as upstream, upstream_client() as client:
+            address = f"http://127.0.0.1:{upstream.port}/v1"
+            house.watch.watch([ProviderLink(row, address, (), 1, client, Waiting())])
+            for _ in range(4):
+                await house.watch.checks.turn()
+                check = house.watch.checks.status("sandbox")
+                assert (check.status, check.message) == ("degraded", "Its list of models did not come within 0.18 s.")
+                assert house.is_in
+
+    asyncio.run(scenario())
 
 
 def test_a_request_that_is_served_is_worth_more_than_a_list_that_fails() -> None:

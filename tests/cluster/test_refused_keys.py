@@ -61,6 +61,19 @@ aliases:
             assert cluster.post("/v1/chat/completions", chat(model="alpha/m")).status_code == 200
 
 
+def test_a_client_that_tries_424_again_gets_a_status_that_it_does_not(tmp_path: Path) -> None:
+    """LangChain.js stops at 400 to 409 and 422 only."""
+    with AnsweringUpstream("m") as upstream:
+        upstream.always["m"] = refusal(401)
+        config = f'providers: {{alpha: {{base_url: "{upstream.base_url}", api_key: key, models: [m]}}}}\n'
+        agent = {"user-agent": "langchainjs-openai/1.0.0 ((node/v22.0.0; linux; x64))"}
+        with Cluster(tmp_path, config) as cluster:
+            for headers, status in ((agent, 400), ({}, 424), (VSCODE, 424)):
+                answer = cluster.post("/v1/chat/completions", chat(model="alpha/m", stream=True), headers=headers)
+                assert (answer.status_code, answer.json()["error"]["code"]) == (status, "upstream_key_refused")
+            assert len(upstream.calls) == 1
+
+
 def test_a_person_chooses_the_status_but_not_for_vscode(tmp_path: Path) -> None:
     with AnsweringUpstream("m") as upstream:
         upstream.always["m"] = refusal(402)

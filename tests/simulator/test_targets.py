@@ -7,6 +7,7 @@ everything else is held against, is defined in ``orcestator/simulator/omniscient
 
 from dataclasses import replace
 from functools import cache
+from math import inf
 from typing import NamedTuple
 
 import pytest
@@ -46,6 +47,14 @@ EXCEPTIONS = {
 """What is held where a promise is not: told on the same page."""
 
 
+HALF_USED = 1.05
+"""Where the best of three is the cheapest and well half of the time, the cost tells how much of its good half was missed: all of it
+would cost a twelfth more."""
+MOST_COST = {HIDDEN: 1.55, "half_down_15s": HALF_USED, "half_down_600s": HALF_USED}
+MOST_WASTED = {HIDDEN: 0.015, "told_limits": 0.015}
+MOST_REGRET = {HIDDEN: 0.16}
+
+
 @cache
 def found(name: str, *, hedging: bool = True) -> Compared:
     settings = replace(Settings(), hedging=hedging)
@@ -54,35 +63,16 @@ def found(name: str, *, hedging: bool = True) -> Compared:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_whoever_can_be_served_is_served(name: str) -> None:
-    assert found(name).figures.success >= min(ENOUGH_SUCCESS, found(name).omniscient.success)
-
-
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_first_contents_come_nearly_as_soon_as_with_full_knowledge(name: str) -> None:
-    assert found(name).p95_ratio <= 1.25
-
-
-@pytest.mark.parametrize("name", sorted(set(SCENARIOS) - {HIDDEN}))
-def test_it_costs_little_more_than_with_full_knowledge(name: str) -> None:
-    assert found(name).cost_ratio <= 1.10
-
-
-def test_where_limits_are_hidden_it_costs_what_half_of_the_silent_ones_costs() -> None:
-    assert found(HIDDEN).cost_ratio <= 1.55
-    assert found(HIDDEN).regret <= 0.16
-
-
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_failures_are_not_multiplied(name: str) -> None:
-    figures = found(name).figures
-    assert figures.calls <= MOST_CALLS
-    assert figures.hedges <= 0.1
-
-
-def test_limits_are_hit_hardly_ever() -> None:
-    assert found(HIDDEN).figures.wasted <= 0.015
-    assert found("told_limits").figures.wasted <= 0.015
+def test_the_promises_are_kept(name: str) -> None:
+    """All of one scenario in one test: two workers of a test run would play it twice."""
+    one = found(name)
+    assert one.figures.success >= min(ENOUGH_SUCCESS, one.omniscient.success), "whoever can be served is served"
+    assert one.p95_ratio <= 1.25, "first contents come nearly as soon as with full knowledge"
+    assert one.cost_ratio <= MOST_COST.get(name, 1.10), "it costs little more"
+    assert one.figures.calls <= MOST_CALLS, "failures are not multiplied"
+    assert one.figures.hedges <= 0.1
+    assert one.figures.wasted <= MOST_WASTED.get(name, 1.0), "limits are hit hardly ever"
+    assert one.regret <= MOST_REGRET.get(name, inf)
 
 
 def test_hedging_takes_the_slow_tail_away() -> None:
@@ -98,13 +88,6 @@ def test_where_a_tenth_of_all_calls_is_slow_no_tenth_of_all_callers_waits() -> N
 def test_who_is_slow_in_its_tail_is_the_worse_choice() -> None:
     """The quickest in the median has the tail: the share of callers who wait for it is small."""
     assert found("tail_of_one").figures.p99 <= 1.0
-
-
-@pytest.mark.parametrize("name", ["half_down_15s", "half_down_600s"])
-def test_what_is_well_half_of_the_time_is_used_half_of_the_time(name: str) -> None:
-    """The best of three is the cheapest, so that the cost tells how much of its good half was missed: all of it would cost a twelfth
-    more."""
-    assert found(name).cost_ratio <= 1.05
 
 
 @pytest.mark.parametrize("line", read().values(), ids=lambda line: f"{line.scenario}-{line.strategy}")

@@ -148,7 +148,7 @@ def test_a_redirect_is_named_and_its_address_is_not() -> None:
         (b"boom", "boom"),
         (b"\xef\xbb\xbf" + b'{"error":"boom"}', "boom"),
         ({"error": {"message": ""}}, "no reason given"),
-        ({"error": {"message": ["boom"]}}, "no reason given"),
+        ({"error": {"message": ["boom"]}}, "boom"),
         ({"error": None}, '{"error": null}'),
         ({"error": [1]}, '{"error": [1]}'),
         (b"", "no reason given"),

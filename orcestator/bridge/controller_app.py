@@ -20,6 +20,7 @@ from urllib.parse import parse_qs
 import orjson
 
 from orcestator.bridge.registration_policy import (
+    UNPROVEN,
     Decision,
     Registration,
     RegistrationPolicy,
@@ -132,6 +133,8 @@ class ControllerApp:
     clock: Callable[[], float]
     relay: Relay | None = None
     resolve: Resolve = field(default_factory=lambda: resolve_host)
+    on_wrong_secret: Callable[[Scope], object] = lambda _scope: None
+    """Is told of every request that shows a worker secret which is not the one."""
     registrations: Counter[str] = field(init=False, default_factory=Counter)
     """Registrations so far by outcome, for the metrics."""
     _routes: dict[str, Route] = field(init=False)
@@ -205,6 +208,8 @@ class ControllerApp:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         presented, path = presented_credential(headers, scope["path"])
         speaker = Speaker(credential_id(self.policy, presented), _peer(scope, headers))
+        if presented.secret and speaker.credential == UNPROVEN:
+            self.on_wrong_secret(scope)
         self._refuse_browsers(headers)
         route = self._routes.get(path)
         if route is None:

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from orcestator.bridge.carrier import Carrier, Carriers, LocalCarrier
@@ -228,4 +229,5 @@ def controller(settings: Settings, client: UpstreamClient, host: str, *, is_alon
         persist_path=Path(settings.state_dir) / "workers.json",
         fetch_status=fetch_status,
         clock=time.monotonic,
+        on_wrong_secret=partial(Refusals().note, "controller", "wrong_key"),
     )

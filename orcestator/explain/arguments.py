@@ -5,7 +5,9 @@ import argparse
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments: a request id for what was decided, or a model (with a prompt or a body) for what would be."""
-    parser.add_argument("request_id", nargs="?", metavar="REQUEST_ID", help="a past request's x-request-id")
+    parser.add_argument(
+        "request_id", nargs="?", metavar="REQUEST_ID", help="a past request's x-request-id, or the id of its record"
+    )
     parser.add_argument("--model", metavar="NAME", help="a model, to see where a request for it would go")
     parser.add_argument("--prompt", metavar="TEXT", help="what that request would say")
     parser.add_argument("--body", metavar="FILE", help="a file with the whole request as JSON")

@@ -47,6 +47,11 @@ class KeyMask:
             end = places[stop]
         return "".join([*pieces, text[end:]])
 
+    def is_in(self, text: str) -> bool:
+        """Whether a whole key is in ``text`` as it is, or in base64 or hex: quick, for what is no error and long."""
+        plain = _in_lower_case(text.replace("\\/", "/"))
+        return any(form in plain for form in self._forms)
+
     def in_error(self, error: UpstreamError) -> None:
         """Mask everything of an error that is ever shown, kept or sent on: one place for all classes."""
         error.message = self(error.message)

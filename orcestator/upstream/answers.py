@@ -7,6 +7,7 @@ from orcestator.dialects.openai.stream import ChatStream
 from orcestator.dialects.openai.usage import estimate
 from orcestator.dialects.sse import KEEP_ALIVE
 from orcestator.errors import OrcestatorError, StreamInterrupted, UpstreamBroken, UpstreamError
+from orcestator.providers.masking import KeyMask
 from orcestator.upstream.client import Response
 
 LONGEST_ERROR_BYTES = 64 << 10
@@ -140,7 +141,7 @@ class StreamAnswer:
 class RawAnswer:
     """Bytes passed on as they come: speech, image events. It has no way to report a failure but to be cut.
 
-    ``mask`` takes keys out of errors that come as events among the others.
+    ``mask`` takes keys out of errors that come as events among the others, and whole keys out of any text.
     """
 
     __slots__ = ("_first", "_held", "_response", "content_type", "dropped", "mask")
@@ -151,7 +152,7 @@ class RawAnswer:
         self._held = b""
         self.content_type = content_type
         self.dropped: tuple[str, ...] = ()
-        self.mask: Callable[[str], str] | None = None
+        self.mask: KeyMask | None = None
 
     @classmethod
     def opened(cls, response: Response, first: bytes, provider: str) -> "RawAnswer":
@@ -180,7 +181,7 @@ class RawAnswer:
         except UpstreamError as error:
             raise StreamInterrupted(error.kept()) from None
 
-    def _masked(self, piece: bytes, mask: Callable[[str], str]) -> bytes:
+    def _masked(self, piece: bytes, mask: KeyMask) -> bytes:
         """The whole lines of what came; no reader can use a part of an event before the rest is there."""
         whole, end, self._held = (self._held + piece).rpartition(b"\n")
         if len(self._held) > LONGEST_ERROR_BYTES:
@@ -219,7 +220,11 @@ def passed_type(content_type: bytes) -> str:
     return content_type.decode("latin-1") if is_harmless else "application/octet-stream"
 
 
-def _masked_line(line: bytes, mask: Callable[[str], str]) -> bytes:
-    if b"rror" not in line or len(line) > LONGEST_ERROR_BYTES:
+def _masked_line(line: bytes, mask: KeyMask) -> bytes:
+    if len(line) > LONGEST_ERROR_BYTES:
         return line
-    return mask(line.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+    text = line.decode("utf-8", "surrogateescape")
+    # A failure need not be called an error; a picture or a sound is too long to be looked through as thoroughly.
+    if b"rror" not in line and not mask.is_in(text):
+        return line
+    return mask(text).encode("utf-8", "surrogateescape")

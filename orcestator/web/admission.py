@@ -7,6 +7,7 @@ the Host header must name this machine (a web page that rebinds its own name to 
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
@@ -30,8 +31,10 @@ DOOR: Final = "caller"
 _REMEMBERED = 1024
 _KEY_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
 """Anthropic's, Gemini's and Azure's."""
-_SILENT_PAGES = frozenset({b"cross-site", b"same-site"})
-"""What a browser says of a page's request that has no Origin: a picture, a script, a link."""
+_NO_FOREIGN_PAGE = frozenset({b"none", b"same-origin"})
+"""What a browser says of a request without an Origin that no foreign page made: of pictures, scripts and links of one it says something else."""
+_WEB_ORIGIN = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+"""One origin as a browser writes it (https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin, checked 2026-11): no list, no user, no path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ class Admission:
             self._refuse("This Host name is not served without caller keys. Add it to OR_ALLOWED_HOSTS.", scope)
         origin = headers.get(b"origin")
         if origin is None:
-            if headers.get(b"sec-fetch-site") in _SILENT_PAGES:
+            if headers.get(b"sec-fetch-site", b"none") not in _NO_FOREIGN_PAGE:
                 self._refuse("A web page is not served without caller keys.", scope)
         elif not self._origin_is_local(origin):
             self._refuse(
@@ -149,7 +152,7 @@ class Admission:
         text = origin.decode("latin-1")
         if text in self._policy.origins:
             return True
-        if text.startswith(("http://", "https://")):
+        if _WEB_ORIGIN.fullmatch(text):
             name = host_name(text)
             return name in LOCAL_ORIGINS or name in self._policy.allowed_hosts
         scheme, separator, _ = text.partition("://")

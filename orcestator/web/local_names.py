@@ -28,6 +28,7 @@ PROXY_FIELDS = frozenset(
         *("cf-access-jwt-assertion", "cf-warp-tag-id", "fastly-client-ip", "fastly-ff", "fly-client-ip", "akamai-origin-hop"),
         *("x-azure-clientip", "x-azure-ref", "x-arr-log-id", "x-appengine-user-ip", "x-cloud-trace-context", "x-amzn-trace-id"),
         *("x-envoy-external-address", "x-envoy-original-path", "x-envoy-internal", "x-vercel-forwarded-for", "tailscale-user-login"),
+        *("x-amz-cf-id", "x-amzn-requestid", "x-vercel-id", "x-varnish", "x-nginx-proxy", "x-goog-iap-jwt-assertion"),
         *("ngrok-trace-id", "x-ngrok-forwarded-for", "x-sucuri-clientip", "incap-client-ip"),
     )
 )  # fmt: skip

@@ -14,7 +14,7 @@ from orcestator.errors import QuotaExceeded, Unauthorized
 from orcestator.web.census import peer as peer_of
 
 logger = logging.getLogger("orcestator.access")
-Door = Literal["caller", "management", "worker"]
+Door = Literal["caller", "management", "worker", "controller"]
 Reason = Literal["no_key", "wrong_key", "throttled", "foreign"]
 """``foreign``: not of this machine, or of a web page, where no key is asked for."""
 MOST_PEERS = 1024

@@ -132,7 +132,7 @@ def _rules_in(document: Any) -> list[Rule]:
 
 
 def _written(path: Path, rules: Mapping[str, Rule]) -> tuple[int, int]:
-    """Write the file in one step; what ``poll`` will see of it."""
+    """Write the file in one step, for its owner alone; what ``poll`` will see of it."""
     rows = [
         {"id": rule.id, "condition": dict(rule.condition), "provider": rule.provider}
         | {"priority": rule.priority, "active": rule.is_active}
@@ -140,7 +140,9 @@ def _written(path: Path, rules: Mapping[str, Rule]) -> tuple[int, int]:
     ]
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    beside.write_bytes(orjson.dumps({"rules": rows}, option=orjson.OPT_INDENT_2))
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(orjson.dumps({"rules": rows}, option=orjson.OPT_INDENT_2))
     facts = beside.stat()
     beside.replace(path)
     return facts.st_mtime_ns, facts.st_ino

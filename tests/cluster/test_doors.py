@@ -367,6 +367,12 @@ def test_a_secret_or_the_flag_lets_workers_register(tmp_path: Path) -> None:
             local_request("POST", f"{address}/register_worker", json=body, headers=headers)
             models = local_request("POST", f"{address}/list_models", headers=headers).json()["models"]
             assert models == ["thief"]
+            guess = {"x-orcestator-worker-secret": "guessed-secret"}
+            local_request("POST", f"{address}/register_worker", json=body, headers=guess)
+            if "OR_WORKER_SECRET" in environment:
+                told = "refused at the controller's door: wrong_key from 127.0.0.1"
+                until(lambda cluster=cluster, told=told: told in cluster.program.output(), "the guess is in the log")  # type: ignore[misc]
+                assert "guessed-secret" not in cluster.program.output()
 
 
 def test_a_worker_that_others_reach_needs_a_secret(tmp_path: Path) -> None:

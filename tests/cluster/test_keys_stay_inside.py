@@ -171,8 +171,12 @@ def test_a_key_in_what_is_no_chat_is_masked(house: House, path: str) -> None:
     """Also in an error event among events that are passed on as they come."""
     wire = error("openai", FORMS["php"](KEY), 500).encode()
     events = b'data: {"type":"image.part"}\n\nevent: error\ndata: ' + wire + b"\n\n"
+    unnamed = f'event: failed\ndata: {{"message": "bad key {KEY}"}}\n\n: {KEY}\n\nevent: error\ndata: bad key {KEY}\n\n'.encode()
+    others = (f'{{"errors": [{{"message": "bad key {KEY}"}}]}}', f'{{"detail": [{{"msg": "bad key {KEY}"}}]}}')
     body = {"input": "x", "prompt": "x", "voice": "v"}
-    for said in (Told(wire), Told(wire, 401), Told(events, 200, "text/event-stream")):
+    said_by_others = [Told(text.encode(), status) for text in others for status in (200, 422)]
+    streamed = [Told(stream, 200, "text/event-stream") for stream in (events, unnamed)]
+    for said in (Told(wire), Told(wire, 401), *said_by_others, *streamed):
         got = told(house, "openai", path, body, lambda _heard, said=said: said)  # type: ignore[misc]
         assert not leaks(f"{got.headers} {got.text}"), got.text
 
@@ -187,9 +191,12 @@ def test_an_answer_is_passed_on_as_it_is(house: House) -> None:
 
 
 def test_a_page_stays_no_page(house: House) -> None:
-    """What a browser would run is handed on as bytes, and the browser may not guess."""
+    """What a browser would run is refused, or handed on as bytes, and the browser may not guess."""
+    body = {"input": "x", "voice": "v"}
     page = Told(b"<script>alert(1)</script>", 200, "text/html; charset=utf-8")
-    got = told(house, "openai", "/v1/audio/speech", {"input": "x", "voice": "v"}, lambda _heard: page)
+    assert told(house, "openai", "/v1/audio/speech", body, lambda _heard: page).status_code == 502
+    script = Told(b"\xff\xd8 alert(1)", 200, "application/javascript")
+    got = told(house, "openai", "/v1/audio/speech", body, lambda _heard: script)
     assert (got.status_code, got.headers["content-type"]) == (200, "application/octet-stream")
     assert got.headers["x-content-type-options"] == "nosniff"
 

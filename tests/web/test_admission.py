@@ -105,6 +105,7 @@ def test_local_origins(origin: str) -> None:
     [
         *("https://evil.example", "http://localhost.evil.example", "null", "null-scheme:x", "javascript:alert(1)"),
         *("chrome-extension://abcdefghijklmnop", "moz-extension://x", "https://app.evil.example", "app", ""),
+        *("http://localhost:3000 https://evil.example", "http://localhost, https://evil.example", "http://a@localhost"),
     ],
 )
 def test_foreign_origins_are_refused(origin: str) -> None:
@@ -130,6 +131,7 @@ def test_everybody_when_it_is_wished(host: str) -> None:
         {"host": "localhost:8000", "origin": "https://evil.example"},
         {"host": "192.168.1.5:8000", "origin": "null"},
         {"host": "localhost:8000", "sec_fetch_site": "cross-site"},
+        {"host": "localhost:8000", "sec_fetch_site": "what-comes-next"},
     ],
 )
 def test_everybody_is_still_no_web_page(headers: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from orcestator.dialects.json_text import dumps
 from orcestator.errors import BodyTooLarge, InvalidRequest
-from orcestator.web.json_body import MAX_CONTAINERS, CallerLeft, parse_object, read_body
+from orcestator.web.json_body import LARGE_BYTES, MAX_CONTAINERS, CallerLeft, parse_object, read_body
 
 
 def refusal(body: bytes) -> InvalidRequest:
@@ -155,6 +155,11 @@ def test_numbers_that_keep_their_value_pass(number: str) -> None:
 def test_numbers_that_nothing_holds_keep_their_digits(number: str) -> None:
     for body in (f'{{"a":[1,{number}]}}', f'{{"\\\\":"\\"","a": [{number}]\n}}'):
         assert dumps(parse_object(body.encode())["a"][-1]) == number.encode()
+
+
+def test_a_long_number_beside_a_flood_of_others_keeps_its_digits() -> None:
+    flood = b'{"a":[' + b"1.5," * (LARGE_BYTES // 4) + b"1.23456789012345678]}"
+    assert dumps(parse_object(flood)["a"][-1]) == b"1.23456789012345678"
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 310])

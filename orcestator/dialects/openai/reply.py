@@ -6,7 +6,7 @@ A healthy reply keeps its bytes; only the model name is spliced.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from orcestator.dialects.failures import error_in_answer
+from orcestator.dialects.failures import error_in_answer, failure_in_event
 from orcestator.dialects.json_text import Forgiven, dumps, loads, loads_event, loads_exactly
 from orcestator.dialects.openai.content import spoken, usable_created, usable_id
 from orcestator.dialects.openai.finish import MAY_CUT, finish_reason, has_finished, is_failure, reason_beside
@@ -85,9 +85,15 @@ def text_reply(body: bytes, terms: ReplyTerms) -> Reply:
     return _finished(body, wire, mended, text, terms, "text_completion", "cmpl-")
 
 
+_CONTENT_FIELDS = frozenset({"data", "results", "text", "embeddings", "input_tokens", "totalTokens"})
+"""What an answer that is no chat consists of; one without any of it may be a failure that calls itself something else."""
+
+
 def plain_reply(body: bytes, terms: ReplyTerms) -> Reply:
-    """Read any other JSON answer (embeddings, images, moderations): an object without an error."""
+    """Read any other JSON answer (embeddings, images, moderations): an object without an error, in whatever shape one is told."""
     wire, body = _parsed(body, terms.provider)
+    if _CONTENT_FIELDS.isdisjoint(wire) and (detail := failure_in_event(wire)) is not None:
+        raise error_in_answer(terms.provider, detail)
     usage = read_usage(wire.get("usage")) or estimate(terms.prompt_bytes, 0)
     shown = {**wire, "model": terms.shown_model} if "model" in wire else wire
     return Reply(_relayed(body, wire, shown), "", usage, wire)

@@ -217,6 +217,10 @@ class TestPlainReply:
     def test_an_error_is_raised(self) -> None:
         with pytest.raises(UpstreamError):
             plain_reply(b'{"error":{"message":"no"},"data":[]}', reply_terms())
+        for failure in (b'{"errors":[{"message":"no"}]}', b'{"detail":"no"}', b'{"status":"failed","message":"no"}'):
+            with pytest.raises(UpstreamError, match="no"):
+                plain_reply(failure, reply_terms())
+        assert plain_reply(b'{"text":"no","detail":"low"}', reply_terms()).body == b'{"text":"no","detail":"low"}'
 
 
 _json = st.recursive(

@@ -139,7 +139,15 @@ def event(delta: dict[str, Any], finish: str | None = None) -> bytes:
 async def worker(attempts: Attempts, secret: Secret | None = None, *, on_loopback: bool = False) -> AsyncIterator[str]:
     """A real worker server; its address."""
     routes = {"/worker_generate": _never}
-    app = WorkerApp(attempts, routes, secret, 1 << 20, on_loopback=on_loopback)  # type: ignore[arg-type]
+    app = WorkerApp(
+        attempts,
+        routes,
+        secret,
+        1 << 20,
+        limits=list,
+        reset=lambda _provider, _model: None,
+        on_loopback=on_loopback,  # type: ignore[arg-type]
+    )
     server = Server(app, listen("127.0.0.1", 0, "--port"), EdgeLimits())
     await server.start()
     try:

@@ -112,6 +112,7 @@ class RemoteDirectory:
         self._names = names
         self._version: int | None = None
         self._stock_workers: dict[str, None] = {}
+        self._leaving: set[str] = set()
         self._catalog = Catalog([])
         self.reaches_controller = False
         self.is_stock = False
@@ -124,6 +125,14 @@ class RemoteDirectory:
         """Other public names from now on, over the offers that are known."""
         self._names = names
         self._catalog = names.catalog(self._catalog.offers)
+
+    def leave(self, workers: Iterable[str]) -> None:
+        """Send nobody to these any more, which end their work and may still be listed; no other one ever has their address."""
+        self._leaving.update(workers)
+        self._catalog = self._names.catalog(self._staying(self._catalog.offers))
+
+    def _staying(self, offers: Iterable[Offer]) -> list[Offer]:
+        return [offer for offer in offers if offer.worker not in self._leaving]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep the catalog fresh until ``stop`` is set."""
@@ -177,7 +186,8 @@ class RemoteDirectory:
         self._take(offers)
         return True
 
-    def _take(self, offers: list[Offer]) -> None:
+    def _take(self, listed: list[Offer]) -> None:
+        offers = self._staying(listed)
         if offers or not self._catalog.offers:
             self._catalog = self._names.catalog(offers)
 

@@ -83,7 +83,7 @@ async def run_api_server(
             front.chosen_for_us = CHOSEN_BY_SUPERVISOR
             front.preview.prospect = partial(prospect_everywhere, supervisor, load_from, directory.catalog)
             # The new names may be those of workers that were started for them.
-            obey(supervisor, front.live, load_from, before=directory.refresh)
+            obey(supervisor, front.live, load_from, before=directory.refresh, leave=directory.leave)
         lifetime.stopping.on_hangup(front.reload)
         await directory.refresh()
         server = await front.start(

@@ -36,8 +36,10 @@ def obey(
     *,
     before: Callable[[], Awaitable[object]] | None = None,
     after: Callable[[], Awaitable[object]] | None = None,
+    leave: Callable[[Sequence[str]], None] = lambda _workers: None,
 ) -> None:
-    """Reload when the supervisor says so, with the variables that it hands over; ``before`` goes before it and ``after`` follows. Its word on how it
+    """Reload when the supervisor says so, with the variables that it hands over; ``before`` goes before it and ``after`` follows, and ``leave``
+    is told of the workers that end then. Its word on how it
     went everywhere is for whoever ``live`` tells."""
     tell, live.tell = live.tell, _nobody
 
@@ -49,6 +51,7 @@ def obey(
         if before is not None:
             await before()
         outcome = await live.reload()
+        leave(question["gone"])
         if after is not None:
             await after()
         return outcome

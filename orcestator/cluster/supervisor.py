@@ -193,8 +193,9 @@ class _Supervisor:
             # Also for when it is started again.
             child.environment = self._environment(child)
         told = [child for name, child in self._workers.items() if name not in fresh]
-        await asyncio.gather(*map(self._told_to_reload, told))
-        await asyncio.gather(*map(self._told_to_reload, self._others[1:]))
+        addresses = [_address(child) for child in gone]
+        for group in (told, self._others[1:]):
+            await asyncio.gather(*(self._told_to_reload(child, addresses) for child in group))
         for child in gone:
             # It lets its running attempts come to their end.
             self._keepers.pop(child).cancel()
@@ -211,9 +212,9 @@ class _Supervisor:
             self._keepers[child] = asyncio.create_task(self._keep(child, control))
         return workers
 
-    async def _told_to_reload(self, child: Child) -> None:
-        """One that is dead reads it when it is started again."""
-        outcome = await child.ask({"do": RELOAD, "environment": dict(child.environment)})
+    async def _told_to_reload(self, child: Child, gone: Sequence[str]) -> None:
+        """One that is dead reads it when it is started again. ``gone`` are workers that nobody is to be sent to from then on."""
+        outcome = await child.ask({"do": RELOAD, "environment": dict(child.environment), "gone": gone})
         if outcome is None and not child.is_running:
             return
         problems = ["It did not answer."] if outcome is None else outcome["problems"]
@@ -229,7 +230,7 @@ class _Supervisor:
     async def _start_workers(self, workers: Sequence[Child], control: ControlClient) -> None:
         """Return when the controller knows them, so that API servers find them there; not for long, as they register again and again."""
         await self._start(workers, control)
-        addresses = {child.ready_url.removesuffix("/health") for child in workers}
+        addresses = set(map(_address, workers))
         deadline = time.monotonic() + KNOWN_SECONDS
         while addresses and time.monotonic() < deadline:
             _, answer = await control.get(f"{self._controller_address}/orcestator/workers")
@@ -433,6 +434,10 @@ def _bound(port: int) -> socket.socket | None:
         reservation.close()
         return None
     return reservation
+
+
+def _address(worker: Child) -> str:
+    return worker.ready_url.removesuffix("/health")
 
 
 def _why_it_ended(child: Child) -> StartupProblem:

@@ -108,6 +108,8 @@ def _judged(link: ProviderLink, provider: ProviderSetting, watch: Watch, *, foun
 def _listed(link: ProviderLink, watch: Watch) -> Finding:
     count = len(link.offer.models)
     says = f"{_called(link)} lists {count} model{'s' if count > 1 else ''} in {watch.seconds:.2f} s"
+    if link.left_out:
+        says += f", and {link.left_out} more, which are asked for as {link.row.name}/NAME only"
     default = link.row.default_model
     if not default or default in link.offer.models:
         return Finding(_subject(link), OK, says)

@@ -69,7 +69,7 @@ def _unquoted(text: str) -> str:
 
 def _from_file(path: Path, actual: Mapping[str, str]) -> tuple[dict[str, Variable], list[Doubt]]:
     if not path.is_file():
-        if path.is_symlink() or path.is_dir() or path.is_fifo():
+        if path.is_dir() or path.is_fifo() or (path.is_symlink() and not path.exists()):
             # Somebody meant it to be there: what it says must not be lost in silence.
             raise StartupProblem(f"{path.name} is no file that can be read (a folder, a pipe, or a link to nothing).")
         return {}, []

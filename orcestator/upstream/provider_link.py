@@ -119,7 +119,8 @@ class ProviderLink:
         told = (value for name, value in parse_qsl(row.query.lstrip("?")) if QUERY_SECRET.search(name))
         self._mask = KeyMask([*(key.reveal() for key in keys), *told])
         self._quota = QuotaBook(time.time() - time.monotonic()) if quota is None else quota
-        self._left_out = 0
+        self.left_out = 0
+        """Models that it lists beyond those that are known by their bare names."""
         self._limits_due: dict[tuple[str, str], float] = {}
         self.served = 0
         """Attempts that were answered 200."""
@@ -335,10 +336,10 @@ class ProviderLink:
 
     def _tell_left_out(self, count: int) -> None:
         """Once for each number: who misses a model is to find why."""
-        if count and count != self._left_out:
+        if count and count != self.left_out:
             name = self.row.name
             logger.warning("%s lists %d models too many: those are asked for as %s/NAME only", name, count, name)
-        self._left_out = count
+        self.left_out = count
 
     def _take_models(self, listed: Mapping[str, ModelFacts]) -> None:
         """What the provider lists is what there is, and what the administrator named beside it.

@@ -227,6 +227,22 @@ def test_keys_stay_where_they_are_needed(cluster: Cluster, sandbox: SandboxThrea
     assert all(holds(pid, b"alpha-key-that-is-looked-for") for pid in children(cluster, "orcestator.proxy_worker"))
 
 
+def test_nobody_is_sent_to_a_provider_that_was_taken_out(cluster: Cluster, sandbox: SandboxThread) -> None:
+    """From the moment the reload is answered, although its worker may end its work later."""
+    both = f'{config(sandbox.base_url)}  beta: {{base_url: "{sandbox.base_url}", api_key: k, default_model: echo, order: 900}}\n'
+    for _ in range(2):
+        write(cluster.directory / "config.yaml", both)
+        assert reloaded(cluster).status_code == 200
+        until(lambda: asked(cluster) == "alpha", "the first one is used")
+        write(cluster.directory / "config.yaml", both.replace("  alpha: {", "  alpha: {enabled: false, "))
+        assert reloaded(cluster).status_code == 200
+        assert {asked(cluster) for _ in range(20)} == {"beta"}
+
+
+def asked(cluster: Cluster) -> str | None:
+    return cluster.post("/v1/chat/completions", chat(model="orcestator")).headers.get("x-orcestator-provider")
+
+
 def holds(pid: int, secret: bytes) -> bool:
     """Whether the memory of a process has these bytes somewhere."""
     with Path(f"/proc/{pid}/maps").open(encoding="utf-8") as maps, Path(f"/proc/{pid}/mem").open("rb", 0) as memory:

@@ -1,6 +1,7 @@
 """Each provider over a real connection: fine, refused, unreachable, wrong, slow to agree on the time."""
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from orcestator.cluster import parts
 from orcestator.doctor.finding import OK, PROBLEM, WARNING
 from orcestator.doctor.progress import Waiting
 from orcestator.doctor.providers import Looked, after_probe, clock_finding, look_at_all
+from orcestator.providers.models import MOST_MODELS
 from orcestator.providers.rows import Provider
 from orcestator.providers.secret import Secret
 from orcestator.settings import ProviderSetting, Settings
@@ -48,6 +50,14 @@ def test_one_that_is_well() -> None:
         (found,) = looked_at(provider(sandbox.base_url, default_model="echo"))
     assert (found.finding.state, found.finding.remedy) == (OK, "")
     assert f"{sandbox.base_url} lists {len(found.link.offer.models)} models in " in found.finding.says
+
+
+def test_one_with_too_many_models() -> None:
+    """Those beyond are named by their provider."""
+    listing = {"data": [{"id": f"m{number}"} for number in range(MOST_MODELS + 3)]}
+    with answering(200, json.dumps(listing).encode()) as url:
+        (found,) = looked_at(provider(url))
+    assert found.finding.says.endswith(" s, and 3 more, which are asked for as mine/NAME only")
 
 
 def test_one_whose_default_model_is_gone() -> None:

@@ -63,6 +63,9 @@ def test_a_dotenv_that_is_no_file_is_no_missing_one(refusal, tmp_path):
     (tmp_path / ".env").rmdir()
     (tmp_path / ".env").symlink_to(tmp_path / "gone")
     assert refusal().startswith(".env is no file that can be read")
+    (tmp_path / "gone").symlink_to(os.devnull)
+    assert load({}).port == 8000
+    (tmp_path / "gone").unlink()
     (tmp_path / "gone").write_text("OR_PORT=82\n", "utf-8")
     assert load({}).port == 82
 

@@ -1,6 +1,9 @@
 """The metrics' own HTTP server, over real sockets."""
 
 import asyncio
+import errno
+import socket
+import sys
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -8,6 +11,9 @@ import pytest
 from orcestator.errors import StartupProblem
 from orcestator.telemetry import metrics_server
 from orcestator.telemetry.metrics_server import MetricsServer, Render
+
+if sys.platform == "linux":
+    import resource
 
 
 def serving(render: Render, talk: Callable[[MetricsServer], Awaitable[object]]) -> object:
@@ -139,3 +145,22 @@ def test_an_impossible_address_stops_the_start() -> None:
             await MetricsServer("192.0.2.1", 0, lambda: b"").start()
 
     asyncio.run(run())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets a limit of this process")
+def test_without_a_descriptor_left_it_says_so() -> None:
+    """asyncio would give a server without a socket."""
+
+    async def start() -> None:
+        usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with socket.socket() as probe:
+            lowest = probe.fileno()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, usual[1]))
+        try:
+            await MetricsServer("127.0.0.1", 0, lambda: b"").start()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+
+    with pytest.raises(OSError, match="Too many open files") as failed:
+        asyncio.run(start())
+    assert failed.value.errno == errno.EMFILE

@@ -3,6 +3,7 @@
 Contract C2. What a stock worker cannot carry (tools, structured output) is refused with its name, never dropped.
 """
 
+from functools import partial
 from typing import Any
 
 from orcestator.bridge.carrier import worker_origin
@@ -148,15 +149,17 @@ class StockStreamAnswer(StreamAnswer):
         kind = EVENTS if order.caller is None else order.caller.stream_type
         super().__init__(response, decoder, comments_count=True, content_type=kind, dropped=order.unread)
         self._frames = frames
-
-    def _decode(self, piece: bytes) -> None:
-        for chunk in self._frames.feed(piece):
-            self._decoder.feed(b"data: " + dumps(chunk) + b"\n\n")
+        self._decode = partial(_decode, frames, decoder)
 
     def _end(self) -> None:
         for chunk in self._frames.end():
             self._decoder.feed(b"data: " + dumps(chunk) + b"\n\n")
         self._decoder.end()
+
+
+def _decode(frames: StockStream, decoder: ChatStream, piece: bytes) -> None:
+    for chunk in frames.feed(piece):
+        decoder.feed(b"data: " + dumps(chunk) + b"\n\n")
 
 
 def _parsed(body: bytes) -> Json:

@@ -287,6 +287,7 @@ _FAILING = (
     "err_msg",
 )
 """Fields that only failures have, such as FastAPI's ``detail`` and the ``error_code`` of fschat 0.2.36."""
+_FAILING_NAMES = frozenset(_FAILING)
 _GOOD_CODES = frozenset({"0", "200", "ok", "success"})
 _MESSAGES = (
     "message",
@@ -315,12 +316,12 @@ def failure_in_event(event: Json) -> Json | None:
     if isinstance(named, dict) and named:
         return named
     is_failure = (
-        any(event.get(name) for name in _FAILING)
+        (not _FAILING_NAMES.isdisjoint(event) and any(event.get(name) for name in _FAILING))
         or event.get("success") is False
         or event.get("object") == "error"
         or event.get("status") in ("error", "failed", "failure")
         or "error" in str(event.get("type"))
-        or any(type(event.get(name)) is int and event[name] >= 400 for name in ("status", "code", "statusCode"))
+        or any([type(event.get(name)) is int and event[name] >= 400 for name in ("status", "code", "statusCode")])
         or (_text(event.get("message")) and str(event.get("code") or "0").lower() not in _GOOD_CODES)
     )
     return _detail_of(event) if is_failure else None

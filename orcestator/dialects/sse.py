@@ -93,15 +93,21 @@ class SseSplitter:
             piece = self._held() + piece
         *blocks, self._tail = piece.split(b"\n\n")
         events: list[bytes] = []
+        may_be_over = len(piece) > self._longest
         for block in blocks:
-            if self._is_over(len(block)):
+            if may_be_over and self._is_over(len(block)):
                 return events
+            if block.startswith(b"data: ") and b"\n" not in block:  # nearly every event of nearly every upstream
+                if data := block[6:]:
+                    events.append(data)
+                continue
             if (not block.startswith(b"data: ") or b"\nevent:" in block) and _ERROR_NAME.search(block) is not None:
                 self.error, self._tail = _data_of(block.split(b"\n")), b""
                 return events
             if data := _data_in(block):
                 events.append(data)
-        self._is_over(len(self._tail))
+        if may_be_over:
+            self._is_over(len(self._tail))
         return events
 
     def _ends_line(self) -> bool:

@@ -8,15 +8,16 @@ of answers shows; and of a call that was cut off only that it would have lasted 
 expected of it then.
 """
 
-from math import log
+from bisect import bisect
 
 LEAST_SECONDS = 0.001
 """Nothing below it is told apart."""
 BUCKETS = 72
 """From a millisecond to ten minutes, each bucket a fifth wider than the one before."""
 _RATIO = 1.2
-_STEP = log(_RATIO)
 _EDGES: list[float] = [LEAST_SECONDS * _RATIO**number for number in range(BUCKETS + 1)]
+_UPPER_EDGES = _EDGES[1:BUCKETS]
+"""How many of them a duration has reached is its bucket; whatever is longer than the scale is in the last one."""
 _MIDDLES: list[float] = [edge * _RATIO**0.5 for edge in _EDGES[:BUCKETS]]
 MEMORY_CALLS = 256.0
 """A call counts a third after so many others."""
@@ -57,7 +58,7 @@ class Durations:
         if elapsed > 1.0:
             self._seen_at = now
             gain = max(gain, min(gain * 2.0 ** min(elapsed / HALF_LIFE_SECONDS, 64.0), self._total / ENOUGH_CALLS))
-        self._weights[_bucket(seconds)] += gain
+        self._weights[bisect(_UPPER_EDGES, seconds)] += gain
         self._total += gain
         self._gain = gain
         self.count += 1
@@ -71,7 +72,7 @@ class Durations:
     def residual(self, seconds: float) -> float:
         """What is still to be expected of a call that has taken this long already; as long again where none took longer."""
         beyond = weighed = 0.0
-        for number in range(_bucket(seconds) + 1, BUCKETS):
+        for number in range(bisect(_UPPER_EDGES, seconds) + 1, BUCKETS):
             beyond += self._weights[number]
             weighed += self._weights[number] * _MIDDLES[number]
         return weighed / beyond - seconds if beyond else seconds
@@ -135,11 +136,3 @@ class Durations:
 
 
 _GROWTH = 1.0 / (1.0 - 1.0 / MEMORY_CALLS)
-
-
-def _bucket(seconds: float) -> int:
-    """The bucket of a duration; whatever is longer than the scale is in the last one."""
-    if seconds <= LEAST_SECONDS:
-        return 0
-    number = int(log(seconds / LEAST_SECONDS) / _STEP)
-    return number if number < BUCKETS else BUCKETS - 1

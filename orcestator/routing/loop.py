@@ -48,8 +48,8 @@ class Tally:
     """What the loop did, for the log and the headers. ``served_at`` is when the attempt that served began."""
 
     attempts: int = 0
-    unsent: int = 0
-    """Attempts that our own ledger ended before an upstream was called."""
+    calls: int = 0
+    """Attempts that reached an upstream, or tried to: all but those that our own ledger ended."""
     retries: int = 0
     fallbacks: int = 0
     hedges: int = 0
@@ -57,11 +57,6 @@ class Tally:
     served_at: float = 0.0
     failures: list[UpstreamError] = field(default_factory=list)
     notes: list[AttemptNote] = field(default_factory=list)
-
-    @property
-    def calls(self) -> int:
-        """Attempts that reached an upstream, or tried to."""
-        return self.attempts - self.unsent
 
     @property
     def fallback_used(self) -> bool:
@@ -72,7 +67,7 @@ class Tally:
         """Count what was done for the same request before; who served then did, where nobody has since."""
         self.served = self.served or earlier.served
         self.attempts += earlier.attempts
-        self.unsent += earlier.unsent
+        self.calls += earlier.calls
         self.retries += earlier.retries
         self.fallbacks += earlier.fallbacks + 1
         self.hedges += earlier.hedges
@@ -293,6 +288,7 @@ class _Run(Generic[Answer]):
     def _started(self, option: Option, *, is_hedge: bool) -> _Try:
         loop, tally = self._loop, self._tally
         tally.attempts += 1
+        tally.calls += 1
         if self._progress is not None:
             self._progress.started(option)
         elif self._opening is None:
@@ -379,7 +375,7 @@ class _Run(Generic[Answer]):
             self._note_wait(candidate, error, verdict, now)
             if is_unsent(error):
                 # Our own ledger knew: no upstream was called, and it is no worse for that.
-                self._tally.unsent += 1
+                self._tally.calls -= 1
                 loop.measures.abandoned(candidate)
                 loop.health.failed(candidate, error, verdict, now, started=tried.started)
                 return

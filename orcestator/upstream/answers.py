@@ -21,7 +21,7 @@ class StreamAnswer:
     """A decoded event stream. ``commit`` reads up to the first content; ``next`` gives what follows."""
 
     __slots__ = (
-        "_comments_count", "_decoder", "_failure", "_response", "_shows_life", "content_type", "dropped", "on_failure",
+        "_comments_count", "_decode", "_decoder", "_failure", "_response", "_shows_life", "content_type", "dropped", "on_failure",
     )  # fmt: skip
 
     def __init__(
@@ -43,6 +43,7 @@ class StreamAnswer:
         self.dropped = dropped
         self._response = response
         self._decoder = decoder
+        self._decode: Callable[[bytes], None] = decoder.feed
         self._failure: UpstreamError | None = None
         self.on_failure: Callable[[UpstreamError], None] | None = None
         """Is told what broke the answer after its first content."""
@@ -57,7 +58,7 @@ class StreamAnswer:
         """
         decoder = self._decoder
         if first:
-            self._take(first)
+            await self._read(first)
         while not (decoder.done or (decoder.committed and decoder.has_frames) or (self._shows_life and decoder.moves)):
             await self._read()
 
@@ -83,10 +84,10 @@ class StreamAnswer:
                 if self.on_failure is not None:
                     self.on_failure(error)
 
-    async def _read(self) -> None:
+    async def _read(self, first: bytes = b"") -> None:
         decoder = self._decoder
         try:
-            piece = await self._response.read()
+            piece = first or await self._response.read()
         except UpstreamError:
             # Whatever happens after the finish reason, the answer itself is whole.
             if decoder.complete:
@@ -96,19 +97,12 @@ class StreamAnswer:
         if not piece:
             self._end()
             return
-        self._take(piece)
-
-    def _take(self, piece: bytes) -> None:
-        decoder = self._decoder
         moves = decoder.moves
         self._decode(piece)
         if decoder.moves != moves:
             self._response.touch()
         elif self._comments_count:
             self._response.prolong()
-
-    def _decode(self, piece: bytes) -> None:
-        self._decoder.feed(piece)
 
     def _end(self) -> None:
         self._decoder.end()

@@ -15,8 +15,9 @@ from orcestator.errors import TOTAL_TIMEOUT, UpstreamBroken, UpstreamError, Upst
 from orcestator.upstream.headers import Headers
 
 MAX_HEAD_BYTES = 64 * 1024
-PAUSE_AT_BYTES = 256 * 1024
-"""How much may lie unread before the upstream is asked to wait; TCP does the asking."""
+PAUSE_AT_BYTES = 64 * 1024
+"""How much may lie unread before the upstream is asked to wait; TCP does the asking. One read of the event loop (uvloop: 250 KiB at
+most) may come on top: together with what a caller has not taken yet it is all that a reader who does not read costs."""
 
 _JOIN_UP_TO_BYTES = 64 * 1024
 """Up to this size one copy of the body is cheaper than a second write to the socket."""
@@ -38,6 +39,7 @@ class Connection(asyncio.Protocol):
         "_loop",
         "_on_lost",
         "_parser",
+        "_patience",
         "_timer",
         "_timer_at",
         "_total_at",
@@ -72,6 +74,7 @@ class Connection(asyncio.Protocol):
         self._timer_at = inf
         self._deadline = inf
         self._total_at = inf
+        self._patience = inf
         self.status = 0
         self.pieces: list[bytes] = []
         # The parser calls list.append itself: no Python frame per piece of body. Without an ``on_header`` it skips
@@ -99,6 +102,7 @@ class Connection(asyncio.Protocol):
         self._reset()
         self.is_busy = True
         self._total_at = total_at
+        self._patience = first_byte_seconds
         if not self.is_open:  # a peer that accepts and hangs up at once is gone before anything could be sent
             self.failure = self._cut(None)
             self.failure.sent = False
@@ -112,21 +116,27 @@ class Connection(asyncio.Protocol):
 
     def expect(self) -> "asyncio.Future[None]":
         """What to await for news: a head, a piece of body, the end or a failure."""
+        if self._is_paused:
+            self._resume()
         if self._deadline < self._timer_at:
             self._arm(self._deadline)
         self._waiter = waiter = self._loop.create_future()
         return waiter
 
+    def _resume(self) -> None:
+        """Read on. What was taken has found its way by now: whoever asks for more has no more in hand."""
+        self._is_paused = False
+        # The silence until now was ours, not the upstream's.
+        self._deadline = max(self._deadline, min(self._loop.time() + self._patience, self._total_at))
+        if self.is_open:
+            self._transport.resume_reading()
+
     def take(self) -> bytes:
-        """All body bytes that lie here, joined; there must be some."""
+        """All body bytes that lie here, joined; there must be some. A paused upstream is asked for more by ``expect``."""
         pieces = self.pieces
         taken = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self._buffered = 0
-        if self._is_paused:
-            self._is_paused = False
-            if self.is_open:
-                self._transport.resume_reading()
         return taken
 
     def answer_head(self) -> bytes:
@@ -137,6 +147,7 @@ class Connection(asyncio.Protocol):
     def allow(self, idle_seconds: float) -> None:
         """Content came: the next is due this long from now; it is enforced only while somebody waits for it."""
         self._has_content = True
+        self._patience = idle_seconds
         self._deadline = min(self._loop.time() + idle_seconds, self._total_at)
 
     def prolong(self, idle_seconds: float) -> None:

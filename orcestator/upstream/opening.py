@@ -51,7 +51,11 @@ async def open_answer(
         return await _opened_other(response, order, provider, speech)
     if order.streamed:
         return await _opened_stream(response, order, provider, speech, comments_count=comments_count)
-    return _whole_answer(await response.read_all(), order, provider, speech)
+    body = await response.read_all()
+    may_be_streamed = order.endpoint == "chat" and (speech.dialect is not None or not body.startswith(b"{"))
+    if may_be_streamed and _is_streamed(body, speech):
+        return _put_together(body, order, provider, speech)
+    return whole_answer_of(body, order, provider, speech)
 
 
 async def _opened_other(response: Response, order: Order, provider: str, speech: Speech) -> Answer:
@@ -169,15 +173,13 @@ def _events_in(body: bytes, provider: str) -> list[Any]:
     return events
 
 
-def _whole_answer(body: bytes, order: Order, provider: str, speech: Speech) -> WholeAnswer:
-    """The answer in a whole body. One that is streamed though nobody asked for it is put together."""
-    if order.endpoint == "chat" and _is_streamed(body, speech):
-        if order.is_carried and speech.relays:
-            answer = WholeAnswer(body, EVENTS)
-            answer.dropped = speech.dropped
-            return answer
-        return _answer_of(_gathered(body, order, provider, speech), order, speech, is_relayed=False)
-    return whole_answer_of(body, order, provider, speech)
+def _put_together(body: bytes, order: Order, provider: str, speech: Speech) -> WholeAnswer:
+    """The whole answer in a body that is streamed though nobody asked for it."""
+    if order.is_carried and speech.relays:
+        answer = WholeAnswer(body, EVENTS)
+        answer.dropped = speech.dropped
+        return answer
+    return _answer_of(_gathered(body, order, provider, speech), order, speech, is_relayed=False)
 
 
 def _is_streamed(body: bytes, speech: Speech) -> bool:

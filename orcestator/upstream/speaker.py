@@ -3,7 +3,7 @@
 A body whose dialect the upstream speaks goes through as it came; any other is translated from the canonical call.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -67,27 +67,25 @@ class Speaker:
         """The request for one attempt. Raises CannotExpress for what this upstream cannot be told."""
         is_chat = order.endpoint == CHAT
         if order.endpoint == COUNT or (is_chat and order.dialect != OPENAI and order.dialect in self._row.dialects):
-            speech = self._expressed(self._relayed, model, order)
+            make = self._relayed
+        elif is_chat:
+            preferred = str(self._facts.get(model, _NO_FACTS).get("dialect") or self._row.dialect)
+            make = self._plain if preferred == OPENAI else partial(self._translated, preferred)
         else:
-            speech = self._chat(model, order) if is_chat else self._other(model, order)
+            make = self._other
+        try:
+            speech = make(model, order)
+        except InvalidRequest as refusal:
+            if make == self._other:
+                raise
+            # Another candidate may take it.
+            raise CannotExpress(f"{self._row.name}: {refusal.message}", refusal.param) from refusal
         lost = [name for name in speech.dropped if name not in HINTS] if order.is_strict else []
         if lost:
             raise CannotExpress(
                 f"{self._row.name} cannot express {', '.join(lost)}; leave it out, or do not ask for strict.", lost[0]
             )
         return speech
-
-    def _chat(self, model: str, order: Order) -> Speech:
-        preferred = str(self._facts.get(model, {}).get("dialect") or self._row.dialect)
-        make = self._plain if preferred == OPENAI else partial(self._translated, preferred)
-        return self._expressed(make, model, order)
-
-    def _expressed(self, make: Callable[[str, Order], Speech], model: str, order: Order) -> Speech:
-        """What ``make`` gives. Raises CannotExpress for what it refuses: another candidate may take it."""
-        try:
-            return make(model, order)
-        except InvalidRequest as refusal:
-            raise CannotExpress(f"{self._row.name}: {refusal.message}", refusal.param) from refusal
 
     def _other(self, model: str, order: Order) -> Speech:
         body = self._openai_body(model, order, order.call)
@@ -156,9 +154,8 @@ class Speaker:
         call = order.call or {}
         if self._vault is not None:
             call = restored(call, order.owner, self._vault)
-        refused = tuple(
-            name for name in self._facts.get(model, _NO_FACTS).get("refused_parameters", ()) if name in call
-        )
+        refuses = self._facts.get(model, _NO_FACTS).get("refused_parameters")
+        refused = tuple([name for name in refuses if name in call]) if refuses else ()
         if not refused:
             return call, ()
         return {name: value for name, value in call.items() if name not in refused}, refused

@@ -142,8 +142,7 @@ class Exchange:
         self._parsed = self._planned = self._now()
         plan = self._plan = intake.planned(order.call, len(body), headers, self._parsed)
         self._planned = self._now()
-        if len(plan.scored) < 2:
-            order.is_last_resort = plan.has_one
+        order.is_last_resort = len(plan.scored) == 1 and not plan.reserve
         if intake.streamed:
             self._expect_stream(order)
         tally = self._tally

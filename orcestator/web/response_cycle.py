@@ -20,6 +20,8 @@ from uvicorn.protocols.http.httptools_impl import (
 _BODILESS = (204, 304)
 _LINE = b"%b: %b\r\n"
 _VALUE = itemgetter(1)
+_JOINED_UP_TO_BYTES = 16 * 1024
+"""Of a larger piece no copy is made; it lies there as long as its caller does not read."""
 Pairs = list[tuple[bytes, bytes]]
 
 
@@ -50,7 +52,12 @@ class ResponseCycle(RequestResponseCycle):
             return
         body, more_body = message.get("body", b""), message.get("more_body", False)
         if more_body and body and self.chunked_encoding:  # an event of a stream: there are many
-            self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+            if len(body) > _JOINED_UP_TO_BYTES:
+                self.transport.writelines((b"%x\r\n" % len(body), body, b"\r\n"))
+            else:
+                self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+            if self.flow.write_paused:  # nothing more is asked of the upstream until the caller has taken this
+                await self.flow.drain()
         else:
             self._send_body(body, more_body)
 

@@ -57,6 +57,64 @@ def test_a_slow_reader_slows_the_upstream_and_then_gets_everything(run: Run) -> 
     run(scenario)
 
 
+def test_while_a_piece_is_in_hand_little_more_is_read(run: Run) -> None:
+    """What a reader who stops costs: the piece that it was given, and what was read until the upstream was asked to wait."""
+
+    async def scenario() -> None:
+        async def floods(peer: Peer) -> None:
+            await peer.request()
+            await peer.send(CHUNKED_HEAD)
+            for _ in range(512):
+                await peer.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+            await peer.send(b"0\r\n\r\n")
+
+        async with ScriptedUpstream(floods) as upstream, upstream_client() as client:
+            response = await post(client, upstream.origin)
+            connection = response._connection
+            assert connection is not None
+            total = 0
+            for _ in range(16):
+                if not connection._is_paused:
+                    await eventually(lambda: connection._is_paused)
+                in_hand = await response.read()
+                held = sum(map(len, connection.pieces))
+                assert len(in_hand) + held <= 400 * 1024
+                assert connection._is_paused, "it was read on before anybody asked for more"
+                total += len(in_hand)
+                total += len(await response.read())
+            while piece := await response.read():
+                total += len(piece)
+            assert total == 512 * 65536
+
+    run(scenario)
+
+
+def test_a_silence_that_is_ours_is_not_held_against_the_upstream(run: Run) -> None:
+    async def scenario() -> None:
+        asked_again = asyncio.Event()
+
+        async def waits(peer: Peer) -> None:
+            await peer.request()
+            await peer.send(CHUNKED_HEAD)
+            await peer.send(b"%x\r\n" % 70_000 + b"x" * 70_000 + b"\r\n")
+            await asked_again.wait()
+            await peer.send(b"1\r\ny\r\n0\r\n\r\n")
+
+        async with ScriptedUpstream(waits) as upstream, upstream_client() as client:
+            response = await post(client, upstream.origin, timeouts=Timeouts(idle=0.5))
+            connection = response._connection
+            assert connection is not None
+            await eventually(lambda: connection._is_paused)
+            begun = await response.read()
+            await asyncio.sleep(0.6)  # longer than the idle time-out
+            rest = asyncio.create_task(response.read_all())
+            await eventually(lambda: not connection._is_paused)
+            asked_again.set()
+            assert begun + await rest == b"x" * 70_000 + b"y"
+
+    run(scenario)
+
+
 def test_a_hundred_thousand_tiny_chunks_come_joined(run: Run) -> None:
     async def scenario() -> None:
         raw = chunked(*[b"x"] * 100_000)

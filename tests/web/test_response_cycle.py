@@ -22,12 +22,15 @@ class Scripted:
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
         self.refusal = ""
+        self.unsent = 0
+        """The most bytes that lay in the server when it took the next message."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.refusal = ""
         try:
             for message in self.messages:
                 await send(message)
+                self.unsent = max(self.unsent, send.__self__.transport.get_write_buffer_size())
         except RuntimeError as error:
             self.refusal = str(error)
             raise
@@ -150,3 +153,19 @@ def test_answers_follow_each_other_on_one_connection(house: House) -> None:
             came += piece
     first = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
     assert came == first + b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello"
+
+
+def test_a_piece_of_a_stream_is_sent_when_its_caller_has_taken_it(house: House) -> None:
+    """Until then nothing more is asked of whoever makes the pieces: it would lie here."""
+    piece = b"y" * 262_144
+    house.app.unsent = 0
+    body = {"type": "http.response.body", "body": piece, "more_body": True}
+    house.app.messages = [start(), *[body] * 64, {"type": "http.response.body", "body": b""}]
+    with closing(socket.socket()) as caller:
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        caller.settimeout(SECONDS)
+        caller.connect(("127.0.0.1", house.port))
+        caller.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        came = b"".join(iter(lambda: caller.recv(1 << 20), b""))
+    assert came.count(b"y") == 64 * len(piece)
+    assert house.app.unsent <= 65_536

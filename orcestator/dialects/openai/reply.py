@@ -162,15 +162,18 @@ def _mended_choice(wire: Any, index: int, terms: ReplyTerms) -> Json:
     if not isinstance(wire, dict) or not isinstance(wire.get("message"), dict):
         raise UpstreamBroken(f"{terms.provider} answered with a choice that has no message.", cause="empty")
     reason, message = wire.get("finish_reason"), wire["message"]
-    if is_failure(reason):
+    # Most answers are text that came to its end: of those there is nothing to find out.
+    is_plain = reason == "stop" and not message.get("tool_calls") and message.get("function_call") is None
+    if not is_plain and is_failure(reason):
         raise _failed(wire, terms)
     speaks = bool(message.get("content")) or any(message.get(name) for name in _SPEAKING_FIELDS)
-    if not has_finished(reason) and not speaks:
+    if not (is_plain or speaks or has_finished(reason)):
         raise UpstreamBroken(f"{terms.provider} answered with nothing.", cause="empty")
     mended = _mended_message(message, speaks, terms)
-    reason = _reason(reason, mended)
-    if reason not in MAY_CUT:
-        _check_calls(message, terms)
+    if not is_plain:
+        reason = _reason(reason, mended)
+        if reason not in MAY_CUT:
+            _check_calls(message, terms)
     if wire.get("finish_reason") == reason and wire.get("index") == index and mended is message:
         return wire
     return {**wire, "index": index, "message": mended, "finish_reason": reason}

@@ -450,10 +450,10 @@ class ChatStream:
 
     def _without_choices(self, chunk: Json) -> None:
         """Usage, a sign of life, a failure in words of its own; anything else is odd, and the end has to show what it meant."""
+        is_known = "choices" in chunk or "usage" in chunk or chunk.get("object") == "chat.completion.chunk"
         detail = failure_in_event(chunk)
         if detail is not None:
             raise error_in_answer(self.terms.provider, detail)
-        is_known = "choices" in chunk or "usage" in chunk or chunk.get("object") == "chat.completion.chunk"
         if not is_known and any(chunk.values()) and chunk.get("type") not in _NO_CHUNK:
             self._odd = chunk
 

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from orcestator.dialects.embeddings import Embedder
 from orcestator.dialects.tool_names import PLAIN_NAMES, NameRule
 from orcestator.errors import OrcestatorError
 
@@ -135,7 +136,7 @@ class UpstreamDialect:
     ``count_path``: where such a body is counted instead of answered, by model. ``limited`` gives such a body with an answer
     of at most so many tokens, and the names of what it lowered for that (None: callers do not speak it). ``tool_names``: which it takes; others get
     an alias on the way. ``calls``: what every answer holds that
-    has tool calls whose arguments are an object; only such a one is read with the digits of its numbers kept.
+    has tool calls whose arguments are an object; only such a one is read with the digits of its numbers kept. ``embedder``: its own API for embeddings.
     """
 
     name: str
@@ -149,6 +150,7 @@ class UpstreamDialect:
     limited: Callable[[Json, int], tuple[Json, list[str]]] | None = None
     tool_names: NameRule = PLAIN_NAMES
     calls: bytes = b""
+    embedder: Embedder | None = None
     is_lines: bool = False
     names_events: bool = False
     names_model: bool = True

@@ -1,5 +1,6 @@
 """JSON as upstreams really send it: strict and fast first, forgiving second. Raises only ValueError."""
 
+import codecs
 import json
 import re
 from functools import partial
@@ -59,10 +60,24 @@ def loads_event(body: bytes, *, exactly: bool = False) -> Any:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise Forgiven(loads_forgiving(body, exactly=exactly)) from None
+        value = loads_forgiving(body, exactly=exactly)
+        if _has_odd_characters(body, value):
+            raise Forgiven(value) from None
+        return value
     if body.count(b"[") + body.count(b"{") > DEEPEST:
         _refuse_depth(value)
     return _mended(body, exactly=True) if exactly and _has_float(value) else value
+
+
+def _has_odd_characters(body: bytes, value: Any) -> bool:
+    """Whether it was for characters that a strict reader refused what says ``value``, and not for a number beyond its floats."""
+    if _CONTROL.search(body) is not None or body.startswith(codecs.BOM_UTF8):
+        return True
+    try:
+        dumps(value)
+    except TypeError:
+        return True
+    return False
 
 
 def loads_forgiving(body: bytes, *, exactly: bool = False) -> Any:

@@ -224,12 +224,12 @@ class Catalog:
     def _groups(self, name: str) -> Iterator[tuple[str, _Group]]:
         """(strategy, candidates) of a name, tier by tier."""
         if name in self._aliases:
-            yield from self._alias_groups(self._aliases[name])
+            yield from self._alias_groups(self._aliases[name], (name,))
         elif name == AUTO and self._auto is not None:
             yield from self._alias_groups(self._auto)
         elif name in self._default_names or name == AUTO:
             for target in self._default_targets:
-                yield from self._alias_groups(self._meant(target))
+                yield from self._alias_groups(self._meant(target), (target,))
             for offer in self.offers:
                 if offer.default_model:
                     yield PRIORITY, candidates_of(offer, offer.default_model)
@@ -240,14 +240,25 @@ class Catalog:
         """What a default target stands for."""
         return self._aliases.get(target) or (self._auto if target == AUTO else None) or Alias.in_turn([target])
 
-    def _alias_groups(self, alias: Alias) -> Iterator[tuple[str, _Group]]:
-        """A tier of one target is tried as that name is; of several, each one's surest candidates are equals."""
+    def _alias_groups(self, alias: Alias, within: tuple[str, ...] = ()) -> Iterator[tuple[str, _Group]]:
+        """A tier of one target is tried as that name is; of several, each one's surest candidates are equals.
+
+        A target that is itself an alias stands for what that leads to; ``within`` are the aliases that led here, whose names
+        are models' from here on.
+        """
         for targets in alias.tiers:
             if len(targets) == 1:
-                yield from ((alias.strategy, group) for _, group in self._target_groups(targets[0]))
+                yield from self._member_groups(targets[0], alias.strategy, within)
             else:
-                surest = [next(self._target_groups(target), ("", ()))[1] for target in targets]
+                surest = [next(self._member_groups(target, "", within), ("", ()))[1] for target in targets]
                 yield alias.strategy, tuple(candidate for group in surest for candidate in group)
+
+    def _member_groups(self, target: str, strategy: str, within: tuple[str, ...]) -> Iterator[tuple[str, _Group]]:
+        inner = None if target in within else self._aliases.get(target)
+        if inner is not None:
+            yield from self._alias_groups(inner, (*within, target))
+        else:
+            yield from ((strategy, group) for _, group in self._target_groups(target))
 
     def _matches(self, name: str) -> Iterator[Candidate]:
         for _, group in self._groups(name):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from orcestator.dialects.canonical import ReadTerms, UpstreamDialect
+from orcestator.dialects.embeddings import embeddings_reply
 from orcestator.dialects.failures import error_in_answer
 from orcestator.dialects.json_text import dumps, loads
 from orcestator.dialects.openai.gathering import Gatherer
@@ -21,6 +22,7 @@ from orcestator.dialects.relay import RelayStream, with_model
 from orcestator.dialects.sniffing import BLANK, begins_as_events, begins_as_json, begins_as_page, is_text
 from orcestator.dialects.sse import LONGEST_EVENT_BYTES, SseSplitter
 from orcestator.errors import UpstreamBroken
+from orcestator.providers.rows import EMBEDDINGS
 from orcestator.upstream.answers import RawAnswer, StreamAnswer
 from orcestator.upstream.client import Response
 from orcestator.upstream.order import Answer, Order, WholeAnswer
@@ -261,6 +263,9 @@ def _reply(body: bytes, order: Order, provider: str, speech: Speech) -> Reply:
         return _translated(body, dialect, order, terms, speech)
     if order.endpoint == "chat":
         return chat_reply(body, terms, speech.remember)
+    if dialect is not None and dialect.embedder is not None and order.endpoint == EMBEDDINGS:
+        vectors, tokens = dialect.embedder.reply(parsed_object(body, terms.provider))
+        return plain_reply(dumps(embeddings_reply(vectors, tokens, terms.shown_model)), terms)
     return (text_reply if order.endpoint == "completions" else plain_reply)(body, terms)
 
 

@@ -395,7 +395,7 @@ class ProviderLink:
         return known
 
     def _header_block(self, order: Order, speech: Speech, credential: str) -> bytes:
-        if order.content_type.startswith("multipart/"):
+        if order.content_type[:10].lower() == "multipart/":
             return self._new_header_block(order, speech, credential)
         # Callers' headers may be anything: once the table is full, theirs are put together anew every time.
         kind = (order.content_type, order.streamed, speech.spoken, credential, order.headers if speech.relays else ())

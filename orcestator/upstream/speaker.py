@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from orcestator.dialects.canonical import Target
+from orcestator.dialects.canonical import Target, UpstreamDialect
 from orcestator.dialects.custom_tools import emulated_custom_tools
+from orcestator.dialects.embeddings import Embedder, size_in, texts_in
 from orcestator.dialects.fitting import within_output_limit
 from orcestator.dialects.json_text import dumps
 from orcestator.dialects.multipart import with_model_field
@@ -18,7 +19,7 @@ from orcestator.dialects.openai.memory import Remember
 from orcestator.dialects.openai.request import upstream_body, written_body
 from orcestator.dialects.tool_names import NO_ALIASES, PLAIN_NAMES, with_fitting_names
 from orcestator.errors import CannotExpress, InvalidRequest
-from orcestator.providers.rows import NO_STREAM_OPTIONS, STRICT_BODY, Provider
+from orcestator.providers.rows import EMBEDDINGS, NO_STREAM_OPTIONS, STRICT_BODY, Provider
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from orcestator.upstream.opening import EVENT_STREAMS
 from orcestator.upstream.order import COUNT, OPENAI, Order
@@ -88,8 +89,20 @@ class Speaker:
         return speech
 
     def _other(self, model: str, order: Order) -> Speech:
+        if order.endpoint == EMBEDDINGS and self._row.dialect != OPENAI and not self._row.other_prefix:
+            dialect = UPSTREAM_DIALECTS[self._row.dialect]
+            if dialect.embedder is not None:
+                return self._expressed(partial(self._embedding, dialect, dialect.embedder), model, order)
         body = self._openai_body(model, order, order.call)
         return Speech(self._row.other_prefix + order.path, body, dropped=order.unread)
+
+    def _embedding(self, dialect: UpstreamDialect, embedder: Embedder, model: str, order: Order) -> Speech:
+        """Embeddings asked of an upstream that has an API of its own for them."""
+        call = order.call or {}
+        body = embedder.request(texts_in(call), model, size_in(call))
+        dropped = ("user",) if "user" in call else ()
+        path = self._row.prefix_of(dialect.name) + embedder.path(model)
+        return Speech(path, dumps(body), dialect, dropped=(*order.unread, *dropped))
 
     def _relayed(self, model: str, order: Order) -> Speech:
         dialect = UPSTREAM_DIALECTS[order.dialect]
@@ -98,7 +111,7 @@ class Speaker:
             own, body, span = cleaned, dumps(cleaned), None
         lowered: list[str] = []
         most = self._facts.get(model, _NO_FACTS).get(OUTPUT_LIMIT)
-        if most and dialect.limited is not None and not order.shown_model.endswith(model):
+        if most and dialect.limited is not None and not self._is_chosen(model, order):
             own, lowered = dialect.limited(own, most)
             if lowered:
                 body, span = dumps(own), None
@@ -141,13 +154,17 @@ class Speaker:
             call, names = with_fitting_names(call, PLAIN_NAMES)
             call, more = to_openai(call, self._row.quirks, self._facts.get(model, {}))
             dropped += more
-        elif ("max_tokens" in call or "max_completion_tokens" in call) and not order.shown_model.endswith(model):
+        elif ("max_tokens" in call or "max_completion_tokens" in call) and not self._is_chosen(model, order):
             # Whoever chose this very model knows what it writes; where we chose it, nobody does.
             call, lowered = within_output_limit(call, self._facts.get(model, _NO_FACTS).get(OUTPUT_LIMIT))
             dropped += tuple(lowered)
         path = self._row.prefix_of(OPENAI) + order.path
         body = self._openai_body(model, order, call)
         return Speech(path, body, dropped=dropped, remember=self._remember(order), tool_names=names)
+
+    def _is_chosen(self, model: str, order: Order) -> bool:
+        """Whether the caller asked for this very model, by its name or behind its provider's."""
+        return order.shown_model in (model, f"{self._row.name}/{model}")
 
     def _taken(self, model: str, order: Order) -> tuple[Json, tuple[str, ...]]:
         """The call with what the provider wants back and without what the model refuses, and the names of that."""

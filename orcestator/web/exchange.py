@@ -135,7 +135,7 @@ class Exchange:
         self._admit(scope, headers)
         body = await read_body(receive, gateway.policy.max_body_bytes, self._hold)
         order = self._order = (
-            intake.uploaded(body, headers) if self._route.multipart else await self._read(body, headers)
+            intake.uploaded(body, headers) if intake.is_form(headers) else await self._read(body, headers)
         )
         if order is None:
             return

@@ -52,11 +52,20 @@ class Intake:
         self.wishes = NO_WISHES
         self.streamed = False
 
+    def is_form(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether the body is an upload, and not JSON, which names its files. Raises InvalidRequest for anything else."""
+        if not self._route.multipart:
+            return False
+        media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if media_type not in (b"multipart/form-data", b"application/json"):
+            raise InvalidRequest(
+                "This route takes multipart/form-data, or application/json that names its files.", param="content-type"
+            )
+        return media_type != b"application/json"
+
     def uploaded(self, body: bytes, headers: Mapping[bytes, bytes]) -> Order:
         """The order of a form with a file. Raises InvalidRequest."""
         content_type = headers.get(b"content-type", b"").decode("latin-1")
-        if not content_type.startswith("multipart/form-data"):
-            raise InvalidRequest("This route takes multipart/form-data.", param="content-type")
         self.model = model_field(body, content_type)
         self.names = (self.model,)
         self.wishes = take_wishes({}, headers) if wishes_in({}, headers) else NO_WISHES

@@ -146,9 +146,10 @@ class WorkerApp:
     async def _attempt(self, headers: Mapping[bytes, bytes], body: bytes, send: Send) -> None:
         content_type = headers.get(b"content-type", b"application/json").decode("latin-1")
         call, span = None, None
-        if len(body) > LARGE_BYTES and not content_type.startswith("multipart/"):
+        is_form = content_type[:10].lower() == "multipart/"
+        if len(body) > LARGE_BYTES and not is_form:
             call, span = await parse_large_object(body)
-        elif not content_type.startswith("multipart/"):
+        elif not is_form:
             call = parse_object(body)
         text = headers.get(ORDER_HEADER.encode(), b"").decode("latin-1")
         now = asyncio.get_running_loop().time()

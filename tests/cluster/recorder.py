@@ -7,16 +7,24 @@ from typing import Any, Self
 
 Json = dict[str, Any]
 ARGUMENTS = "{}"
+VECTORS = [[0.5, 0], [0.5, 1]]
+NATIVE_VECTORS: Json = {
+    "gemini": {"embeddings": [{"values": vector} for vector in VECTORS], "usageMetadata": {"promptTokenCount": 3}},
+    "cohere": {"id": "1", "embeddings": {"float": VECTORS}, "meta": {"billed_units": {"input_tokens": 3}}},
+    "ollama": {"model": "m", "embeddings": VECTORS, "prompt_eval_count": 3},
+}
 WORD = "Yes."
 
 
 class Recorder:
-    """The server. ``paths`` and ``bodies`` are what came, newest last; ``arguments``: what tools are called with."""
+    """The server. ``paths`` and ``bodies`` are what came, newest last; ``arguments``: what tools are called with,
+    ``are_objects``: and not as a text where the dialect says text."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
         self.bodies: list[bytes] = []
         self.arguments = ARGUMENTS
+        self.are_objects = False
 
     def __enter__(self) -> Self:
         recorder = self
@@ -41,6 +49,7 @@ class Recorder:
         self.paths.clear()
         self.bodies.clear()
         self.arguments = ARGUMENTS
+        self.are_objects = False
 
     @property
     def url(self) -> str:
@@ -76,10 +85,13 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         self.kept.paths.append(self.path)
         self.kept.bodies.append(body)
-        if "multipart" in (self.headers["content-type"] or ""):
+        if "/images/" in self.path:
             self._send(b'{"created":1,"data":[{"b64_json":"eA=="}]}', "application/json")
             return
         told = json.loads(body)
+        if "mbed" in self.path and "/embeddings" not in self.path:
+            self._send(json.dumps(NATIVE_VECTORS[self.path.split("/")[1]]).encode(), "application/json")
+            return
         if "/embeddings" in self.path:
             vectors = told["input"] if isinstance(told["input"], list) else [told["input"]]
             data = [{"object": "embedding", "index": i, "embedding": [0.5, i]} for i, _ in enumerate(vectors)]
@@ -92,6 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
         streams = told.get("stream") is True or ":stream" in self.path
         streams = streams or (told.get("completionOptions") or {}).get("stream") is True
         text, kind = ANSWERS[dialect](names[0] if names else "", self.kept.arguments, streams)
+        if self.kept.are_objects:
+            text = text.replace(json.dumps(self.kept.arguments), self.kept.arguments)
         self._send(text.encode(), kind)
 
     def _send(self, body: bytes, kind: str) -> None:

@@ -34,7 +34,9 @@ def gateway(
 ) -> Iterator[Cluster]:
     """A cluster with an upstream of each dialect, whose model writes at most ``MOST`` tokens."""
     config = upstream.providers(max_output_tokens=str(MOST)) + "aliases:\n"
-    config += "".join(f"  some-{dialect}: [at-{dialect}/m]\n" for dialect in DIALECTS)
+    config += "".join(
+        f"  {name}: [at-{dialect}/m]\n" for dialect in DIALECTS for name in (f"some-{dialect}", f"team-{dialect}-m")
+    )
     environment = {"OR_ATTEMPTS": "1", "OR_BREAKER_CONSECUTIVE_FAILURES": "10000"}
     with Cluster(tmp_path_factory.mktemp("said"), config, request.param, environment) as running:
         yield running
@@ -114,6 +116,14 @@ def test_who_names_the_model_is_taken_at_its_word_in_its_own_dialect(
     answer = ask(gateway, door, door, said(door, limit=32_000))
     assert limits(upstream.told) == [32_000]
     assert dropped(answer) == []
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_an_alias_that_ends_as_the_model_does_is_not_the_model(gateway: Cluster, upstream: Recorder, door: str) -> None:
+    """Who asks for ``team-m`` did not choose ``m``."""
+    lowered = ask(gateway, door, f"team-{door}-m", said(door, limit=32_000))
+    assert limits(upstream.told) == [MOST]
+    assert dropped(lowered)
 
 
 def test_a_lowered_answer_leaves_room_for_thinking(gateway: Cluster, upstream: Recorder) -> None:
@@ -390,6 +400,17 @@ def test_numbers_in_a_call_keep_their_digits(
     assert called(door, answer)[1] == [NUMBERS]
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("dialect", ["openai", "cohere"])
+def test_numbers_keep_their_digits_where_a_text_is_sent_as_an_object(
+    gateway: Cluster, upstream: Recorder, dialect: str, streamed: bool
+) -> None:
+    upstream.arguments, upstream.are_objects = NUMBERS, True
+    for door in DOORS:
+        answer = ask(gateway, door, dialect, offering(door, ["f"]), streamed)
+        assert called(door, answer)[1] == [NUMBERS]
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("door", ["anthropic", "gemini", "ollama"])
 def test_numbers_of_a_callers_history_keep_their_digits(
@@ -429,6 +450,25 @@ def test_pictures_are_edited(gateway: Cluster, upstream: Recorder, path: str) ->
     assert b'name="model"\r\n\r\nm\r\n' in sent
 
 
+def test_pictures_are_named_in_json_too(gateway: Cluster, upstream: Recorder) -> None:
+    """As OpenAI takes them; what is neither form nor JSON is refused."""
+    body = {"model": "at-openai/m", "prompt": "a cat", "images": [{"image_url": "data:image/png;base64,eA=="}]}
+    assert gateway.post("/v1/images/edits", body).json()["data"] == [{"b64_json": "eA=="}]
+    assert (upstream.paths[-1], upstream.told) == ("/openai/v1/images/edits", {**body, "model": "m"})
+    headers = {"content-type": "text/plain"}
+    refused = local_request("POST", f"{gateway.url}/v1/images/edits", content=b"{}", headers=headers, timeout=60)
+    assert refused.status_code == 400
+    assert "application/json" in refused.text
+
+
+def test_the_kind_of_a_form_is_read_in_any_case(gateway: Cluster, upstream: Recorder) -> None:
+    form = b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nat-openai/m\r\n--x--\r\n'
+    headers = {"content-type": "Multipart/Form-Data; Boundary=x"}
+    answer = local_request("POST", f"{gateway.url}/v1/images/edits", content=form, headers=headers, timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert upstream.bodies[-1] == form.replace(b"at-openai/m", b"m")
+
+
 @pytest.mark.parametrize("version", ["v1", "v1beta"])
 def test_geminis_embeddings_are_any_upstreams(gateway: Cluster, upstream: Recorder, version: str) -> None:
     base = f"/{version}/models/at-openai/m"
@@ -445,6 +485,45 @@ def test_geminis_embeddings_are_any_upstreams(gateway: Cluster, upstream: Record
     for body in ({}, {"content": {"parts": [{"inlineData": {}}]}}, {**whole, "outputDimensionality": "2"}):
         refused = gateway.post(f"{base}:embedContent", body)
         assert (refused.status_code, refused.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
+NATIVE: dict[str, tuple[str, Json]] = {
+    "gemini": (
+        "/gemini/v1beta/models/m:batchEmbedContents",
+        {
+            "requests": [
+                {"model": "models/m", "outputDimensionality": 2, "content": {"parts": [{"text": text}]}}
+                for text in ("one", "two")
+            ]
+        },
+    ),
+    "cohere": (
+        "/cohere/v2/embed",
+        {
+            "model": "m", "texts": ["one", "two"], "input_type": "search_document", "embedding_types": ["float"],
+            "output_dimension": 2,
+        },
+    ),
+    "ollama": ("/ollama/api/embed", {"model": "m", "input": ["one", "two"], "dimensions": 2}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dialect", NATIVE)
+def test_embeddings_are_asked_in_the_upstreams_own_words(gateway: Cluster, upstream: Recorder, dialect: str) -> None:
+    body = {"model": f"at-{dialect}/m", "input": ["one", "two"], "dimensions": 2, "encoding_format": "base64"}
+    answer = gateway.post("/v1/embeddings", body)
+    assert (upstream.paths[-1], upstream.told) == NATIVE[dialect]
+    told = answer.json()
+    assert told["data"] == [{"object": "embedding", "index": n, "embedding": [0.5, n]} for n in range(2)]
+    assert (told["object"], told["model"]) == ("list", f"at-{dialect}/m")
+    assert told["usage"] == {"prompt_tokens": 3, "total_tokens": 3}
+    ollama = gateway.post("/api/embed", {"model": f"at-{dialect}/m", "input": ["one", "two"]}).json()
+    assert ollama["embeddings"] == [[0.5, 0], [0.5, 1]]
+    assert gateway.post("/v1/embeddings", {**body, "user": "me"}).headers["x-orcestator-dropped"] == "user"
+    for wrong in ({"input": [[1, 2]]}, {"input": ""}, {"dimensions": 0}):
+        refused = gateway.post("/v1/embeddings", {**body, **wrong})
+        assert refused.status_code == 400, refused.text
+        assert next(iter(wrong)) in refused.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("verb", ["predict", "predictLongRunning", "batchGenerateContent"])

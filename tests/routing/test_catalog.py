@@ -97,6 +97,28 @@ def test_an_alias_hides_a_model_of_its_name() -> None:
     assert found(Catalog([OPENAI], {"gpt-4o": in_turn("ada")}), "gpt-4o") == [("openai", "ada")]
 
 
+def test_an_alias_may_name_another() -> None:
+    """Which keeps its own tiers and strategy; a name that leads back is a model's."""
+    aliases = {
+        "inner": Alias((("openai/ada",), ("llama",)), "cheapest"),
+        "outer": in_turn("inner"),
+        "top": in_turn("openai/gpt-4o", "outer"),
+        "equals": Alias((("llama", "inner"),)),
+        "one": in_turn("two"),
+        "two": in_turn("one", "openai/ada"),
+    }
+    catalog = Catalog([OPENAI, ROUTER], aliases, default_targets=("outer",))
+
+    inner = [("openai", "ada"), ("openrouter", "meta/llama")]
+    assert found(catalog, "outer") == found(catalog, "inner") == inner
+    assert found(catalog, "orcestator")[:2] == inner
+    assert {tier.strategy for tier in catalog.tiers(("outer",), "chat")} == {"cheapest"}
+    assert found(catalog, "top") == [("openai", "gpt-4o"), ("openrouter", "openai/gpt-4o"), *inner]
+    assert set(found(catalog, "equals")) == {*inner}
+    assert ("openai", "ada") in found(catalog, "one")
+    assert catalog.card("outer")[0] == "outer"
+
+
 def test_an_alias_without_a_living_target_is_not_found() -> None:
     with pytest.raises(ModelNotFound):
         Catalog([OPENAI], {"fast": in_turn("missing")}).tiers(("fast",), "chat")

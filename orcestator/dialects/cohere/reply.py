@@ -12,6 +12,8 @@ from orcestator.dialects.failures import error_in_answer
 from orcestator.dialects.json_text import dumps, loads_event
 from orcestator.errors import UpstreamBroken
 
+CALLS = b'"arguments"'
+"""What every event and answer with tool calls holds."""
 _FINISH = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls"}
 _FAILURES: dict[str, Json] = {
     "ERROR": {"message": "the generation failed"},
@@ -48,7 +50,7 @@ class ChatReader:
         """What one event means; what is not named here says nothing to an OpenAI client (citations, ends of parts)."""
         if data.strip() == _DONE:
             return None
-        event = loads_event(data)
+        event = loads_event(data, exactly=CALLS in data)
         if not isinstance(event, dict):
             raise ValueError("an event that is not an object")
         kind, delta = event.get("type"), event.get("delta")

@@ -5,7 +5,8 @@ Each event of a stream has an ``event:`` line that repeats its ``type``; ``data:
 """
 
 from orcestator.dialects.canonical import UpstreamDialect
-from orcestator.dialects.cohere.reply import ChatReader, error_detail, reply
+from orcestator.dialects.cohere.embedding import EMBEDDER
+from orcestator.dialects.cohere.reply import CALLS, ChatReader, error_detail, reply
 from orcestator.dialects.cohere.request import PATH, wire_call
 
 
@@ -20,6 +21,8 @@ UPSTREAM = UpstreamDialect(
     reply=reply,
     reader=ChatReader,
     error=error_detail,
+    embedder=EMBEDDER,
     relay_path=_relay_path,
+    calls=CALLS,
     names_events=True,
 )

@@ -7,6 +7,7 @@ from typing import Any
 from orcestator.dialects.canonical import UpstreamDialect
 from orcestator.dialects.fitting import lowered_at
 from orcestator.dialects.gemini.cleaning import with_stand_ins
+from orcestator.dialects.gemini.embedding import EMBEDDER
 from orcestator.dialects.gemini.errors import error_detail
 from orcestator.dialects.gemini.upstream_reply import canonical_reply
 from orcestator.dialects.gemini.upstream_request import count_path, path_to, wire_call
@@ -31,6 +32,7 @@ UPSTREAM = UpstreamDialect(
     reply=canonical_reply,
     reader=GeminiReader,
     error=error_detail,
+    embedder=EMBEDDER,
     relay_path=path_to,
     tool_names=TOOL_NAMES,
     limited=_limited,

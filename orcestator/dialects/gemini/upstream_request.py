@@ -40,6 +40,11 @@ def count_path(model: str) -> str:
     return _method_path(model, "countTokens")
 
 
+def embed_path(model: str) -> str:
+    """Where texts are embedded. Raises InvalidRequest."""
+    return _method_path(model, "batchEmbedContents")
+
+
 def _method_path(model: str, method: str) -> str:
     return f"/models/{segment(model.removeprefix('models/'))}:{method}"
 

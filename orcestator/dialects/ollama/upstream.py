@@ -2,6 +2,7 @@
 
 from orcestator.dialects.canonical import Json, UpstreamDialect
 from orcestator.dialects.fitting import lowered_at
+from orcestator.dialects.ollama.embedding import EMBEDDER
 from orcestator.dialects.ollama.reply import CALLS, ChatReader, error_detail, reply
 from orcestator.dialects.ollama.request import PATH, wire_call
 
@@ -21,6 +22,7 @@ UPSTREAM = UpstreamDialect(
     reply=reply,
     reader=ChatReader,
     error=error_detail,
+    embedder=EMBEDDER,
     relay_path=_relay_path,
     limited=_limited,
     calls=CALLS,

@@ -11,7 +11,7 @@ from orcestator.dialects.json_text import Forgiven, dumps, loads, loads_event, l
 from orcestator.dialects.openai.content import spoken, usable_created, usable_id
 from orcestator.dialects.openai.finish import MAY_CUT, finish_reason, has_finished, is_failure, reason_beside
 from orcestator.dialects.openai.memory import Remember, is_worth_keeping, remembered
-from orcestator.dialects.openai.tool_calls import half_call_failure, half_call_in, whole_calls
+from orcestator.dialects.openai.tool_calls import OBJECT_ARGUMENTS, half_call_failure, half_call_in, whole_calls
 from orcestator.dialects.openai.usage import Usage, estimate, read_usage, usage_body
 from orcestator.dialects.tool_names import NO_ALIASES
 from orcestator.errors import UpstreamBroken, UpstreamError
@@ -54,6 +54,8 @@ class ReplyTerms(NamedTuple):
 def chat_reply(body: bytes, terms: ReplyTerms, remember: Remember | None = None) -> Reply:
     """Read a chat completion. Raises UpstreamBroken (or the error inside it) when it cannot be passed on."""
     wire, shown = _parsed(body, terms.provider)
+    if b'"tool_calls"' in body and OBJECT_ARGUMENTS.search(body) is not None:
+        wire = parsed_object(body, terms.provider, exactly=True)
     return _chat_reply(shown, wire, terms, remember)
 
 

@@ -23,7 +23,7 @@ from orcestator.dialects.json_text import Forgiven, dumps, loads, loads_event, l
 from orcestator.dialects.openai.content import spoken, usable_created, usable_id
 from orcestator.dialects.openai.finish import FAILED, MAY_CUT, finish_reason, has_finished, is_failure, reason_beside
 from orcestator.dialects.openai.memory import Memory, Remember
-from orcestator.dialects.openai.tool_calls import ToolCallOrder, half_call_failure, is_half
+from orcestator.dialects.openai.tool_calls import OBJECT_ARGUMENTS, ToolCallOrder, half_call_failure, is_half
 from orcestator.dialects.openai.usage import Usage, UsageTally, estimate, usage_body
 from orcestator.dialects.progress import is_progress
 from orcestator.dialects.split_characters import CharacterJoiner
@@ -231,7 +231,8 @@ class ChatStream:
             else:
                 chunk = loads_event(data)
                 if type(chunk) is not dict or not self._relay_plain(chunk, data):
-                    self._careful(chunk)
+                    is_object = OBJECT_ARGUMENTS.search(data) is not None
+                    self._careful(loads_event(data, exactly=True) if is_object else chunk)
         except Forgiven as odd:
             self._mended(odd.value)
         except ValueError:

@@ -4,6 +4,7 @@ VS Code groups deltas by id and otherwise appends to the last call, ignoring ``i
 interleaved calls corrupt each other. The first call streams live; the others wait and follow whole.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from orcestator.dialects.tool_names import NO_ALIASES
 from orcestator.errors import UpstreamBroken
 
 Json = dict[str, Any]
+OBJECT_ARGUMENTS = re.compile(rb'"arguments"\s*:\s*\{')
+"""What holds a tool's arguments as an object, though they are a text by the API: their numbers keep their digits, too."""
 MOST_CALLS = 512
 MOST_ARGUMENT_CHARS = 4 << 20
 _TEXT_FIELD = {"function": "arguments", "custom": "input"}

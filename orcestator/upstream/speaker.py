@@ -73,7 +73,7 @@ class Speaker:
             preferred = str(self._facts.get(model, _NO_FACTS).get("dialect") or self._row.dialect)
             make = self._plain if preferred == OPENAI else partial(self._translated, preferred)
         else:
-            make = self._other
+            make = self._embedding_maker(order) or self._other
         try:
             speech = make(model, order)
         except InvalidRequest as refusal:
@@ -88,11 +88,14 @@ class Speaker:
             )
         return speech
 
+    def _embedding_maker(self, order: Order) -> Callable[[str, Order], Speech] | None:
+        """What puts embeddings in the upstream's own words; None where it takes OpenAI's."""
+        if order.endpoint != EMBEDDINGS or self._row.dialect == OPENAI or self._row.other_prefix:
+            return None
+        dialect = UPSTREAM_DIALECTS[self._row.dialect]
+        return None if dialect.embedder is None else partial(self._embedding, dialect, dialect.embedder)
+
     def _other(self, model: str, order: Order) -> Speech:
-        if order.endpoint == EMBEDDINGS and self._row.dialect != OPENAI and not self._row.other_prefix:
-            dialect = UPSTREAM_DIALECTS[self._row.dialect]
-            if dialect.embedder is not None:
-                return self._expressed(partial(self._embedding, dialect, dialect.embedder), model, order)
         body = self._openai_body(model, order, order.call)
         return Speech(self._row.other_prefix + order.path, body, dropped=order.unread)
 

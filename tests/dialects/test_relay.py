@@ -114,7 +114,9 @@ def test_the_ends_that_a_client_waits_for_are_there(ending: tuple[Json, ...], ad
     made.feed(wire(*anthropic_events("Hello"), *ending))
     made.end()
     shown = made.take()
-    came = b"".join(b"event: %b\ndata: %b\n\n" % (event["type"].encode(), json.dumps(event).encode()) for event in ending)
+    came = b"".join(
+        b"event: %b\ndata: %b\n\n" % (event["type"].encode(), json.dumps(event).encode()) for event in ending
+    )
     for one in (BLOCK_END, MESSAGE_END) if added else ():
         came += one if one in added else b""
     assert sorted(shown.split(b"\n\n")[3:]) == sorted(came.split(b"\n\n"))

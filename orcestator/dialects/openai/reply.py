@@ -156,7 +156,7 @@ def _mended_choice(wire: Any, index: int, terms: ReplyTerms) -> Json:
     if not isinstance(wire, dict) or not isinstance(wire.get("message"), dict):
         raise UpstreamBroken(f"{terms.provider} answered with a choice that has no message.", cause="empty")
     reason, message = wire.get("finish_reason"), wire["message"]
-    if is_failure(reason):
+    if is_failure(reason) or wire.get("error"):
         raise _failed(wire, terms)
     speaks = bool(message.get("content")) or any(message.get(name) for name in _SPEAKING_FIELDS)
     if not has_finished(reason) and not speaks:
@@ -172,7 +172,7 @@ def _mended_choice(wire: Any, index: int, terms: ReplyTerms) -> Json:
 
 def _mended_text_choice(wire: Json, index: int, terms: ReplyTerms) -> Json:
     reason, text = wire.get("finish_reason"), wire.get("text")
-    if is_failure(reason):
+    if is_failure(reason) or wire.get("error"):
         raise _failed(wire, terms)
     if not has_finished(reason) and not text:
         raise UpstreamBroken(f"{terms.provider} answered with nothing.", cause="empty")

@@ -339,9 +339,9 @@ class TestFinishReason:
 
     @pytest.mark.parametrize(
         "reason",
-        ["error", "abort", "network_error", "insufficient_system_resource", "Timeout", "MALFORMED_FUNCTION_CALL", "OTHER"]
-        + ["function_call_filter: MALFORMED_FUNCTION_CALL", "malformed_model_output", "interrupted", "generation_failed"],
-    )
+        ["error", "abort", "network_error", "insufficient_system_resource", "Timeout", "MALFORMED_FUNCTION_CALL", "OTHER",
+         "function_call_filter: MALFORMED_FUNCTION_CALL", "malformed_model_output", "interrupted", "generation_failed"],
+    )  # fmt: skip
     def test_reasons_that_are_failures(self, reason: str) -> None:
         assert failing(ROLE, chunk({}, reason), END).cause == "error_in_200"
         assert assert_client_safe(run([sse(*HELLO, chunk({}, reason), END)]).output).error is not None

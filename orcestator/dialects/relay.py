@@ -50,6 +50,8 @@ class RelayStream(ChatStream):
         ChatStream._event(self, data)
         if self._is_forgiven:
             self._is_forgiven, data = False, with_plain_grammar(data)
+        if data.startswith(b"[DONE]"):
+            return  # OpenAI's last word is no JSON, and clients of other dialects read all of it as such
         self._first = self._first or data
         self._frames.append(self._as_it_came(data))
 
@@ -60,14 +62,16 @@ class RelayStream(ChatStream):
     def _as_it_came(self, data: bytes) -> bytes:
         if b'"model"' in data and _MODEL.search(data) is not None:
             data = self._renamed(data)
-        if not data.startswith(b"[DONE]"):
-            self._last = data
+        self._last = data
         if self.is_lines:
             return data + b"\n"
         shown = data.replace(b"\n", b"\ndata: ") if b"\n" in data else data
         if not self.names_events:
             return b"data: " + shown + b"\n\n"
-        return b"event: %b\ndata: %b\n\n" % (event_type(data), shown)
+        kind = event_type(data)
+        if kind == b"message":
+            raise self._unreadable()  # clients of dialects with types pass over what has none, whatever is in it
+        return b"event: %b\ndata: %b\n\n" % (kind, shown)
 
     def _renamed(self, data: bytes) -> bytes:
         """The event with the caller's name of the model; where every event begins with one, it is parsed once only."""

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from orcestator.dialects.openai.stream import ChatStream
-from orcestator.dialects.openai.usage import estimate
 from orcestator.dialects.sse import KEEP_ALIVE
 from orcestator.errors import OrcestatorError, StreamInterrupted, UpstreamBroken, UpstreamError
 from orcestator.providers.masking import KeyMask
@@ -123,8 +122,7 @@ class StreamAnswer:
     @property
     def tokens(self) -> tuple[int, int, bool]:
         """What the upstream reported, or an estimate of what came."""
-        decoder = self._decoder
-        return decoder.usage or estimate(decoder.terms.prompt_bytes, decoder.completion_chars)
+        return self._decoder.usage_so_far
 
     @property
     def native(self) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 A body whose dialect the upstream speaks goes through as it came; any other is translated from the canonical call.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 

@@ -5,6 +5,7 @@ from functools import cache
 from tests.shapes.rows_calls import openai_calls
 from tests.shapes.rows_endings import endings
 from tests.shapes.rows_framing import framings, grammars
+from tests.shapes.rows_gaps import gaps
 from tests.shapes.rows_heads import heads, statuses
 from tests.shapes.rows_openai import openai_faults, openai_texts, usages
 from tests.shapes.rows_others import others
@@ -23,6 +24,7 @@ GROUPS = (
     usages,
     wholes,
     others,
+    gaps,
 )
 
 

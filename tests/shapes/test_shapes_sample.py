@@ -20,6 +20,7 @@ SAMPLE = {
     "usages": ("usage_huge", "usage_bools", "usage_on_each"),
     "wholes": ("two_calls", "cut_by_rst", "cut_cleanly", "blank_lines_then_all", "length_shorter_than_all", "two_bodies"),
     "others": ("text_and_call", "fin_in_call", "pings_between", "no_finish", "error_line"),
+    "gaps": ("broken_word_2", "error_beside_word", "call_without_start", "broken_word", "legacy_function_call", "done_for_message_stop"),
 }  # fmt: skip
 """Names by the function of the table that has them."""
 

@@ -21,6 +21,8 @@ def canonical_reply(wire: Any, terms: ReadTerms) -> Json:
     if wire.get("type") == "error" or ("error" in wire and "content" not in wire):
         raise error_in_200(terms.provider, wire)
     content, reason = wire.get("content"), finish_reason(wire.get("stop_reason"))
+    if not isinstance(content, list | None):
+        raise UpstreamBroken(f"{terms.provider} answered with a content that cannot be read.", cause="garbage")
     blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
     message = _message(blocks, terms)
     explanation = refusal_text(wire)

@@ -136,9 +136,12 @@ class MessageReader:
 
     def _delta(self, event: Json) -> Meaning:
         wire, block = event.get("delta"), self._blocks.get(_place(event))
-        if not isinstance(wire, dict) or block is None:
+        kind = wire.get("type") if isinstance(wire, dict) else None
+        if not isinstance(wire, dict) or not isinstance(kind, str) or (block is None and kind == "input_json_delta"):
+            raise ValueError("a piece of nothing that is open")
+        if block is None:
             return []
-        match wire.get("type"):
+        match kind:
             case "input_json_delta":
                 return self._arguments(block, wire.get("partial_json"))
             case "text_delta" if wire.get("text"):

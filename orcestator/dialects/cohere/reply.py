@@ -75,8 +75,10 @@ class ChatReader:
     def _call_delta(self, wire: Any) -> list[Json]:
         function = wire.get("function") if isinstance(wire, dict) else None
         text = function.get("arguments") if isinstance(function, dict) else ""
-        if not text or not self._calls:
+        if not text:
             return []
+        if not self._calls:
+            raise ValueError("arguments of no call")
         return [_chunk({"tool_calls": [{"index": self._calls - 1, "function": {"arguments": text}}]})]
 
     def _end(self, delta: Json) -> list[Json]:

@@ -10,23 +10,38 @@ from typing import Any
 from orcestator.dialects.canonical import NewId
 from orcestator.dialects.gemini.signatures import call_extra, detail_of
 from orcestator.dialects.json_text import dumps
+from orcestator.errors import UpstreamBroken
 
 Json = dict[str, Any]
 
 
 def parts_in(candidate: Json) -> list[Json]:
-    """The parts of a candidate; none when it has no content."""
+    """The parts of a candidate; none when it has no content. Raises UpstreamBroken for what cannot be read."""
     content = candidate.get("content")
-    parts = content.get("parts") if isinstance(content, dict) else None
-    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    parts = objects_of(content.get("parts") if isinstance(content, dict) else None)
+    if not isinstance(content, dict | None):
+        raise _unreadable()
+    return parts
+
+
+def objects_of(wire: Any) -> list[Json]:
+    """A list of objects, empty where there is none. Raises UpstreamBroken for anything else: it may hold a part of the answer."""
+    if wire is None:
+        return []
+    if not isinstance(wire, list) or not all(isinstance(one, dict) for one in wire):
+        raise _unreadable()
+    return wire
+
+
+def _unreadable() -> UpstreamBroken:
+    return UpstreamBroken("The upstream sent a part of its answer in a form that cannot be read.", cause="garbage")
 
 
 def delta_of(part: Json, new_id: NewId) -> Json:
     """What one part adds to a message; {} for nothing. A tool call has no index yet."""
     signature = part.get("thoughtSignature")
     if isinstance(part.get("functionCall"), dict):
-        call = _tool_call(part["functionCall"], new_id)
-        return {"tool_calls": [call | call_extra(signature)]} if call else {}
+        return {"tool_calls": [_tool_call(part["functionCall"], new_id) | call_extra(signature)]}
     image = _image(part.get("inlineData"))
     if image and part.get("thought") is not True:
         return {"images": [image | call_extra(signature)]}
@@ -40,10 +55,10 @@ def delta_of(part: Json, new_id: NewId) -> Json:
 
 
 def _tool_call(wire: Json, new_id: NewId) -> Json:
-    """A canonical call, {} for one without a name."""
+    """A canonical call. Raises UpstreamBroken for one without a name."""
     name, call_id, arguments = wire.get("name"), wire.get("id"), wire.get("args")
     if not isinstance(name, str) or not name:
-        return {}
+        raise UpstreamBroken("The upstream called a tool without naming it.", cause="nameless_tool_call")
     text = arguments if isinstance(arguments, str) and arguments else dumps(arguments or {}).decode()
     return {
         "id": call_id if isinstance(call_id, str) and call_id else new_id("call_"),

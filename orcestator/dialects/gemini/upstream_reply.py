@@ -6,7 +6,7 @@ from orcestator.dialects.canonical import ReadTerms
 from orcestator.dialects.gemini.errors import is_error, stream_failure
 from orcestator.dialects.gemini.finish import UNSPECIFIED, canonical_finish
 from orcestator.dialects.gemini.logprobs import canonical_logprobs
-from orcestator.dialects.gemini.upstream_parts import delta_of, parts_in
+from orcestator.dialects.gemini.upstream_parts import delta_of, objects_of, parts_in
 from orcestator.dialects.gemini.usage import canonical_usage
 from orcestator.errors import UpstreamBroken
 
@@ -23,8 +23,7 @@ def canonical_reply(wire: Json, terms: ReadTerms) -> Json:
         raise stream_failure(terms.provider, wire)
     if not isinstance(wire, dict):
         raise UpstreamBroken(f"{terms.provider} answered 200 with JSON that is not an object.", cause="not_json")
-    found = wire.get("candidates")
-    candidates = [candidate for candidate in found if isinstance(candidate, dict)] if isinstance(found, list) else []
+    candidates = objects_of(wire.get("candidates"))
     choices = [_choice(candidate, index, terms) for index, candidate in enumerate(candidates)]
     if not choices:
         choices = [_blocked(wire, terms)]

@@ -12,7 +12,7 @@ from orcestator.dialects.canonical import ReadTerms
 from orcestator.dialects.gemini.errors import is_error, stream_failure
 from orcestator.dialects.gemini.finish import UNSPECIFIED, canonical_finish
 from orcestator.dialects.gemini.logprobs import canonical_logprobs
-from orcestator.dialects.gemini.upstream_parts import delta_of, parts_in
+from orcestator.dialects.gemini.upstream_parts import delta_of, objects_of, parts_in
 from orcestator.dialects.gemini.upstream_reply import refusal_of
 from orcestator.dialects.gemini.usage import canonical_usage
 from orcestator.dialects.json_text import loads_event
@@ -55,10 +55,7 @@ class GeminiReader:
         return [event] if _FIELDS.isdisjoint(event) else self._chunks(event)
 
     def _chunks(self, event: Json) -> list[Json]:
-        found = event.get("candidates")
-        candidates = (
-            [candidate for candidate in found if isinstance(candidate, dict)] if isinstance(found, list) else []
-        )
+        candidates = objects_of(event.get("candidates"))
         chunks = [chunk for candidate in candidates for chunk in self._candidate(candidate)]
         refusal = "" if candidates or self._candidates[0].spoke else refusal_of(event)
         if refusal:

@@ -62,6 +62,8 @@ class ChatReader:
         if not isinstance(message, dict):
             if "done" not in line:
                 return [line]
+            if message is not None or not line["done"]:
+                raise ValueError("a line without a message")
             message = {}
         text, extras = message.get("content") or "", _logprobs(line)
         if isinstance(text, str) and not (
@@ -105,6 +107,8 @@ def _failure(wire: Json) -> Json:
 def _tool_calls(message: Json, terms: ReadTerms) -> list[Json]:
     """The calls; those of older versions have no ids."""
     wires = message.get("tool_calls")
+    if wires and not isinstance(wires, list):
+        raise UpstreamBroken(f"{terms.provider} answered with tool calls that cannot be read.", cause="garbage")
     made = []
     for wire in wires if isinstance(wires, list) else []:
         function = wire.get("function") if isinstance(wire, dict) else None

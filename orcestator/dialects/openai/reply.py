@@ -165,8 +165,12 @@ def _mended_choice(wire: Any, index: int, terms: ReplyTerms) -> Json:
         raise UpstreamBroken(f"{terms.provider} answered with a choice that has no message.", cause="empty")
     reason, message = wire.get("finish_reason"), wire["message"]
     # Most answers are text that came to its end: of those there is nothing to find out.
-    is_plain = reason == "stop" and not message.get("tool_calls") and message.get("function_call") is None
-    if not is_plain and is_failure(reason):
+    is_plain = (
+        reason == "stop"
+        and not (message.get("tool_calls") or wire.get("error"))
+        and message.get("function_call") is None
+    )
+    if not is_plain and (is_failure(reason) or wire.get("error")):
         raise _failed(wire, terms)
     speaks = bool(message.get("content")) or any(message.get(name) for name in _SPEAKING_FIELDS)
     if not (is_plain or speaks or has_finished(reason)):
@@ -183,7 +187,7 @@ def _mended_choice(wire: Any, index: int, terms: ReplyTerms) -> Json:
 
 def _mended_text_choice(wire: Json, index: int, terms: ReplyTerms) -> Json:
     reason, text = wire.get("finish_reason"), wire.get("text")
-    if is_failure(reason):
+    if is_failure(reason) or wire.get("error"):
         raise _failed(wire, terms)
     if not has_finished(reason) and not text:
         raise UpstreamBroken(f"{terms.provider} answered with nothing.", cause="empty")

@@ -149,6 +149,11 @@ class ChatStream:
         return bool(self._choices) and all(choice.finished for choice in self._choices.values())
 
     @property
+    def usage_so_far(self) -> Usage:
+        """The answer's usage, also of one that broke."""
+        return self.usage or self._tally.so_far(self.terms.prompt_bytes, self.completion_chars, self.moves)
+
+    @property
     def native(self) -> Json | None:
         """The whole answer as the caller's writer put it together, where it does."""
         whole = getattr(self.writer, "response", None)

@@ -78,6 +78,16 @@ class UsageTally:
         is_one_report = read_usage(rest) == usage
         return usage, rest if is_one_report else {name: rest[name] for name in rest if name != "total_tokens"}
 
+    def so_far(self, prompt_bytes: int, completion_chars: int, deltas: int) -> Usage:
+        """The usage of an answer that broke: what was told by then, and an estimate of what came after the last report."""
+        guess, reported = estimate(prompt_bytes, completion_chars), self.told(completion_chars, deltas)
+        if reported is None:
+            return guess
+        told = reported[0]
+        if self._progress == deltas or told.completion_tokens >= guess.completion_tokens:
+            return told
+        return Usage(told.prompt_tokens, guess.completion_tokens, True)
+
     def _is_in_parts(self, likely: float) -> bool:
         if self._fell:
             return 2 * self._fell + self._stood >= self._grew

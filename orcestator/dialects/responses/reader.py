@@ -34,12 +34,13 @@ class ResponsesReader:
     """One answer."""
 
     __slots__ = ("_broke_off", "_calls", "_ended", "_given", "_reasoned", "_spoke", "_terms")
+    """``_spoke`` and ``_given`` count the characters of each item's text and of what each call gives its tool."""
 
     def __init__(self, terms: ReadTerms) -> None:
         self._terms = terms
         self._calls: dict[object, int] = {}
-        self._given: set[object] = set()
-        self._spoke: set[object] = set()
+        self._given: dict[object, int] = {}
+        self._spoke: dict[object, int] = {}
         self._ended: set[object] = set()
         self._reasoned: set[object] = set()
         self._broke_off = False
@@ -51,7 +52,8 @@ class ResponsesReader:
             raise ValueError("an event is an object")
         kind = event.get("type")
         if kind == "response.output_text.delta" and not event.get("logprobs") and type(event.get("delta")) is str:
-            self._spoke.add(_item_key(event))
+            key = _item_key(event)
+            self._spoke[key] = self._spoke.get(key, 0) + len(event["delta"])
             return str(event["delta"])
         handler = _HANDLERS.get(kind) if type(kind) is str else None
         if handler is not None:
@@ -62,11 +64,12 @@ class ResponsesReader:
         return [] if isinstance(kind, str) and "error" not in kind else [event]
 
     def _text(self, event: Json) -> list[Json]:
-        self._spoke.add(_item_key(event))
+        key = _item_key(event)
+        self._spoke[key] = self._spoke.get(key, 0) + len(text_in(event, "delta"))
         return _spoken({"content": event.get("delta"), "logprobs": objects_in(event, "logprobs")})
 
     def _refusal(self, event: Json) -> list[Json]:
-        self._spoke.add(_item_key(event))
+        self._spoke.setdefault(_item_key(event), 0)
         return _delta({"refusal": text_in(event, "delta")})
 
     def _annotation(self, event: Json) -> list[Json]:
@@ -108,9 +111,23 @@ class ResponsesReader:
         """More of what a call that was announced gives its tool."""
         if key not in self._calls or not given:
             return []
-        self._given.add(key)
+        self._given[key] = self._given.get(key, 0) + len(given)
         kind, field = CALLS[item_type]
         return _delta({"tool_calls": [{"index": self._calls[key], kind: {field: given}}]})
+
+    def _arguments_done(self, event: Json) -> list[Json]:
+        """All of what a call gives its tool, once more or for the first time."""
+        kind = "custom_tool_call" if event["type"] == "response.custom_tool_call_input.done" else "function_call"
+        key, whole = _item_key(event), text_in(event, CALLS[kind][1])
+        if key in self._given:
+            self._check(self._given[key], whole)
+            return []
+        return self._more(key, kind, whole)
+
+    def _check(self, came: int, whole: str) -> None:
+        """Raises UpstreamBroken where less came in pieces than there is in all of it."""
+        if 0 < came < len(whole):
+            raise UpstreamBroken(f"{self._terms.provider} left out a piece of its answer.", cause="incomplete")
 
     def _item_done(self, event: Json) -> list[Json]:
         return self._whole(_item_key(event), object_in(event, "item"), event.get("output_index"))
@@ -121,15 +138,19 @@ class ResponsesReader:
             return []
         self._ended.add(key)
         if kind == "message":
-            return [] if key in self._spoke else _spoken(spoken_in(item))
+            said = spoken_in(item)
+            self._check(self._spoke.get(key, 0), text_in(said, "content"))
+            return [] if key in self._spoke else _spoken(said)
         if kind == "reasoning":
             told = [] if key in self._reasoned else self._thought(key, reasoning_text(item))
             details = reasoning_details(item, place)
             return told + (_delta({"reasoning_details": details}) if details else [])
         if kind not in CALLS:
             return []
-        opened = self._called(key, item, given_in(item))
-        return opened or ([] if key in self._given else self._more(key, kind, given_in(item)))
+        given = given_in(item)
+        self._check(self._given.get(key, 0), given)
+        opened = self._called(key, item, given)
+        return opened or ([] if key in self._given else self._more(key, kind, given))
 
     def _finished(self, event: Json) -> list[Json]:
         response = object_in(event, "response")
@@ -187,6 +208,8 @@ _HANDLERS: dict[str, Callable[[ResponsesReader, Json], list[Json]]] = {
     "response.output_item.added": ResponsesReader._item_added,
     "response.function_call_arguments.delta": ResponsesReader._arguments,
     "response.custom_tool_call_input.delta": ResponsesReader._arguments,
+    "response.function_call_arguments.done": ResponsesReader._arguments_done,
+    "response.custom_tool_call_input.done": ResponsesReader._arguments_done,
     "response.output_item.done": ResponsesReader._item_done,
     "response.completed": ResponsesReader._finished,
     "response.incomplete": ResponsesReader._finished,

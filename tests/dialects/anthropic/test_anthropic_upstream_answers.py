@@ -136,7 +136,6 @@ def test_events_that_are_no_objects(data: bytes) -> None:
     [
         {"type": "ping"},
         {"type": "message_start"},
-        {"type": "content_block_delta", "delta": 7},
         {"type": "content_block_delta", "delta": {"type": "text_delta", "text": None}},
         {"type": "content_block_stop"},
         {"type": "weather_report"},
@@ -256,3 +255,17 @@ def test_usage_comes_back_as_it_was() -> None:
     assert usage is not None
     assert usage["prompt_tokens"] == 10
     assert wire_usage(usage) == wire
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "content_block_delta", "index": 0, "delta": 7},
+        {"type": "content_block_delta", "index": 0, "delta": {"text": "lost"}},
+        {"type": "content_block_delta", "index": 3, "delta": {"type": "input_json_delta", "partial_json": "{"}},
+    ],
+)
+def test_a_piece_of_nothing_that_is_open_cannot_be_read(event: Json) -> None:
+    """It is not passed over: the rest would look whole."""
+    with pytest.raises(ValueError, match="nothing that is open"):
+        read(event)

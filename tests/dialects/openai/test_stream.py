@@ -699,3 +699,22 @@ def test_one_byte_at_a_time(end: bytes) -> None:
     told = run([wire[place : place + 1] for place in range(len(wire))])
 
     assert assert_client_safe(told.output).text == "Helloé😀"
+
+
+@pytest.mark.parametrize(
+    ("reported", "said", "expected"),
+    [
+        ({"prompt_tokens": 90, "completion_tokens": 40}, "", (90, 40, False)),
+        ({"prompt_tokens": 90, "completion_tokens": 1}, "x" * 400, (90, 100, True)),
+        ({"prompt_tokens": 90, "completion_tokens": 200}, "x" * 4, (90, 200, False)),
+    ],
+)
+def test_a_stream_that_breaks_counts_what_was_told(reported: Json, said: str, expected: tuple[int, int, bool]) -> None:
+    """What came after the last report is estimated."""
+    made = ChatStream(terms())
+    made.feed(sse(ROLE, chunk({"content": "w"}), head(choices=[], usage=reported)))
+    if said:
+        made.feed(sse(chunk({"content": said})))
+    prompt, completion, estimated = made.usage_so_far
+    assert (prompt, estimated) == (expected[0], expected[2])
+    assert abs(completion - expected[1]) <= 1

@@ -67,6 +67,7 @@ class Speaker:
     def speech(self, model: str, order: Order) -> Speech:
         """The request for one attempt. Raises CannotExpress for what this upstream cannot be told."""
         is_chat = order.endpoint == CHAT
+        make: Callable[[str, Order], Speech]
         if order.endpoint == COUNT or (is_chat and order.dialect != OPENAI and order.dialect in self._row.dialects):
             make = self._relayed
         elif is_chat:

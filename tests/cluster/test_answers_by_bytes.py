@@ -151,7 +151,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
         own = [name for name in scripts if name not in BETA_ANSWERS]
         providers = {
             dialect: {
-                "base_url": f"{upstream.url}/{dialect}",
+                "base_url": f"{upstream.url}/up-{dialect}",
                 "dialect": dialect,
                 "api_key": "some-key-of-ours",
                 "models": own,

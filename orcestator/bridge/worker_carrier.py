@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from orcestator.bridge.protocol import ATTEMPT_PATH, DROPPED_HEADER, ORDER_HEADER, goes_native, order_to_wire
@@ -11,6 +12,7 @@ from orcestator.dialects.failures import FACTS, error_detail, error_from_reply, 
 from orcestator.errors import OrcestatorError, Overloaded, UpstreamError, UpstreamUnavailable, WorkerLost
 from orcestator.providers.secret import Secret
 from orcestator.routing.offer import Candidate
+from orcestator.upstream.answers import StreamAnswer
 from orcestator.upstream.client import Response, UpstreamClient
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from orcestator.upstream.opening import open_answer
@@ -54,7 +56,10 @@ class WorkerCarrier:
                 raise await self._failure(response, candidate)
             # The worker sends nothing while its upstream is silent, so its bytes count.
             speech = _speech(candidate, order, response)
-            return await open_answer(response, order, candidate.provider, comments_count=True, speech=speech)
+            answer = await open_answer(response, order, candidate.provider, comments_count=True, speech=speech)
+            if isinstance(answer, StreamAnswer):
+                answer.cut_as = partial(_cut, candidate)
+            return answer
         except UpstreamError as failure:
             response.close()
             if response.failure is not None and failure.cause in _CUTS:
@@ -124,6 +129,11 @@ def _timeouts(waiting: Waiting, first_content: float, slack: float) -> Timeouts:
         idle=idle + slack,
         total=waiting.total + slack,
     )
+
+
+def _cut(candidate: Candidate, failure: UpstreamError) -> UpstreamError:
+    """A stream that ends with the connection to its worker: a worker that runs tells what broke it."""
+    return _lost(candidate, failure) if failure.cause in _CUTS else failure
 
 
 def _lost(candidate: Candidate, failure: UpstreamError) -> WorkerLost:

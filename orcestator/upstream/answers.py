@@ -19,7 +19,7 @@ class StreamAnswer:
     """A decoded event stream. ``commit`` reads up to the first content; ``next`` gives what follows."""
 
     __slots__ = (
-        "_comments_count", "_decoder", "_failure", "_response", "_shows_life", "content_type", "dropped", "on_failure",
+        "_comments_count", "_decoder", "_failure", "_response", "_shows_life", "content_type", "cut_as", "dropped", "on_failure",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +44,8 @@ class StreamAnswer:
         self._failure: UpstreamError | None = None
         self.on_failure: Callable[[UpstreamError], None] | None = None
         """Is told what broke the answer after its first content."""
+        self.cut_as: Callable[[UpstreamError], UpstreamError] | None = None
+        """Says what a broken connection means where somebody of ours stands between the upstream and us."""
         self._comments_count = comments_count
         self._shows_life = shows_life
         response.auto_touch = False
@@ -85,11 +87,13 @@ class StreamAnswer:
         decoder = self._decoder
         try:
             piece = await self._response.read()
-        except UpstreamError:
+        except UpstreamError as error:
             # Whatever happens after the finish reason, the answer itself is whole.
             if decoder.complete:
                 decoder.end()
                 return
+            if self.cut_as is not None:
+                raise self.cut_as(error) from None
             raise
         if not piece:
             self._end()

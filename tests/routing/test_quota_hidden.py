@@ -10,6 +10,10 @@ KINDS = st.sampled_from(["fixed", "sliding", "bucket"])
 PHASES = st.floats(0, 59)
 
 
+def most_within_two_minutes(upstream: CountingUpstream) -> int:
+    return max((sum(at <= one < at + 120.0 for one in upstream.hit_at) for at in upstream.hit_at), default=0)
+
+
 class Hidden(RuleBasedStateMachine):
     """What was sent before the first refusal came back does not count. All of it takes less than an hour."""
 
@@ -70,7 +74,7 @@ class Silent(Hidden):
 
     def worst(self, upstream: CountingUpstream) -> int:
         """The most within two minutes."""
-        return max((sum(at <= one < at + 120.0 for one in upstream.hit_at) for at in upstream.hit_at), default=0)
+        return most_within_two_minutes(upstream)
 
     @initialize(requests=st.integers(3, 40), kind=KINDS, phase=PHASES)
     def begin(self, requests: int, kind: str, phase: float) -> None:
@@ -89,6 +93,10 @@ class Tiny(Hidden):
     """It takes one or two a minute: a first refusal looks like a moment's trouble, a second one does not."""
 
     most_hits = 2
+
+    def worst(self, upstream: CountingUpstream) -> int:
+        """Where it says nothing, the most within two minutes: bare refusals further apart are a moment's trouble each."""
+        return upstream.hits if upstream.says != "nothing" else most_within_two_minutes(upstream)
 
     @initialize(
         requests=st.integers(1, 2), kind=KINDS, phase=PHASES, says=st.sampled_from(["nothing", "wait", "whole seconds"])

@@ -42,6 +42,8 @@ def with_results_in_place(messages: Any) -> tuple[Any, list[str]]:
 def _are_in_place(messages: list[Any]) -> bool:
     waiting: list[str] = []
     for message in messages:
+        if type(message) is dict and not waiting and "tool_calls" not in message and message.get("role") != "tool":
+            continue  # most messages are neither a call nor a result
         if _is_result(message):
             if message.get("tool_call_id") not in waiting:
                 return False

@@ -7,6 +7,7 @@ import pytest
 
 from orcestator.cluster import parts
 from orcestator.cluster.brain import Brain
+from orcestator.cluster.quota import limit
 from orcestator.routing.catalog import Catalog
 from orcestator.routing.offer import Candidate
 from orcestator.routing.quota import QuotaBook
@@ -41,13 +42,20 @@ def other(row: Setting) -> Any:
     return row.type(low if row.default != low else (low + high) / 2)
 
 
+def ledger(settings: Settings) -> QuotaBook:
+    """The quota ledger, which stands beside the brain and is told of the settings at the start and by every reload."""
+    book = QuotaBook(0.0)
+    limit(book, settings)
+    return book
+
+
 def held(found: Brain, settings: Settings) -> tuple[object, ...]:
     """All that a process has of its settings to route by."""
     attempts = found.attempts
     return (
         found.planner.policy, attempts.policy, attempts.health.policy, attempts.budget.percent, attempts.budget.floor,
         attempts.hedging, attempts.line.policy, attempts.verdicts, attempts.falling.policy, attempts.falling.budget.percent,
-        attempts.falling.budget.floor, parts.exchange_policy(settings), parts.names(settings),
+        attempts.falling.budget.floor, parts.exchange_policy(settings), parts.names(settings), ledger(settings).learns,
     )  # fmt: skip
 
 

@@ -141,7 +141,7 @@ CALLERS: Mapping[str, Dialect] = {
         lambda body: body["output"][0]["content"][0]["text"],
         lambda event: event.get("delta", ""),
         lambda events: events[-1]["type"] == "response.completed",
-        lambda events: events[-1]["type"] == "response.failed",
+        lambda events: [event["type"] for event in events[-2:]] == ["response.failed", "error"],
     ),
     "gemini": Dialect(
         "/v1beta/models/MODEL:generateContent",

@@ -69,6 +69,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
             yield Gateway(cluster, sandbox)
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_held_against_an_upstream(running: Gateway) -> None:
+    """A key that one test had refused would be out for the next one."""
+    assert running.cluster.post("/admin/state/reset", {}).status_code == 200
+
+
 @pytest.fixture
 def gateway(running: Gateway) -> Gateway:
     """The gateway, with a sandbox that has forgotten all earlier requests."""

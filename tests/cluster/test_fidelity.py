@@ -265,7 +265,6 @@ def test_headers(cluster: Cluster, beta: SandboxThread) -> None:
             "user-agent": "GitHubCopilotChat/0.66.0",
             "x-request-id": "caller-request",
             "openai-organization": "org-caller",
-            "x-forwarded-for": "10.1.2.3",
             "x-stainless-lang": "python",
             "accept-encoding": "gzip, br, zstd",
             "accept-language": "ru",

@@ -1,7 +1,7 @@
 """``python3 scripts/test.py [arguments of pytest]``: installs once, then runs the tests from the checkout's root.
 
 It must add nothing to what ``python -m pytest`` does there: its configuration is in ``pyproject.toml``. Only without
-arguments, when everything is to be run, it asks pytest to use two processes: ``docs/decisions/0021-tests-on-both-cores.md``.
+arguments, when everything is to be run, it asks pytest to use three processes: ``docs/decisions/0021-tests-on-both-cores.md``.
 With ``--clients`` as its first argument it hands over to ``scripts/clients.py``, which tests with real clients.
 """
 
@@ -10,7 +10,7 @@ import sys
 
 from bootstrap import ROOT, ensure_or_exit, hand_over
 
-ON_BOTH_CORES = ("-n", "2", "--dist", "worksteal")
+ON_BOTH_CORES = ("-n", "3", "--dist", "worksteal")
 
 if __name__ == "__main__":
     python = ensure_or_exit("dev")

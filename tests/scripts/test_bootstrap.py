@@ -304,7 +304,7 @@ def test_up_becomes_the_cluster_with_its_arguments_where_it_was_called(checkout:
 
 
 @pytest.mark.parametrize(
-    ("asked", "passed_on"), [(["-k", "edge"], ["-k", "edge"]), ([], ["-n", "2", "--dist", "worksteal"])]
+    ("asked", "passed_on"), [(["-k", "edge"], ["-k", "edge"]), ([], ["-n", "3", "--dist", "worksteal"])]
 )
 def test_test_runs_pytest_in_the_checkout_and_passes_its_exit_code(
     checkout: Path, asked: list[str], passed_on: list[str]

@@ -13,7 +13,6 @@ from pathlib import Path
 from orcestator.providers.secret import Secret
 
 FILE = "management_token"
-DEFAULT_STATE_DIR = ".orcestator"
 _LENGTH = 43  # of 32 bytes in base64 for URLs
 _ATTEMPTS = 3
 

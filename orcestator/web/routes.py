@@ -1,12 +1,12 @@
 """Which path is which model route, in every dialect that callers speak."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from orcestator.dialects.anthropic.caller import CALLER as ANTHROPIC
-from orcestator.dialects.canonical import CallerDialect
+from orcestator.dialects.canonical import CallerDialect, ReadCall
 from orcestator.dialects.gemini import embeddings
 from orcestator.dialects.gemini.caller import ARRAY_CALLER
 from orcestator.dialects.gemini.caller import CALLER as GEMINI
@@ -61,30 +61,19 @@ MODEL_ROUTES: Mapping[str, Route] = {
 }
 _GEMINI = Route("gemini", "chat", _CHAT, caller=GEMINI)
 _GEMINI_ARRAY = Route("gemini", "chat", _CHAT, caller=GEMINI_ARRAY)
-_GEMINI_EMBED = Route(
-    "embeddings",
-    "embeddings",
-    "/embeddings",
-    caller=replace(
-        GEMINI,
-        name="gemini-embed",
-        read=embeddings.embed_call,
-        reply=lambda reply, _terms: embeddings.embed_reply(reply),
-    ),
-)
-_GEMINI_EMBED_BATCH = Route(
-    "embeddings",
-    "embeddings",
-    "/embeddings",
-    caller=replace(
-        GEMINI,
-        name="gemini-embed",
-        read=embeddings.batch_call,
-        reply=lambda reply, _terms: embeddings.batch_reply(reply),
-    ),
-)
+
+
+def _gemini_embedding(read: Callable[[Json], ReadCall], reply: Callable[[Json], Json]) -> Route:
+    """One of Gemini's two verbs for embeddings."""
+    caller = replace(GEMINI, name="gemini-embed", read=read, reply=lambda whole, _terms: reply(whole))
+    return Route("embeddings", "embeddings", "/embeddings", caller=caller)
+
+
 GEMINI_PATH = re.compile(r"/v1(?:beta|alpha)?/(?:models/)?(?P<model>.+):(?P<verb>\w+)")
-_EMBEDDING = {"embedContent": _GEMINI_EMBED, "batchEmbedContents": _GEMINI_EMBED_BATCH}
+_EMBEDDING = {
+    "embedContent": _gemini_embedding(embeddings.embed_call, embeddings.embed_reply),
+    "batchEmbedContents": _gemini_embedding(embeddings.batch_call, embeddings.batch_reply),
+}
 GEMINI_VERBS = ("generateContent", "streamGenerateContent", "countTokens", *_EMBEDDING)
 _ENGINE_PATH = re.compile(r"/v1/engines/(?P<model>.+)/completions")
 

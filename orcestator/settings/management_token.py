@@ -8,27 +8,32 @@ import os
 import secrets
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from orcestator.providers.secret import Secret
 
+if sys.platform != "win32":
+    import fcntl
+
 FILE = "management_token"
 _LENGTH = 43  # of 32 bytes in base64 for URLs
-_ATTEMPTS = 3
 
 
 def made_token(state_dir: str) -> Secret | None:
     """The token, made unless it is there; None where it cannot be kept for its owner alone. Several processes get the same one."""
+    if found := kept_token(state_dir):
+        return found
     path = Path(state_dir) / FILE
-    for _ in range(_ATTEMPTS):
-        if found := kept_token(state_dir):
-            return found
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _put(path)
-        except OSError:
-            return None
-    return None
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(path.parent):
+            # Whoever had the lock before may have made it.
+            if not kept_token(state_dir):
+                _put(path)
+    except OSError:
+        return None
+    return kept_token(state_dir)
 
 
 def kept_token(state_dir: str) -> Secret | None:
@@ -53,11 +58,23 @@ def _is_private(found: os.stat_result) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and not stat.S_IMODE(found.st_mode) & 0o077
 
 
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time judges and replaces what is there. Windows has no lock for a folder: the first link wins there."""
+    if sys.platform == "win32":
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _put(path: Path) -> None:
-    """A new token in place of one that is no good; whoever puts one there first has made everybody's. Raises OSError."""
-    if os.path.lexists(path):
-        # It was just found to be no good: readable by others, cut off.
-        path.unlink(missing_ok=True)
+    """A new token in place of what was just found to be no good: readable by others, cut off. Raises OSError."""
+    path.unlink(missing_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.draft")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:

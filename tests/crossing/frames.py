@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import select
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,8 +44,15 @@ class Door:
         """Ask and read the answer to its end; a body that is bytes goes out as it is."""
         data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
         sent = {"content-type": "application/json", **(headers or {})}
-        self._connection.request(method, path, data, sent)
-        response = self._connection.getresponse()
+        if self._is_left():
+            self._connection.close()
+        try:
+            self._connection.request(method, path, data, sent)
+            response = self._connection.getresponse()
+        except (OSError, http.client.HTTPException):
+            # One failure must not be everybody's who asks after it.
+            self._connection.close()
+            raise
         try:
             read, is_whole = response.read(), True
         except http.client.IncompleteRead as cut:
@@ -52,6 +60,11 @@ class Door:
             self._connection.close()
         found = {name.lower(): value for name, value in response.getheaders()}
         return Wire(response.status, found, read, is_whole)
+
+
+    def _is_left(self) -> bool:
+        """The server closes what was idle for long, as any client has to expect: nothing may be readable between two answers."""
+        return self._connection.sock is not None and bool(select.select([self._connection.sock], [], [], 0)[0])
 
 
 def events(body: bytes) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from orcestator.cli import add_env_file, add_supervised, given, guarded, parser_for, say, serve
-from orcestator.routing.dispatch import DispatchMethod
+from orcestator.routing.planning.dispatch import DispatchMethod
 
 
 def main(argv: Sequence[str] | None = None) -> int:

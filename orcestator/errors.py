@@ -301,7 +301,7 @@ class UpstreamKeyRefused(UpstreamError):
     """Our credential at this provider does not work, which is no fault of the caller's key: 424, which these do not try again:
     openai and anthropic (408, 409, 429, 5xx; ``_should_retry`` of their clients), google-genai (408, 429, 500, 502 to 504;
     ``_RETRY_HTTP_STATUS_CODES``), Vercel's AI SDK (408, 409, 429, 5xx; ``APICallError.isRetryable``) and qwen-code (429, 5xx;
-    ``retry.ts``). LangChain.js does: see ``web/failing.py``. Looked up 2026-11 in their sources; the anthropic SDK was run, and of
+    ``retry.ts``). LangChain.js does: see ``gateway/error_reply.py``. Looked up 2026-11 in their sources; the anthropic SDK was run, and of
     google-genai others' quotations were read."""
 
     status = 424

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from orcestator.cli import add_env_file, add_supervised, given, guarded, parser_for, say, serve
-from orcestator.routing.catalog import DEFAULT_ALIAS
+from orcestator.routing.planning.catalog import DEFAULT_ALIAS
 
 DEFAULT_PORT = 8002
 

@@ -7,32 +7,32 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from orcestator.errors import StartupProblem, UpstreamUnavailable
-from orcestator.routing.offer import Candidate
-from orcestator.upstream.order import Answer, Order
-from orcestator.upstream.origin import Origin
-from orcestator.upstream.provider_link import ProviderLink
+from orcestator.routing.offer import Deployment
+from orcestator.upstream.call import Answer, UpstreamCall
+from orcestator.upstream.http.origin import Origin
+from orcestator.upstream.provider_client import ProviderClient
 
 
 class Carrier(Protocol):
     """Makes one attempt at one candidate. Raises UpstreamError, and Overloaded when all connections there are in use."""
 
-    def attempt(self, candidate: Candidate, order: Order) -> Awaitable[Answer]:
+    def attempt(self, deployment: Deployment, order: UpstreamCall) -> Awaitable[Answer]:
         """The answer, at or after its commit point. What is raised may be raised by the call or when it is awaited."""
 
 
 class LocalCarrier:
     """The candidate's link is in this process: a function call in place of the HTTP hop."""
 
-    def __init__(self, link_of: Callable[[str], ProviderLink | None]) -> None:
+    def __init__(self, link_of: Callable[[str], ProviderClient | None]) -> None:
         """``link_of`` gives the link of a provider, None where it has none here."""
         self._link_of = link_of
 
-    def attempt(self, candidate: Candidate, order: Order) -> Awaitable[Answer]:
+    def attempt(self, deployment: Deployment, order: UpstreamCall) -> Awaitable[Answer]:
         """One attempt through the provider's link."""
-        link = self._link_of(candidate.provider)
+        link = self._link_of(deployment.provider)
         if link is None:
-            raise UpstreamUnavailable(f"{candidate.provider} is not served here.", cause="no_link", sent=False)
-        return link.attempt(candidate.model, order, candidate.credential)
+            raise UpstreamUnavailable(f"{deployment.provider} is not served here.", cause="no_link", sent=False)
+        return link.attempt(deployment.model, order, deployment.credential)
 
 
 class Carriers:
@@ -43,12 +43,12 @@ class Carriers:
         self._proxy = proxy
         self._stock = stock
 
-    def attempt(self, candidate: Candidate, order: Order) -> Awaitable[Answer]:
+    def attempt(self, deployment: Deployment, order: UpstreamCall) -> Awaitable[Answer]:
         """One attempt wherever the candidate lives."""
-        if not candidate.worker:
-            return self._local.attempt(candidate, order)
-        carrier = self._proxy if candidate.kind == "proxy" else self._stock
-        return carrier.attempt(candidate, order)
+        if not deployment.worker:
+            return self._local.attempt(deployment, order)
+        carrier = self._proxy if deployment.kind == "proxy" else self._stock
+        return carrier.attempt(deployment, order)
 
 
 def worker_origin(worker: str) -> Origin:

@@ -40,7 +40,7 @@ from orcestator.bridge.registration_policy import (
     worker_host,
 )
 from orcestator.bridge.registry import WorkerRegistry
-from orcestator.bridge.stock_frames import no_worker_frame, worker_timeout_frame
+from orcestator.bridge.stock.frames import no_worker_frame, worker_timeout_frame
 from orcestator.errors import (
     BodyTooLarge,
     Forbidden,

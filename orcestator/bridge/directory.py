@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from orcestator.bridge.control import ControlClient
 from orcestator.bridge.registration_policy import OFFER_KEY
 from orcestator.bridge.registry import WorkerRegistry
-from orcestator.routing.catalog import DEFAULT_ALIAS, Alias, Catalog
 from orcestator.routing.offer import Offer, stock_offer
-from orcestator.upstream.provider_link import ProviderLink
+from orcestator.routing.planning.catalog import DEFAULT_ALIAS, Alias, Catalog
+from orcestator.upstream.provider_client import ProviderClient
 
 Json = dict[str, Any]
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class LocalDirectory:
 
     def __init__(
         self,
-        links: Sequence[ProviderLink],
+        links: Sequence[ProviderClient],
         registry: WorkerRegistry | None,
         names: Names,
         default_name: str = DEFAULT_ALIAS,

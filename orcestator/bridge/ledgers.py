@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from orcestator.bridge.control import ControlClient
 from orcestator.bridge.protocol import LIMITS_PATH, RESET_PATH
-from orcestator.routing.catalog import Catalog
-from orcestator.routing.quota import QuotaBook, QuotaState
+from orcestator.routing.planning.catalog import Catalog
+from orcestator.routing.state.quota import QuotaBook, QuotaState
 
 Json = dict[str, Any]
 

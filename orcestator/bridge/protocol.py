@@ -9,10 +9,10 @@ import re
 from typing import Any
 
 from orcestator.errors import InvalidRequest
-from orcestator.routing.offer import Candidate
+from orcestator.routing.offer import Deployment
+from orcestator.upstream.call import COUNT, OPENAI, PATHS, UpstreamCall
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from orcestator.upstream.ids import new_id
-from orcestator.upstream.order import COUNT, OPENAI, PATHS, Order
 
 Json = dict[str, Any]
 ATTEMPT_PATH = "/orcestator/attempt"
@@ -44,22 +44,22 @@ _NOT_FORWARDED = frozenset(
 """Framing and addressing are of one connection, credentials are the worker's own: no order chooses them."""
 
 
-def goes_native(candidate: Candidate, order: Order) -> bool:
+def goes_native(deployment: Deployment, order: UpstreamCall) -> bool:
     """Whether the body crosses the border as the caller wrote it, because the upstream speaks its dialect."""
-    return order.dialect != OPENAI and order.endpoint in _NATIVE and order.dialect in candidate.dialects
+    return order.dialect != OPENAI and order.endpoint in _NATIVE and order.dialect in deployment.dialects
 
 
-def order_to_wire(candidate: Candidate, order: Order, seconds_left: float) -> str:
+def order_to_wire(deployment: Deployment, order: UpstreamCall, seconds_left: float) -> str:
     """The header's text: ASCII JSON. Time left, not a deadline, since clocks differ between processes.
 
     A body in a dialect that the upstream does not speak crosses as the canonical call: only we write for the caller.
     """
-    native = goes_native(candidate, order)
+    native = goes_native(deployment, order)
     return json.dumps(
         {
-            "provider": candidate.provider,
-            "model": candidate.model,
-            "credential": candidate.credential,
+            "provider": deployment.provider,
+            "model": deployment.model,
+            "credential": deployment.credential,
             "endpoint": order.endpoint,
             "path": order.path,
             "shown_model": order.shown_model,
@@ -80,7 +80,7 @@ def order_to_wire(candidate: Candidate, order: Order, seconds_left: float) -> st
 
 def order_from_wire(
     text: str, body: bytes, call: Json | None, content_type: str, now: float
-) -> tuple[Candidate, Order]:
+) -> tuple[Deployment, UpstreamCall]:
     """(candidate, order). Raises InvalidRequest on a foreign header, and on one that would make more of a request than an attempt.
 
     The worker always asks for usage: who counts tokens is the API server.
@@ -91,7 +91,7 @@ def order_from_wire(
             raise ValueError("path")
         if wire["dialect"] not in (UPSTREAM_DIALECTS if wire["endpoint"] == COUNT else _DIALECTS):
             raise ValueError("dialect")
-        order = Order(
+        order = UpstreamCall(
             endpoint=str(wire["endpoint"]),
             path=str(wire["path"]),
             body=body,
@@ -115,10 +115,10 @@ def order_from_wire(
             is_last_resort=bool(wire["last_resort"]),
             is_carried=True,
         )
-        candidate = Candidate(
+        deployment = Deployment(
             str(wire["provider"]), str(wire["model"]), "", "proxy", credential=str(wire["credential"])
         )
-        return candidate, order
+        return deployment, order
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InvalidRequest(f"The header {ORDER_HEADER} is not an order of this version.") from None
 

@@ -20,7 +20,7 @@ import orjson
 
 from orcestator.errors import InvalidRequest, StartupProblem
 from orcestator.providers.models import MODEL_NAME
-from orcestator.routing.dispatch import Report
+from orcestator.routing.planning.dispatch import Report
 
 Json = dict[str, Any]
 Address = IPv4Address | IPv6Address

@@ -25,7 +25,7 @@ from orcestator.bridge.registration_policy import (
 )
 from orcestator.bridge.worker_entry import WorkerEntry
 from orcestator.errors import InvalidRequest
-from orcestator.routing.dispatch import DispatchMethod, chosen
+from orcestator.routing.planning.dispatch import DispatchMethod, chosen
 
 Json = dict[str, Any]
 Outcome = Literal["registered", "updated", "quarantined", "ignored"]

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orcestator.bridge.registration_policy import Speaker
-from orcestator.routing.dispatch import Place, Report
-from orcestator.routing.measures import Measure
 from orcestator.routing.offer import WorkerKind
+from orcestator.routing.planning.dispatch import Place, Report
+from orcestator.routing.state.stats import DeploymentStats
 
 Json = dict[str, Any]
 HALF_LIFE_SECONDS = 15.0
@@ -32,7 +32,7 @@ class WorkerEntry:
     stale: bool = False
     assigned: float = 0.0
     assigned_at: float = 0.0
-    measures: dict[str, Measure] = field(default_factory=dict)
+    stats: dict[str, DeploymentStats] = field(default_factory=dict)
     """What it reports of its model names, as of when it did."""
     names_out: set[str] = field(default_factory=set)
     """The model names that it reports trouble with."""
@@ -59,12 +59,12 @@ class WorkerEntry:
         """Take over what it reports; of the other names it has nothing new to say."""
         for name, report in reports.items():
             if name in self.model_names:
-                self.measures[name] = report.measure(now)
+                self.stats[name] = report.measure(now)
                 (self.names_out.add if report.is_out else self.names_out.discard)(name)
 
     def learn_anew(self, reports: Mapping[str, Report], now: float) -> None:
         """Take over all that there is to report, and forget what was before."""
-        self.measures, self.names_out = {}, set()
+        self.stats, self.names_out = {}, set()
         self.learn(reports, now)
 
     def place(self, model: str, now: float) -> Place:
@@ -76,7 +76,7 @@ class WorkerEntry:
             is_down=_is_down(self.offer, model),
             is_stale=self.stale,
             is_out=model in self.names_out,
-            measure=self.measures.get(model),
+            measure=self.stats.get(model),
         )
 
     def row(self) -> Json:

@@ -10,7 +10,7 @@ from orcestator.errors import StartupProblem
 from orcestator.explain.asking import ask
 from orcestator.explain.credentials import token_for
 from orcestator.providers.rows import SANDBOX
-from orcestator.routing.rehearsal import Share
+from orcestator.routing.planning.rehearsal import Share
 from orcestator.settings import Settings, load
 from orcestator.settings.changes import document_difference, document_of
 from orcestator.settings.own_address import own_address

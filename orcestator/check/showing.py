@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 
-from orcestator.routing.catalog import Alias
-from orcestator.routing.rehearsal import Share
+from orcestator.routing.planning.catalog import Alias
+from orcestator.routing.planning.rehearsal import Share
 from orcestator.settings import Settings
 from orcestator.settings.changes import Change, shown
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orcestator import __version__
-from orcestator.cluster import parts
-from orcestator.routing.catalog import DEFAULT_ALIAS
+from orcestator.cluster import factory as parts
+from orcestator.routing.planning.catalog import DEFAULT_ALIAS
 from orcestator.settings import Settings
-from orcestator.upstream.provider_link import ProviderLink
+from orcestator.upstream.provider_client import ProviderClient
 
 WIDTH = 78
 
@@ -31,7 +31,7 @@ class Facts:
     processes: tuple[tuple[str, str, str], ...] = ()
 
     @classmethod
-    def of(cls, settings: Settings, links: Sequence[ProviderLink]) -> "Facts":
+    def of(cls, settings: Settings, links: Sequence[ProviderClient]) -> "Facts":
         """The facts of a cluster in one process."""
         lines = [ProviderLine(link.row.name, link.offer.default_model, link.address) for link in links]
         return cls(settings, tuple(lines))

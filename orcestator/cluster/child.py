@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orcestator.cluster.pipe_rpc import Answer, PipeChannel, Send
 from orcestator.cluster.supervision import RELOAD_SECONDS
-from orcestator.cluster.talk import Answer, Send, Talk
 
 Json = dict[str, Any]
 
@@ -27,7 +27,7 @@ class Child:
     pass_fds: Sequence[int] = ()
     process: asyncio.subprocess.Process | None = None
     failures: int = field(default=0)
-    talk: Talk | None = None
+    talk: PipeChannel | None = None
     _listening: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -44,7 +44,7 @@ class Child:
             # A Ctrl-C at the terminal reaches the supervisor alone; it tells the children itself.
             start_new_session=sys.platform != "win32",
         )
-        self.process, self.talk = process, Talk(_writer(process))
+        self.process, self.talk = process, PipeChannel(_writer(process))
         self.talk.answer_with(self.asked)
         self._listening = asyncio.create_task(_listen(process, self.talk))
 
@@ -76,7 +76,7 @@ def _writer(process: asyncio.subprocess.Process) -> Send:
     return send
 
 
-async def _listen(process: asyncio.subprocess.Process, talk: Talk) -> None:
+async def _listen(process: asyncio.subprocess.Process, talk: PipeChannel) -> None:
     """Until the program ends."""
     while process.stdout is not None and (piece := await process.stdout.read(1 << 16)):
         talk.feed(piece)

@@ -7,25 +7,25 @@ from collections.abc import Callable
 from functools import partial
 
 from orcestator.bridge.directory import LocalDirectory
-from orcestator.bridge.worker_pulse import WorkerPulse
-from orcestator.cluster import parts
-from orcestator.cluster.added import Added
+from orcestator.bridge.worker_ping import WorkerPing
+from orcestator.cluster import factory as parts
+from orcestator.cluster.api_server import ApiServer
 from orcestator.cluster.banner import Facts, banner
-from orcestator.cluster.front import Front
 from orcestator.cluster.health_watch import HealthWatch, metrics_of, notices_of
 from orcestator.cluster.lifetime import Lifetime, drain_exchanges
 from orcestator.cluster.links import Links
 from orcestator.cluster.ports import controller_address, port_of, with_ports
 from orcestator.cluster.preview import prospect_of
+from orcestator.cluster.provider_admin import ProviderAdmin
 from orcestator.cluster.quota import limit, open_quota
 from orcestator.cluster.recording import start_log
 from orcestator.cluster.sandbox import EmbeddedSandbox
 from orcestator.routing.offer import Offer
+from orcestator.server.drain import Drain
+from orcestator.server.serving import Server, listen
 from orcestator.settings import Settings
-from orcestator.upstream.provider_link import ProviderLink
-from orcestator.web.drain import Drain
-from orcestator.web.health import Component
-from orcestator.web.serving import Server, listen
+from orcestator.upstream.provider_client import ProviderClient
+from orcestator.web.admin.health import Component
 
 logger = logging.getLogger(__name__)
 DISCOVER_SECONDS = 600.0
@@ -62,9 +62,9 @@ async def _start(
     controller = parts.controller(settings, client, settings.controller_host, is_alone=True)
     controller.restore()
     directory = LocalDirectory(links.current, controller.registry, parts.names(settings))
-    pulse = WorkerPulse(client)
+    pulse = WorkerPing(client)
     lifetime.run_beside(pulse.run())
-    front = Front(
+    front = ApiServer(
         settings, lifetime, log, directory, lambda now: parts.carriers(now, client, links.named, pulse), quota, load_again,
         is_shared=False,
     )  # fmt: skip
@@ -73,7 +73,7 @@ async def _start(
     watch = HealthWatch(
         settings,
         front.brain.attempts.health,
-        front.brain.planner.measures,
+        front.brain.planner.stats,
         [metrics_of(front.recording.metrics), notices_of(front.recording.notices)],
     )
     watch.watch(links.current)
@@ -103,7 +103,7 @@ async def _start(
         controller_address(settings),
         components(settings, links.current),
         check=watch.checks.status,
-        added=Added(lambda: front.live.settings, front.reload, directory.catalog, patience_seconds=0.0),
+        added=ProviderAdmin(lambda: front.live.settings, front.reload, directory.catalog, patience_seconds=0.0),
     )
     lifetime.run_beside(watch.checks.run(lifetime.stopping.event))
     lifetime.stopping.on_hangup(front.reload)
@@ -117,7 +117,7 @@ def _with_these_ports(load_again: Callable[[], Settings], running: Settings) -> 
     return lambda: with_ports(load_again(), running.port, running.controller_port)
 
 
-async def discover_models(links: list[ProviderLink], refresh: Callable[[], None], stop: asyncio.Event) -> None:
+async def discover_models(links: list[ProviderClient], refresh: Callable[[], None], stop: asyncio.Event) -> None:
     """Read every provider's model list now and then; what cannot be read now is read again soon."""
     while not stop.is_set():
         found = await asyncio.gather(*(link.discover() for link in links if link.lists_models))
@@ -126,7 +126,7 @@ async def discover_models(links: list[ProviderLink], refresh: Callable[[], None]
             await asyncio.wait_for(stop.wait(), DISCOVER_SECONDS if all(found) else RETRY_DISCOVERY_SECONDS)
 
 
-def components(settings: Settings, links: list[ProviderLink]) -> dict[str, Component]:
+def components(settings: Settings, links: list[ProviderClient]) -> dict[str, Component]:
     """What ``/health`` looks at."""
 
     def providers() -> tuple[bool, dict[str, object]]:

@@ -4,8 +4,8 @@ import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from orcestator.routing.health import HealthBoard
-from orcestator.routing.measures import Measures
+from orcestator.routing.state.circuit_breaker import CircuitBreakers
+from orcestator.routing.state.stats import Stats
 from orcestator.settings import Settings
 from orcestator.telemetry.apprise_notices import apprise_writers
 from orcestator.telemetry.background import BackgroundWriter
@@ -13,7 +13,7 @@ from orcestator.telemetry.metrics import Metrics
 from orcestator.telemetry.notices import Notice, NoticeGate, NoticeReader, Notices
 from orcestator.telemetry.webhook import WebhookTarget, webhook_writer
 from orcestator.upstream.health_checks import Calls, Check, CheckPolicy, HealthChecks, probe_of
-from orcestator.upstream.provider_link import ProviderLink
+from orcestator.upstream.provider_client import ProviderClient
 
 UNWELL_STATES = frozenset({"open", "half_open"})
 """What a check may end: a pause that an upstream asked for and a refused key end by themselves or by a person."""
@@ -30,17 +30,17 @@ class HealthWatch:
     def __init__(
         self,
         settings: Settings,
-        health: HealthBoard,
-        measures: Measures,
+        health: CircuitBreakers,
+        stats: Stats,
         tell: Iterable[Callable[[str, Check], None]] = (),
     ) -> None:
         self._by_chat = settings.health_check_chat
         self._most_failures = settings.breaker_consecutive_failures
         self._out_seconds = settings.breaker_longest_open_seconds
         self._health = health
-        self._measures = measures
+        self._stats = stats
         self._tell = tuple(tell)
-        self._links: dict[str, ProviderLink] = {}
+        self._links: dict[str, ProviderClient] = {}
         self.checks = HealthChecks(
             policy(settings),
             is_unwell=self._is_unwell,
@@ -52,7 +52,7 @@ class HealthWatch:
             served=lambda provider: self._links[provider].served if provider in self._links else 0,
         )
 
-    def watch(self, links: Sequence[ProviderLink]) -> None:
+    def watch(self, links: Sequence[ProviderClient]) -> None:
         """Look after these providers from now on, and after no others."""
         wanted = {link.row.name: link for link in links}
         for gone in self._links.keys() - wanted.keys():
@@ -70,7 +70,7 @@ class HealthWatch:
         )
 
     def _calls(self, provider: str) -> Calls:
-        found = [figures for candidate, figures in self._measures.records.items() if candidate.provider == provider]
+        found = [figures for deployment, figures in self._stats.records.items() if deployment.provider == provider]
         latencies = [figures.whole if figures.whole.count else figures.streamed for figures in found]
         known = [latency.mean for latency in latencies if latency.count]
         seconds = sum(known) / len(known) if known else 0.0

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from orcestator.cluster.signals import Stopping
-from orcestator.web.drain import Drain
+from orcestator.server.drain import Drain
 
 logger = logging.getLogger(__name__)
 GARBAGE_THRESHOLD = 20_000

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from orcestator.routing.offer import Offer
 from orcestator.settings.choices import ProviderSetting
-from orcestator.upstream.provider_link import ProviderLink
+from orcestator.upstream.provider_client import ProviderClient
 
-Make = Callable[[ProviderSetting], ProviderLink]
+Make = Callable[[ProviderSetting], ProviderClient]
 
 
 class Links:
@@ -16,8 +16,8 @@ class Links:
     def __init__(self, make: Make, providers: Sequence[ProviderSetting]) -> None:
         self._make = make
         self._settings: dict[str, ProviderSetting] = {}
-        self._by_name: dict[str, ProviderLink] = {}
-        self.current: list[ProviderLink] = []
+        self._by_name: dict[str, ProviderClient] = {}
+        self.current: list[ProviderClient] = []
         self.take(providers)
 
     def take(
@@ -25,7 +25,7 @@ class Links:
         providers: Sequence[ProviderSetting],
         make: Make | None = None,
         has_other_keys: Callable[[str], None] | None = None,
-    ) -> list[ProviderLink]:
+    ) -> list[ProviderClient]:
         """These providers from now on; those that are new or changed. ``make`` is given when all links have to be made anew;
         ``has_other_keys`` is told the names of those whose keys are others than before.
 
@@ -64,6 +64,6 @@ class Links:
         offer = make(provider).offer
         return replace(offer, models={**link.offer.models, **offer.models})
 
-    def named(self, provider: str) -> ProviderLink | None:
+    def named(self, provider: str) -> ProviderClient | None:
         """The link of one provider."""
         return self._by_name.get(provider)

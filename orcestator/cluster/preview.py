@@ -6,17 +6,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
-from orcestator.cluster import parts
-from orcestator.cluster.brain import Brain, planning
-from orcestator.cluster.live import Live, told
+from orcestator.cluster import factory as parts
+from orcestator.cluster.live_settings import LiveSettings, change_to_json
+from orcestator.cluster.router import Router, planning
 from orcestator.errors import StartupProblem
-from orcestator.routing.catalog import Catalog
 from orcestator.routing.offer import Offer
-from orcestator.routing.plan import Planner, PlanPolicy
-from orcestator.routing.rehearsal import Rehearsal
+from orcestator.routing.planning.catalog import Catalog
+from orcestator.routing.planning.plan import Planner, PlanPolicy
+from orcestator.routing.planning.rehearsal import Rehearsal
 from orcestator.settings import Settings
 from orcestator.settings.changes import Change
-from orcestator.web.rules_book import RulesBook
+from orcestator.web.admin.rules_book import RulesBook
 
 Json = dict[str, Any]
 AT_ONCE = 50
@@ -32,21 +32,21 @@ class Prospect(NamedTuple):
     offers: Sequence[Offer]
 
 
-async def prospect_of(live: Live, offers_under: Callable[[Settings], Sequence[Offer]]) -> Prospect:
+async def prospect_of(live: LiveSettings, offers_under: Callable[[Settings], Sequence[Offer]]) -> Prospect:
     """That of a process that reads its configuration itself. Raises StartupProblem."""
     settings, changes = await live.preview()
-    return Prospect(settings, [told_at_length(change) for change in changes], offers_under(settings))
+    return Prospect(settings, [change_at_length(change) for change in changes], offers_under(settings))
 
 
-def told_at_length(change: Change) -> Json:
+def change_at_length(change: Change) -> Json:
     """A change as JSON, and whether it has to wait for a restart."""
-    return {**told(change), "needs_restart": not change.live}
+    return {**change_to_json(change), "needs_restart": not change.live}
 
 
 class Preview:
     """``prospect`` gives what a reload would find. It raises StartupProblem."""
 
-    def __init__(self, brain: Brain, rules: RulesBook, prospect: Callable[[], Awaitable[Prospect]]) -> None:
+    def __init__(self, brain: Router, rules: RulesBook, prospect: Callable[[], Awaitable[Prospect]]) -> None:
         self._brain = brain
         self._rules = rules
         self.prospect = prospect
@@ -82,4 +82,4 @@ class Preview:
     def _planner(self, catalog: Callable[[], Catalog], policy: PlanPolicy) -> Planner:
         """One with what is known of the deployments, and no memory of turns and conversations."""
         known = self._brain.planner
-        return Planner(catalog, known.health, known.measures, known.quota, known.rng, policy)
+        return Planner(catalog, known.health, known.stats, known.quota, known.rng, policy)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from orcestator.cluster.lifetime import Lifetime
-from orcestator.routing.quota import Key, QuotaBook, QuotaRow
+from orcestator.routing.state.quota import Key, QuotaBook, QuotaRow
 from orcestator.routing.verdict import Verdicts
 from orcestator.settings import Settings
 from orcestator.store.quota_rows import FILE_NAME, QuotaRows, key_name

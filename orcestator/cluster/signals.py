@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from orcestator.cluster.talk import Pipes, Talk
+from orcestator.cluster.pipe_rpc import PipeChannel, Pipes
 
 ENDED_BY_SECOND_SIGNAL = 130
 
@@ -22,7 +22,7 @@ class Stopping:
         self.before_exit: list[Callable[[], None]] = []
         self._loop = asyncio.get_running_loop()
         self._running: set[asyncio.Task[Any]] = set()
-        self.supervisor: Talk | None = None
+        self.supervisor: PipeChannel | None = None
         """Who holds our standard input open and listens to our output, if anybody does."""
 
     def install(self, *, supervised: bool = False) -> None:
@@ -32,7 +32,7 @@ class Stopping:
         """
         if supervised:
             pipes = Pipes()
-            self.supervisor = Talk(pipes.send)
+            self.supervisor = PipeChannel(pipes.send)
             threading.Thread(
                 target=self._listen, args=(pipes, self.supervisor), name="orcestator-supervisor-watch", daemon=True
             ).start()
@@ -52,7 +52,7 @@ class Stopping:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    def _listen(self, pipes: Pipes, supervisor: Talk) -> None:
+    def _listen(self, pipes: Pipes, supervisor: PipeChannel) -> None:
         # A loop that is already closed needs no telling.
         with contextlib.suppress(RuntimeError):
             pipes.listen(lambda piece: self._loop.call_soon_threadsafe(supervisor.feed, piece))

@@ -8,16 +8,16 @@ from typing import Any
 from orcestator.bridge.control import ControlClient
 from orcestator.bridge.directory import RemoteDirectory
 from orcestator.bridge.ledgers import WorkerLedgers
-from orcestator.bridge.worker_pulse import WorkerPulse
-from orcestator.cluster import parts
-from orcestator.cluster.added import Added
-from orcestator.cluster.front import Front
+from orcestator.bridge.worker_ping import WorkerPing
+from orcestator.cluster import factory as parts
+from orcestator.cluster.api_server import ApiServer
 from orcestator.cluster.lifetime import Lifetime, drain_exchanges
+from orcestator.cluster.provider_admin import ProviderAdmin
 from orcestator.cluster.recording import start_log
 from orcestator.cluster.supervision import LoadFrom, obey, prospect_everywhere, reload_everywhere
-from orcestator.routing.quota import QuotaBook
+from orcestator.routing.state.quota import QuotaBook
+from orcestator.server.serving import Server, listen
 from orcestator.settings import Settings
-from orcestator.web.serving import Server, listen
 
 Json = dict[str, Any]
 WORKER_SECONDS = 25.0
@@ -71,9 +71,9 @@ async def run_api_server(
         lifetime.on_close(client.close)
         control = ControlClient(client, settings.worker_secret)
         directory = RemoteDirectory(control, controller, parts.names(settings))
-        pulse = WorkerPulse(client)
+        pulse = WorkerPing(client)
         lifetime.run_beside(pulse.run())
-        front = Front(
+        front = ApiServer(
             settings, lifetime, log, directory, lambda now: parts.carriers(now, client, _no_link, pulse), QuotaBook(),
             partial(load_from, None), is_shared=True, ledgers=WorkerLedgers(control, directory.catalog),
         )  # fmt: skip
@@ -90,7 +90,9 @@ async def run_api_server(
             listener,
             controller,
             {"controller": lambda: _controller_state(directory, controller)},
-            added=Added(lambda: front.live.settings, front.reload, directory.catalog, patience_seconds=WORKER_SECONDS)
+            added=ProviderAdmin(
+                lambda: front.live.settings, front.reload, directory.catalog, patience_seconds=WORKER_SECONDS
+            )
             # Only a supervisor starts workers.
             if supervisor is not None
             else None,

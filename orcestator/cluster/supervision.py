@@ -6,12 +6,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from orcestator.cluster.live import Live
-from orcestator.cluster.preview import Prospect, told_at_length
-from orcestator.cluster.talk import Talk
+from orcestator.cluster.live_settings import LiveSettings
+from orcestator.cluster.pipe_rpc import PipeChannel
+from orcestator.cluster.preview import Prospect, change_at_length
 from orcestator.errors import StartupProblem
-from orcestator.routing.catalog import Catalog
 from orcestator.routing.offer import Offer
+from orcestator.routing.planning.catalog import Catalog
 from orcestator.settings import Settings
 
 Json = dict[str, Any]
@@ -30,8 +30,8 @@ ANSWER_SECONDS = 300.0
 
 
 def obey(
-    supervisor: Talk,
-    live: Live,
+    supervisor: PipeChannel,
+    live: LiveSettings,
     load_from: LoadFrom,
     *,
     before: Callable[[], Awaitable[object]] | None = None,
@@ -59,7 +59,7 @@ def obey(
     supervisor.answer_with(answer)
 
 
-async def reload_everywhere(supervisor: Talk) -> Json:
+async def reload_everywhere(supervisor: PipeChannel) -> Json:
     """Ask the supervisor, which lets every process read the configuration again: what was applied, as ``Live.reload``."""
     outcome = await supervisor.ask({"do": RELOAD}, ANSWER_SECONDS)
     if outcome is None:
@@ -67,7 +67,7 @@ async def reload_everywhere(supervisor: Talk) -> Json:
     return outcome
 
 
-async def prospect_everywhere(supervisor: Talk, load_from: LoadFrom, catalog: Callable[[], Catalog]) -> Prospect:
+async def prospect_everywhere(supervisor: PipeChannel, load_from: LoadFrom, catalog: Callable[[], Catalog]) -> Prospect:
     """What a reload would find: the supervisor knows the providers, and the variables. Raises StartupProblem."""
     found = await supervisor.ask({"do": PREVIEW}, ANSWER_SECONDS)
     if found is None:
@@ -78,7 +78,9 @@ async def prospect_everywhere(supervisor: Talk, load_from: LoadFrom, catalog: Ca
     return Prospect(settings, found["changes"], _offers(found["offers"], catalog().offers))
 
 
-async def prospect_for_children(live: Live, environment: Callable[[Settings], Json], offers: OffersUnder) -> Json:
+async def prospect_for_children(
+    live: LiveSettings, environment: Callable[[Settings], Json], offers: OffersUnder
+) -> Json:
     """The supervisor's answer to ``PREVIEW``: ``environment`` is that of an API server."""
     try:
         settings, changes = await live.preview()
@@ -86,7 +88,7 @@ async def prospect_for_children(live: Live, environment: Callable[[Settings], Js
         return {"problem": problem.message}
     return {
         "problem": "",
-        "changes": [told_at_length(change) for change in changes],
+        "changes": [change_at_length(change) for change in changes],
         "environment": environment(settings),
         "offers": [offer if isinstance(offer, str) else offer.to_wire() for offer in offers(settings)],
     }

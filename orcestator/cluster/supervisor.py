@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from orcestator.bridge.control import ControlClient
-from orcestator.cluster import parts
+from orcestator.cluster import factory as parts
 from orcestator.cluster.banner import Facts, ProviderLine, banner
 from orcestator.cluster.child import Child
 from orcestator.cluster.lifetime import Lifetime
-from orcestator.cluster.live import Live
+from orcestator.cluster.live_settings import LiveSettings
 from orcestator.cluster.ports import controller_address, port_of, with_ports
 from orcestator.cluster.recording import check_files, start_log
 from orcestator.cluster.sandbox import EmbeddedSandbox
@@ -28,13 +28,13 @@ from orcestator.errors import StartupProblem
 from orcestator.providers.rows import SANDBOX
 from orcestator.providers.secret import Secret
 from orcestator.routing.offer import Offer
-from orcestator.routing.quota import QuotaBook
+from orcestator.routing.state.quota import QuotaBook
+from orcestator.server.serving import listen, reserve
 from orcestator.settings import Settings, child_environment, spoken_variables, when_still
 from orcestator.settings.choices import ProviderSetting
 from orcestator.telemetry.exposition import merge
 from orcestator.telemetry.metrics_server import MetricsServer
-from orcestator.upstream.client import UpstreamClient
-from orcestator.web.serving import listen, reserve
+from orcestator.upstream.http.client import UpstreamClient
 
 Json = dict[str, Any]
 logger = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class _Supervisor:
         self._reloading = asyncio.Lock()
         self._behind: list[Json] = []
         self._telling: set[asyncio.Task[Json | None]] = set()
-        self._live: Live
+        self._live: LiveSettings
         self._client: UpstreamClient
 
     async def run(self, announce: Announce) -> None:
@@ -112,7 +112,9 @@ class _Supervisor:
         self._lifetime.on_close(client.close)
         control = ControlClient(client, self._secret)
         await self._serve_metrics(control, client)
-        self._live = Live(self._settings, self._load_again, lambda taken: self._take(taken, control), self._tell)
+        self._live = LiveSettings(
+            self._settings, self._load_again, lambda taken: self._take(taken, control), self._tell
+        )
         self._live.prepare = self._sandbox.found_in
         self._spoken = spoken_variables(self._env_file)
         controller = self._controller()

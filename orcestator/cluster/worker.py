@@ -17,34 +17,34 @@ from orcestator.bridge.controller_app import LEAVE_PATH
 from orcestator.bridge.directory import LocalDirectory, Names
 from orcestator.bridge.ledgers import limits_in
 from orcestator.bridge.registration_policy import is_loopback
-from orcestator.bridge.stock_gates import StockGates
-from orcestator.bridge.stock_prompt import MARKER
-from orcestator.cluster import parts
-from orcestator.cluster.brain import Brain
+from orcestator.bridge.stock.gates import StockGates
+from orcestator.bridge.stock.prompt import MARKER
+from orcestator.cluster import factory as parts
 from orcestator.cluster.embedded import discover_models
 from orcestator.cluster.health_watch import HealthWatch
+from orcestator.cluster.heartbeat_report import LOOK_SECONDS, HeartbeatReport
 from orcestator.cluster.lifetime import Lifetime
 from orcestator.cluster.links import Links
-from orcestator.cluster.live import Live
+from orcestator.cluster.live_settings import LiveSettings
 from orcestator.cluster.quota import limit, open_quota
 from orcestator.cluster.recording import start_log
-from orcestator.cluster.reporting import LOOK_SECONDS, Reports
+from orcestator.cluster.router import Router
 from orcestator.cluster.supervision import LoadFrom, obey, reload_everywhere
 from orcestator.errors import StartupProblem
 from orcestator.providers.secret import Secret
 from orcestator.routing.offer import Offer
-from orcestator.routing.quota import QuotaBook
+from orcestator.routing.state.quota import QuotaBook
+from orcestator.server.serving import Server, listen
 from orcestator.settings import Settings
 from orcestator.settings.choices import ProviderSetting
-from orcestator.upstream.client import UpstreamClient
 from orcestator.upstream.health_checks import Check
-from orcestator.upstream.provider_link import ProviderLink
-from orcestator.web.serving import Server, listen
+from orcestator.upstream.http.client import UpstreamClient
+from orcestator.upstream.provider_client import ProviderClient
 from orcestator.web.stock_routes import stock_routes
 from orcestator.web.worker_app import WorkerApp
 
 if TYPE_CHECKING:
-    from orcestator.bridge.fastchat_stock import ProxyModelWorker
+    from orcestator.bridge.stock.fastchat import ProxyModelWorker
 
 Json = dict[str, Any]
 Post = Callable[[str, Json, Mapping[str, str]], Awaitable[tuple[int, Any]]]
@@ -74,7 +74,7 @@ async def run_worker(
         quota, _ = open_quota(replace(settings, providers=tuple(_served(settings, only))), lifetime)
         held = Links(parts.link_maker(settings, client, quota), _served(settings, only))
         directory = LocalDirectory(held.current, None, Names({}, settings.default_targets()), model_id)
-        brain = Brain.of(settings, directory.catalog, log, quota)
+        brain = Router.of(settings, directory.catalog, log, quota)
         control = ControlClient(client, settings.worker_secret)
         address = address or f"http://{_reachable(host)}:{listener.getsockname()[1]}"
         worker = _Worker(settings, brain, held, directory, lifetime)
@@ -85,7 +85,7 @@ async def run_worker(
             redact.learn(wanted.secrets())
             await worker.take(wanted, _served(wanted, only), client, quota)
 
-        live = Live(settings, partial(load_from, None), take, lambda _problem: None)
+        live = LiveSettings(settings, partial(load_from, None), take, lambda _problem: None)
         supervisor = lifetime.stopping.supervisor
         if supervisor is not None:
             # The API servers, which are told next, have to find there what is new.
@@ -111,7 +111,7 @@ class _Worker:
     _registering: asyncio.Task[Any]
 
     def __init__(
-        self, settings: Settings, brain: Brain, held: Links, directory: LocalDirectory, lifetime: Lifetime
+        self, settings: Settings, brain: Router, held: Links, directory: LocalDirectory, lifetime: Lifetime
     ) -> None:
         self._settings = settings
         self._brain = brain
@@ -123,14 +123,14 @@ class _Worker:
         self._changed = asyncio.Event()
         self._checks: dict[str, Check] = {}
         self._resets: dict[str, dict[str, float]] = {}
-        self._reports = Reports(brain.planner, self._names)
+        self._reports = HeartbeatReport(brain.planner, self._names)
 
     async def serve(
         self, model_id: str, controller: str, address: str, only: str | None, listener: socket.socket
     ) -> None:
         """Take attempts, of our API servers and of stock ones."""
         # The stock class behind our worker takes half a second to import: only this program pays for it.
-        from orcestator.bridge.fastchat_stock import Gates, ProxyModelWorker  # noqa: PLC0415
+        from orcestator.bridge.stock.fastchat import Gates, ProxyModelWorker  # noqa: PLC0415
 
         settings = self._settings
         self._model_id = model_id
@@ -167,11 +167,11 @@ class _Worker:
 
     def run_beside(self, control: ControlClient) -> None:
         """Look after the upstream, and tell the controller of every change."""
-        from orcestator.bridge.fastchat_stock import keep_registered  # noqa: PLC0415 - imported by now
+        from orcestator.bridge.stock.fastchat import keep_registered  # noqa: PLC0415 - imported by now
 
         stop = self._lifetime.stopping.event
         self._watch = HealthWatch(
-            self._settings, self._brain.planner.health, self._brain.planner.measures, [self._note_check]
+            self._settings, self._brain.planner.health, self._brain.planner.stats, [self._note_check]
         )
         self._watch.watch(self._links)
         self._lifetime.run_beside(self._watch.checks.run(stop))
@@ -212,7 +212,7 @@ class _Worker:
 
     async def register(self, control: ControlClient) -> None:
         """Tell the controller of the offer of now, and return when it knows."""
-        from orcestator.bridge.fastchat_stock import register  # noqa: PLC0415 - imported by now
+        from orcestator.bridge.stock.fastchat import register  # noqa: PLC0415 - imported by now
 
         await register(self.model_worker, poster(control))
 
@@ -238,7 +238,7 @@ class _Worker:
     def _offer(self) -> Json:
         return {"offers": [self._offer_of(link).to_wire() for link in self._links]}
 
-    def _offer_of(self, link: ProviderLink) -> Offer:
+    def _offer_of(self, link: ProviderClient) -> Offer:
         name = link.row.name
         check = self._checks[name].to_wire() if name in self._checks else link.offer.check
         return replace(link.offer, check=check, resets=self._resets.get(name, {}))

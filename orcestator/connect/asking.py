@@ -5,11 +5,11 @@ from typing import Any
 
 from orcestator.connect.offer import OfferedModel, models_in
 from orcestator.dialects.failures import error_detail
-from orcestator.dialects.json_text import loads
 from orcestator.errors import Overloaded, StartupProblem, UpstreamError
-from orcestator.upstream.client import UpstreamClient
-from orcestator.upstream.origin import Origin
-from orcestator.upstream.timeouts import Timeouts
+from orcestator.json_text import loads
+from orcestator.upstream.http.client import UpstreamClient
+from orcestator.upstream.http.origin import Origin
+from orcestator.upstream.http.timeouts import Timeouts
 
 _CAUSES = {"refused": "nothing listens there", "dns": "no such name", "connect_timeout": "no answer in time"}
 PATIENCE = Timeouts(connect=3.0, tls=5.0, first_byte=10.0, idle=10.0, total=20.0)

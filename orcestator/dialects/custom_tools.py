@@ -6,8 +6,8 @@ model at least reads it. https://platform.openai.com/docs/guides/function-callin
 
 from typing import Any
 
-from orcestator.dialects.json_text import dumps, loads
 from orcestator.dialects.shapes import object_in, objects_in, text_in
+from orcestator.json_text import dumps, loads
 
 Json = dict[str, Any]
 PARAMETER = "input"

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from orcestator.dialects.json_text import dumps, loads
 from orcestator.dialects.missing import is_model_gone, missing_in
 from orcestator.dialects.rate_limits import is_congested
 from orcestator.dialects.retry_after import retry_after, wait_in_body, wait_in_prose
@@ -31,6 +30,7 @@ from orcestator.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from orcestator.json_text import dumps, loads
 
 Json = dict[str, Any]
 LONGEST_MESSAGE = 2048

@@ -9,8 +9,8 @@ from hashlib import blake2b
 from typing import Any
 
 from orcestator.dialects.canonical import data_url
-from orcestator.dialects.json_text import loads
 from orcestator.dialects.tool_results import with_results_in_place
+from orcestator.json_text import loads
 
 Json = dict[str, Any]
 LONGEST_USER = 64

@@ -8,9 +8,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from orcestator.dialects.json_text import dumps, loads, with_plain_grammar
 from orcestator.dialects.openai.stream import ChatStream, ChoiceState
 from orcestator.errors import OrcestatorError
+from orcestator.json_text import dumps, loads, with_plain_grammar
 
 Json = dict[str, Any]
 _TYPE_FIRST = re.compile(rb'\s*\{\s*"type"\s*:\s*"([\w.\-]+)"')

@@ -3,7 +3,7 @@
 from typing import Any
 
 from orcestator.dialects.canonical import Json
-from orcestator.dialects.json_text import dumps, loads_exactly
+from orcestator.json_text import dumps, loads_exactly
 
 
 def as_object(text: Any) -> Json:

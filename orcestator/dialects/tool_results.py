@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from orcestator.dialects.canonical import parts_of, text_of
-from orcestator.dialects.json_text import dumps
+from orcestator.json_text import dumps
 
 Json = dict[str, Any]
 NO_RESULT = "The tool gave no result."

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orcestator.cluster import parts
+from orcestator.cluster import factory as parts
 from orcestator.cluster.lifetime import Lifetime
 from orcestator.cluster.sandbox import EmbeddedSandbox
 from orcestator.connect.asking import ask
@@ -25,7 +25,7 @@ from orcestator.doctor.report import machine_report, table
 from orcestator.errors import StartupProblem
 from orcestator.settings import Settings, load
 from orcestator.settings.environment import read_variables
-from orcestator.upstream.provider_link import ProviderLink
+from orcestator.upstream.provider_client import ProviderClient
 
 OTHER_SETTINGS = "The server may run with another environment or file: start doctor with the same."
 
@@ -110,7 +110,9 @@ async def _look_at_providers(wish: Wish, settings: Settings) -> tuple[list[Findi
         await client.close()
 
 
-async def _probe(wish: Wish, settings: Settings, links: Sequence[ProviderLink]) -> tuple[list[Finding], dict[str, Any]]:
+async def _probe(
+    wish: Wish, settings: Settings, links: Sequence[ProviderClient]
+) -> tuple[list[Finding], dict[str, Any]]:
     chosen = targets(links, wish.models)
     findings = list(_not_tried(wish, links, chosen))
     async with shown("trying", [target.name for target in chosen], sys.stderr) as waiting:
@@ -127,7 +129,7 @@ async def _probe(wish: Wish, settings: Settings, links: Sequence[ProviderLink]) 
     return findings, new
 
 
-def _not_tried(wish: Wish, links: Sequence[ProviderLink], chosen: Sequence[Target]) -> list[Finding]:
+def _not_tried(wish: Wish, links: Sequence[ProviderClient], chosen: Sequence[Target]) -> list[Finding]:
     names = {target.name for target in chosen}
     missing = [name for name in wish.models if name not in names]
     if missing:

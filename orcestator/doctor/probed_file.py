@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orcestator.dialects.json_text import loads
 from orcestator.doctor.probing import Probed
 from orcestator.errors import StartupProblem
+from orcestator.json_text import loads
 from orcestator.settings.probed_facts import PROBED_FILE as NAME
 
 

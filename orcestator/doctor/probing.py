@@ -5,14 +5,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orcestator.dialects.json_text import dumps
 from orcestator.doctor.finding import OK, PROBLEM, WARNING, Finding
 from orcestator.doctor.progress import Waiting
 from orcestator.doctor.trials import PLAIN, TRIALS, Facts, Json, Trial, differences, learned
 from orcestator.errors import OrcestatorError, UpstreamModelMissing, UpstreamRejected
+from orcestator.json_text import dumps
+from orcestator.upstream.call import UpstreamCall, WholeAnswer
 from orcestator.upstream.ids import new_id
-from orcestator.upstream.order import Order, WholeAnswer
-from orcestator.upstream.provider_link import ProviderLink
+from orcestator.upstream.provider_client import ProviderClient
 
 LONGEST_SECONDS = 90.0
 STREAM = "stream with usage"
@@ -31,7 +31,7 @@ class Probed:
 class Target:
     """A model of a provider."""
 
-    link: ProviderLink
+    link: ProviderClient
     model: str
 
     @property
@@ -40,11 +40,11 @@ class Target:
         return f"{self.link.row.name}/{self.model}"
 
 
-def targets(links: Sequence[ProviderLink], wanted: Sequence[str]) -> list[Target]:
+def targets(links: Sequence[ProviderClient], wanted: Sequence[str]) -> list[Target]:
     """The models to try: those that are named as ``provider/model``, else each provider's default model."""
     if not wanted:
         return [Target(link, link.offer.default_model) for link in links if link.offer.default_model]
-    by_name: Mapping[str, ProviderLink] = {link.row.name: link for link in links}
+    by_name: Mapping[str, ProviderClient] = {link.row.name: link for link in links}
     pairs = [(name.partition("/")[0], name.partition("/")[2]) for name in wanted]
     return [Target(by_name[provider], model) for provider, model in pairs if provider in by_name and model]
 
@@ -134,8 +134,8 @@ async def _streams_usage(target: Target) -> bool | None:
         return None
 
 
-def _order(call: Json) -> Order:
-    return Order(
+def _order(call: Json) -> UpstreamCall:
+    return UpstreamCall(
         endpoint="chat",
         path="/chat/completions",
         body=dumps(call),

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from orcestator.cluster import parts
+from orcestator.cluster import factory as parts
 from orcestator.doctor.finding import OK, PROBLEM, WARNING, Finding, State
 from orcestator.doctor.progress import Waiting
 from orcestator.errors import Overloaded, UpstreamError
-from orcestator.routing.quota import QuotaBook
+from orcestator.routing.state.quota import QuotaBook
 from orcestator.settings import ProviderSetting, Settings
-from orcestator.upstream.client import Response, UpstreamClient
-from orcestator.upstream.origin import Origin
-from orcestator.upstream.provider_link import ProviderLink
-from orcestator.upstream.timeouts import Timeouts
+from orcestator.upstream.http.client import Response, UpstreamClient
+from orcestator.upstream.http.origin import Origin
+from orcestator.upstream.http.timeouts import Timeouts
+from orcestator.upstream.provider_client import ProviderClient
 
 MOST_SKEW_SECONDS = 60.0
 """A Date header has whole seconds and travels; what is beyond a minute is a wrong clock."""
@@ -65,7 +65,7 @@ _PROXY_REMEDY = "OR_UPSTREAM_PROXY, HTTPS_PROXY or ALL_PROXY names that proxy, o
 class Looked:
     """A provider that was asked for its models."""
 
-    link: ProviderLink
+    link: ProviderClient
     finding: Finding
     skew_seconds: float | None = None
 
@@ -87,16 +87,16 @@ async def _look(settings: Settings, provider: ProviderSetting, client: UpstreamC
     return Looked(link, finding, _skew(watch))
 
 
-def _called(link: ProviderLink) -> str:
+def _called(link: ProviderClient) -> str:
     """Where it is called, and through what."""
     return f"{link.address} through the proxy {link.proxy.origin.host_and_port}" if link.proxy else link.address
 
 
-def _subject(link: ProviderLink) -> str:
+def _subject(link: ProviderClient) -> str:
     return f"provider {link.row.name}"
 
 
-def _judged(link: ProviderLink, provider: ProviderSetting, watch: Watch, *, found: bool) -> Finding:
+def _judged(link: ProviderClient, provider: ProviderSetting, watch: Watch, *, found: bool) -> Finding:
     if watch.fault is not None:
         return _unreachable(link, watch.fault)
     if found:
@@ -105,7 +105,7 @@ def _judged(link: ProviderLink, provider: ProviderSetting, watch: Watch, *, foun
     return Finding(_subject(link), state, says, remedy)
 
 
-def _listed(link: ProviderLink, watch: Watch) -> Finding:
+def _listed(link: ProviderClient, watch: Watch) -> Finding:
     count = len(link.offer.models)
     says = f"{_called(link)} lists {count} model{'s' if count > 1 else ''} in {watch.seconds:.2f} s"
     if link.left_out:
@@ -121,7 +121,7 @@ def _listed(link: ProviderLink, watch: Watch) -> Finding:
     )
 
 
-def _unreachable(link: ProviderLink, fault: UpstreamError | Overloaded) -> Finding:
+def _unreachable(link: ProviderClient, fault: UpstreamError | Overloaded) -> Finding:
     cause = getattr(fault, "cause", "")
     if link.proxy and cause in ("dns", "refused"):
         # It is the proxy that is looked for and connected to.
@@ -141,7 +141,7 @@ def _unreachable(link: ProviderLink, fault: UpstreamError | Overloaded) -> Findi
     )
 
 
-def _refusal(status: int, provider: ProviderSetting, link: ProviderLink) -> tuple[State, str, str]:
+def _refusal(status: int, provider: ProviderSetting, link: ProviderClient) -> tuple[State, str, str]:
     """(state, what it is like, what to do) for an answer that was no list of models."""
     key = provider.row.key_env or f"providers.{provider.row.name}.api_key"
     at = _called(link)

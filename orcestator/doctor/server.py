@@ -4,13 +4,13 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
-from orcestator.dialects.json_text import loads
 from orcestator.doctor.finding import OK, PROBLEM, WARNING, Finding
 from orcestator.errors import Overloaded, UpstreamError
+from orcestator.json_text import loads
 from orcestator.settings import Settings
-from orcestator.upstream.client import UpstreamClient
-from orcestator.upstream.origin import Origin
-from orcestator.upstream.timeouts import Timeouts
+from orcestator.upstream.http.client import UpstreamClient
+from orcestator.upstream.http.origin import Origin
+from orcestator.upstream.http.timeouts import Timeouts
 
 PATIENCE = Timeouts(connect=2.0, tls=2.0, first_byte=5.0, idle=5.0, total=10.0)
 ANYWHERE = ("0.0.0.0", "::", "")

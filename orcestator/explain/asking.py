@@ -3,11 +3,11 @@
 from typing import Any
 
 from orcestator.dialects.failures import error_detail
-from orcestator.dialects.json_text import dumps, loads
 from orcestator.errors import Overloaded, StartupProblem, UpstreamError
-from orcestator.upstream.client import UpstreamClient
-from orcestator.upstream.origin import Origin
-from orcestator.upstream.timeouts import Timeouts
+from orcestator.json_text import dumps, loads
+from orcestator.upstream.http.client import UpstreamClient
+from orcestator.upstream.http.origin import Origin
+from orcestator.upstream.http.timeouts import Timeouts
 
 Json = dict[str, Any]
 PATIENCE = Timeouts(connect=3.0, tls=5.0, first_byte=10.0, idle=10.0, total=20.0)

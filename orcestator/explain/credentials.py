@@ -2,9 +2,9 @@
 
 import argparse
 
+from orcestator.server.local_names import host_name, is_loopback
 from orcestator.settings.management_token import kept_token
 from orcestator.settings.secret_file import secret_in
-from orcestator.web.local_names import host_name, is_loopback
 
 
 def token_for(arguments: argparse.Namespace, url: str, configured: str, state_dir: str) -> str:

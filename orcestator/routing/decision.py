@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, NamedTuple
 
-from orcestator.routing.ask import Ask
-from orcestator.routing.attempt_notes import AttemptNote
-from orcestator.routing.catalog import Option
+from orcestator.routing.attempts.attempt_notes import AttemptNote
+from orcestator.routing.attempts.loop import Tally
 from orcestator.routing.events import Outcome
-from orcestator.routing.explanation import explanation
-from orcestator.routing.loop import Tally
-from orcestator.routing.measures import Measures
-from orcestator.routing.plan import Plan
+from orcestator.routing.planning.catalog import Candidate
+from orcestator.routing.planning.explanation import explanation
+from orcestator.routing.planning.plan import Plan
+from orcestator.routing.reading.request import RoutingRequest
+from orcestator.routing.state.stats import Stats
 
 Json = dict[str, Any]
 REMEMBERED_REQUESTS = 2000
@@ -32,13 +32,13 @@ class Decision(NamedTuple):
     """One request. Durations are seconds; ``arrived_at`` is wall-clock epoch seconds, ``planned_at`` monotonic ones.
 
     ``plan`` is None when the request was refused before there was one. ``first_content_s`` is -1.0 when there was none.
-    ``left_out`` counts the options that the plan had and the record has not.
+    ``left_out`` counts the candidates that the plan had and the record has not.
     """
 
     request_id: str
     plan: Plan | None
     notes: Sequence[AttemptNote]
-    served: Option | None
+    served: Candidate | None
     retries: int
     fallbacks: int
     hedges: int
@@ -61,11 +61,11 @@ class Decision(NamedTuple):
 class DecisionBook:
     """The records of the last requests of this process, the oldest forgotten first."""
 
-    def __init__(self, measures: Measures, size: int = REMEMBERED_REQUESTS) -> None:
+    def __init__(self, stats: Stats, size: int = REMEMBERED_REQUESTS) -> None:
         self.size = size
         self.paid_fallbacks = 0
         """Requests since the start that the paid fallback served."""
-        self._measures = measures
+        self._stats = stats
         self._noted = 0
         self._records: deque[tuple[Any, ...]] = deque(maxlen=size)
 
@@ -114,7 +114,7 @@ class DecisionBook:
             return None
         number, record = found[0]
         others = [_line(*other) for other in found[1:]]
-        return {**_whole(number, Decision._make(record), self._measures), "same_request_id": others}
+        return {**_whole(number, Decision._make(record), self._stats), "same_request_id": others}
 
     def latest(self, limit: int) -> list[Json]:
         """The last requests in a line each, newest first."""
@@ -124,7 +124,7 @@ class DecisionBook:
         """The records with their numbers, newest first."""
         return zip(count(self._noted, -1), reversed(self._records), strict=False)
 
-    def asks(self, limit: int) -> list[Ask]:
+    def asks(self, limit: int) -> list[RoutingRequest]:
         """What the last requests asked of routing, newest first; those that were refused before it are not among them."""
         plans = [record[1] for record, _ in zip(reversed(self._records), range(limit), strict=False)]
         return [plan.ask for plan in plans if plan is not None]
@@ -134,7 +134,7 @@ class DecisionBook:
 
 
 def _shortened(plan: Plan) -> tuple[Plan, int]:
-    """The plan with the first options of each kind, and how many are missing."""
+    """The plan with the first candidates of each kind, and how many are missing."""
     short = replace(
         plan,
         scored=plan.scored[:MOST_OPTIONS],
@@ -175,7 +175,7 @@ def _line(number: int, fields: Sequence[Any]) -> Json:
     }
 
 
-def _whole(number: int, record: Decision, measures: Measures) -> Json:
+def _whole(number: int, record: Decision, stats: Stats) -> Json:
     plan = record.plan
     return {
         **_line(number, record),
@@ -186,23 +186,23 @@ def _whole(number: int, record: Decision, measures: Measures) -> Json:
             "first_content_ms": None if record.first_content_s < 0.0 else _milliseconds(record.first_content_s),
             "total_ms": _milliseconds(record.total_s),
         },
-        "decision": None if plan is None else _told(plan, record, measures),
+        "decision": None if plan is None else _told(plan, record, stats),
         "options_left_out": record.left_out,
     }
 
 
-def _told(plan: Plan, record: Decision, measures: Measures) -> Json:
-    return explanation(plan, record.planned_at, measures, is_shortened=record.left_out > 0)
+def _told(plan: Plan, record: Decision, stats: Stats) -> Json:
+    return explanation(plan, record.planned_at, stats, is_shortened=record.left_out > 0)
 
 
 def _attempt(note: AttemptNote) -> Json:
-    candidate = note.option.candidate
+    deployment = note.candidate.deployment
     return {
         "number": note.number,
-        "provider": candidate.provider,
-        "model": candidate.model,
-        "worker": candidate.worker,
-        "credential": candidate.credential,
+        "provider": deployment.provider,
+        "model": deployment.model,
+        "worker": deployment.worker,
+        "credential": deployment.credential,
         "started_ms": _milliseconds(note.started_s),
         "took_ms": _milliseconds(note.seconds),
         "error": note.error,
@@ -214,10 +214,10 @@ def _attempt(note: AttemptNote) -> Json:
     }
 
 
-def _served(option: Option | None) -> Json | None:
-    if option is None:
+def _served(candidate: Candidate | None) -> Json | None:
+    if candidate is None:
         return None
-    return {"name": option.name, "provider": option.candidate.provider, "model": option.candidate.model}
+    return {"name": candidate.name, "provider": candidate.deployment.provider, "model": candidate.deployment.model}
 
 
 def _milliseconds(seconds: float) -> float:

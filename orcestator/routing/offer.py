@@ -90,7 +90,7 @@ def stock_offer(worker: str, model_names: list[str], order: int = 1000) -> Offer
     )
 
 
-class Candidate(NamedTuple):
+class Deployment(NamedTuple):
     """A deployment that may serve this request, with one of its provider's credentials: a key of records by itself."""
 
     provider: str

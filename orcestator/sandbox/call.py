@@ -14,7 +14,7 @@ from orcestator.sandbox.memory import Memory
 from orcestator.sandbox.model_name import ModelName
 from orcestator.sandbox.problem import Json, Refused
 from orcestator.sandbox.settings import SandboxSettings
-from orcestator.sandbox.wire import Request
+from orcestator.sandbox.wire.http import Request
 
 NONCE = re.compile(r"nonce:([\w-]+)")
 SCHEME = re.compile(r"^(Bearer|Api-Key) ")

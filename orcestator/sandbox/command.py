@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
-    from orcestator.sandbox.moods import read_spells  # noqa: PLC0415
+    from orcestator.sandbox.faults.moods import read_spells  # noqa: PLC0415
     from orcestator.sandbox.server import serve_forever, tls_context  # noqa: PLC0415
     from orcestator.sandbox.settings import SandboxSettings  # noqa: PLC0415
 

@@ -3,9 +3,9 @@
 from urllib.parse import parse_qs
 
 from orcestator.sandbox.problem import Refused
-from orcestator.sandbox.records import RecordLog
-from orcestator.sandbox.script import Answer, json_answer
-from orcestator.sandbox.wire import Request
+from orcestator.sandbox.wire.http import Request
+from orcestator.sandbox.wire.records import RecordLog
+from orcestator.sandbox.wire.script import Answer, json_answer
 
 PREFIX = "/sandbox/"
 

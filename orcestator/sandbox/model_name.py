@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
-from orcestator.sandbox import catalogue
-from orcestator.sandbox.catalogue import Fault
-from orcestator.sandbox.moods import read_spells
+from orcestator.sandbox.faults import catalogue
+from orcestator.sandbox.faults.catalogue import Fault
+from orcestator.sandbox.faults.moods import read_spells
 from orcestator.sandbox.problem import Refused
 from orcestator.sandbox.settings import SandboxSettings
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orcestator.sandbox import catalogue
+from orcestator.sandbox.faults import catalogue
 from orcestator.sandbox.problem import Json, Refused
 
 CONTEXT_TOKENS = 131_072

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from orcestator.sandbox import (
+from orcestator.sandbox import models
+from orcestator.sandbox.call import Call, read_call
+from orcestator.sandbox.dialects import (
     anthropic,
     chat,
     cohere,
@@ -12,15 +14,13 @@ from orcestator.sandbox import (
     gemini_openai,
     legacy,
     media,
-    models,
     ollama,
     responses,
     yandex,
 )
-from orcestator.sandbox.call import Call, read_call
-from orcestator.sandbox.script import Answer
 from orcestator.sandbox.settings import SandboxSettings
-from orcestator.sandbox.wire import Request
+from orcestator.sandbox.wire.http import Request
+from orcestator.sandbox.wire.script import Answer
 
 
 class Route(NamedTuple):

@@ -10,22 +10,25 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-from orcestator.sandbox import anthropic, control, models
+from orcestator.sandbox import control, models
 from orcestator.sandbox.call import Call
-from orcestator.sandbox.connection import Connection, PeerLeft
-from orcestator.sandbox.envelope import error_of
-from orcestator.sandbox.faults import spoiled
-from orcestator.sandbox.faults_http import error_answer
-from orcestator.sandbox.faults_transport import silence
-from orcestator.sandbox.gemini import is_sse
-from orcestator.sandbox.hidden_limits import HiddenLimit
+from orcestator.sandbox.dialects import anthropic
+from orcestator.sandbox.dialects.envelope import error_of
+from orcestator.sandbox.dialects.gemini import is_sse
+from orcestator.sandbox.faults.faults_http import error_answer
+from orcestator.sandbox.faults.faults_transport import silence
+from orcestator.sandbox.faults.hidden_limits import HiddenLimit
+from orcestator.sandbox.faults.moods import Mood, is_moody, is_out, mood_of
+from orcestator.sandbox.faults.table import spoiled
 from orcestator.sandbox.memory import Memory
 from orcestator.sandbox.model_name import parse
-from orcestator.sandbox.moods import Mood, is_moody, is_out, mood_of
 from orcestator.sandbox.problem import Refused
-from orcestator.sandbox.records import Record, RecordLog
 from orcestator.sandbox.routes import Route, dialect_of, find, good_answer, listing
-from orcestator.sandbox.script import (
+from orcestator.sandbox.settings import SandboxSettings
+from orcestator.sandbox.wire.connection import Connection, PeerLeft
+from orcestator.sandbox.wire.http import STOPS_READING, Request, read_request
+from orcestator.sandbox.wire.records import Record, RecordLog
+from orcestator.sandbox.wire.script import (
     STALL_SECONDS,
     Answer,
     Event,
@@ -37,8 +40,6 @@ from orcestator.sandbox.script import (
     Step,
     json_answer,
 )
-from orcestator.sandbox.settings import SandboxSettings
-from orcestator.sandbox.wire import STOPS_READING, Request, read_request
 
 ONCE_KEYS_KEPT = 10_000
 NAMES_KEPT = 10_000

@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from orcestator.sandbox import schema
 from orcestator.sandbox.problem import Json
+from orcestator.sandbox.rules import schema
 
 
 def calls(body: Json, text: str, *, number: int) -> list[Json]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
-from orcestator.sandbox import schema, speech
+from orcestator.sandbox import speech
 from orcestator.sandbox.call import Call, nonce_of
+from orcestator.sandbox.rules import schema
 
 ROUNDS = 2
 """How many times the agent calls tools before it speaks, when ``?rounds=`` does not say."""

@@ -8,7 +8,7 @@ in ``Settings.not_yet`` or ``Settings.notices``, or it stops the start.
 from orcestator.settings.children import WITHHELD, child_environment, spoken_variables
 from orcestator.settings.choices import ModelEntry, ProviderSetting, Target
 from orcestator.settings.loading import load
-from orcestator.settings.stillness import when_still
+from orcestator.settings.settled_files import when_still
 from orcestator.settings.table import Settings
 
 __all__ = [

@@ -13,8 +13,8 @@ from orcestator.settings.environment import Variable, Variables
 from orcestator.settings.problems import Place
 from orcestator.settings.provider_choice import DIALECTS, NAME, choose_providers
 from orcestator.settings.yaml_file import Section, parsed_yaml
-from orcestator.upstream.addresses import is_allowed, is_literal
-from orcestator.upstream.origin import Origin
+from orcestator.upstream.http.addresses import is_allowed, is_literal
+from orcestator.upstream.http.origin import Origin
 
 SOURCE = "the request"
 

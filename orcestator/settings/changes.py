@@ -10,10 +10,10 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from orcestator.providers.secret import MASK, Secret
-from orcestator.routing.catalog import Alias
+from orcestator.routing.planning.catalog import Alias
 from orcestator.routing.verdict import Override
 from orcestator.settings.choices import ModelEntry, ProviderSetting, Target
-from orcestator.settings.later import FOR_LATER
+from orcestator.settings.reserved import FOR_LATER
 from orcestator.settings.spec import table_of
 from orcestator.settings.table import ACCESS, CALLER_LIMITS, RECORDS, SERVER, THE_SANDBOX, WATCHING, Settings
 

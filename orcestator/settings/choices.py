@@ -19,7 +19,7 @@ StrategyName = Literal[
     "sticky",
     "adaptive",
 ]
-"""The strategies of ``orcestator.routing.strategies``; a test holds the two together."""
+"""The strategies of ``orcestator.routing.planning.strategies``; a test holds the two together."""
 STRATEGY_SYNONYMS = (
     ("round-robin", "round_robin"),
     ("weighted", "smart"),

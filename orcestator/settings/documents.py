@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 from orcestator.providers.rows import ROWS, SANDBOX, Provider
 from orcestator.providers.secret import Secret
 from orcestator.settings.choices import FURTHER_KEYS
-from orcestator.settings.given import TABLE
+from orcestator.settings.sources import TABLE
 from orcestator.settings.spec import Setting
 from orcestator.settings.table import GROUPS
 from orcestator.settings.values import BasePath, Network, Origin

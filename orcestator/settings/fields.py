@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from orcestator.settings.given import text_in
 from orcestator.settings.problems import problem
+from orcestator.settings.sources import text_in
 from orcestator.settings.values import Raw
 from orcestator.settings.yaml_file import Items, Leaf, Node, Section
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 
-from orcestator.dialects.json_text import loads
+from orcestator.json_text import loads
 from orcestator.providers.known import FACTS_FILE, known_models
 from orcestator.providers.models import ModelFacts
 from orcestator.providers.rows import Provider

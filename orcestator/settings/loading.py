@@ -11,17 +11,7 @@ from orcestator.providers.rows import ROWS
 from orcestator.providers.secret import Secret
 from orcestator.settings.choices import ModelEntry, ProviderSetting
 from orcestator.settings.environment import Variables, read_variables
-from orcestator.settings.given import (
-    BY_NAME,
-    Values,
-    beside_file,
-    given_by_file,
-    given_by_overrides,
-    given_by_variables,
-    usual_proxies,
-)
 from orcestator.settings.kept_providers import read_added
-from orcestator.settings.later import FOR_LATER
 from orcestator.settings.model_choice import (
     Addresses,
     alias_notices,
@@ -33,11 +23,21 @@ from orcestator.settings.models_file import is_address, listed_at_address, liste
 from orcestator.settings.probed_facts import with_probed_facts
 from orcestator.settings.problems import COMMAND_LINE, Place, no_provider, problem
 from orcestator.settings.provider_choice import Choice, choose_providers, no_providers
+from orcestator.settings.reserved import FOR_LATER
 from orcestator.settings.rule_choice import read_rules, read_verdicts
+from orcestator.settings.sources import (
+    BY_NAME,
+    Values,
+    beside_file,
+    given_by_file,
+    given_by_overrides,
+    given_by_variables,
+    usual_proxies,
+)
 from orcestator.settings.table import Settings
 from orcestator.settings.yaml_file import Leaf, Node, Section, read_yaml
-from orcestator.upstream.origin import Origin
-from orcestator.upstream.proxies import proxy_at, proxy_for
+from orcestator.upstream.http.origin import Origin
+from orcestator.upstream.http.proxies import proxy_at, proxy_for
 
 SECTIONS = frozenset({"providers", "models", "aliases", "routing_rules", "verdicts"})
 """Parts of the file that are not settings."""

@@ -6,13 +6,13 @@ from typing import get_args
 
 from orcestator.providers.models import ModelFacts
 from orcestator.providers.rows import Provider
-from orcestator.routing.catalog import Alias
+from orcestator.routing.planning.catalog import Alias
 from orcestator.settings.choices import STRATEGY_SYNONYMS, ModelEntry, ProviderSetting, StrategyName, Target
 from orcestator.settings.fields import field, present, sections_in
-from orcestator.settings.given import text_in
 from orcestator.settings.problems import no_provider, problem
 from orcestator.settings.provider_choice import DIALECTS, dialect_in, limits_in, usual_address
 from orcestator.settings.public_names import entry_targets, expanded
+from orcestator.settings.sources import text_in
 from orcestator.settings.values import Raw, boolean, count, number, one_of, text_of, words
 from orcestator.settings.yaml_file import Items, Leaf, Node, Section
 

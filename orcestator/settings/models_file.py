@@ -10,12 +10,12 @@ from pathlib import Path
 from orcestator.errors import OrcestatorError, Overloaded, StartupProblem, UpstreamError
 from orcestator.settings.choices import ModelEntry
 from orcestator.settings.environment import Variables
-from orcestator.settings.given import Given
 from orcestator.settings.problems import problem
+from orcestator.settings.sources import Given
 from orcestator.settings.whole_file import write_whole
 from orcestator.settings.yaml_file import Node, Section, parsed_yaml, read_yaml
+from orcestator.upstream.http.origin import Origin, Proxy
 from orcestator.upstream.model_list import ListAddress, fetch_list
-from orcestator.upstream.origin import Origin, Proxy
 
 NO_VARIABLES = Variables({})
 """A list that comes over the network must not name our variables: they hold keys, and model names go to callers."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orcestator.dialects.json_text import loads
+from orcestator.json_text import loads
 from orcestator.providers.models import ModelFacts
 from orcestator.settings.choices import ProviderSetting
 

@@ -24,12 +24,12 @@ from orcestator.providers.secret import Secret
 from orcestator.settings.choices import FURTHER_KEYS, NO_PROXY, LimitName, Limits, ProviderSetting
 from orcestator.settings.environment import Variables
 from orcestator.settings.fields import field, present
-from orcestator.settings.given import Given, Values, text_in
 from orcestator.settings.known_facts import with_known_facts
 from orcestator.settings.problems import Place, no_provider, problem, quoted, unknown
+from orcestator.settings.sources import Given, Values, text_in
 from orcestator.settings.values import boolean, count, number, one_of, proxy_address, secret, text_of, words
 from orcestator.settings.yaml_file import Items, Leaf, Node, Section
-from orcestator.upstream.origin import Origin
+from orcestator.upstream.http.origin import Origin
 
 KEYS = (
     *("enabled", "api_key", "api_keys", "limits"),

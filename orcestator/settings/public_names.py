@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from orcestator.routing.catalog import Alias
+from orcestator.routing.planning.catalog import Alias
 from orcestator.settings.choices import ModelEntry
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from orcestator.errors import StartupProblem
 from orcestator.providers.rows import Provider
-from orcestator.routing.rules import Rule, check_condition
+from orcestator.routing.planning.rules import Rule, check_condition
 from orcestator.routing.verdict import Override, read_override
 from orcestator.settings.fields import field, present, sections_in
 from orcestator.settings.problems import no_provider, problem

@@ -12,14 +12,14 @@ from typing import Literal, cast
 
 from orcestator.providers.rows import SANDBOX
 from orcestator.providers.secret import Secret
-from orcestator.routing.catalog import Alias
-from orcestator.routing.dispatch import DispatchMethod
-from orcestator.routing.plan import DEFAULT_STRATEGY
-from orcestator.routing.rules import Rule
+from orcestator.routing.planning.catalog import Alias
+from orcestator.routing.planning.dispatch import DispatchMethod
+from orcestator.routing.planning.plan import DEFAULT_STRATEGY
+from orcestator.routing.planning.rules import Rule
 from orcestator.routing.verdict import Override
 from orcestator.settings.choices import STRATEGY_SYNONYMS, ModelEntry, ProviderSetting, StrategyName, Target
-from orcestator.settings.later import FOR_LATER, LONGEST_SECONDS, LaterSettings
 from orcestator.settings.public_names import public_names
+from orcestator.settings.reserved import FOR_LATER, LONGEST_SECONDS, ReservedSettings
 from orcestator.settings.spec import Also, Spec, setting
 from orcestator.settings.values import NO_BASE_PATH, BasePath, Network, Origin
 
@@ -49,7 +49,7 @@ _CONDITIONS = ("routing.fallback.conditions", "fallback.conditions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(LaterSettings):
+class Settings(ReservedSettings):
     """Everything that can be set, checked. ``load`` makes it; tests may build one directly.
 
     Durations are in seconds, sizes in bytes. What follows the table is worked out from it and from the ``providers``,

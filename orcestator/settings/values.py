@@ -9,7 +9,7 @@ from typing import Any, Literal, NewType, get_args, get_origin
 from orcestator.providers.secret import Secret
 from orcestator.settings.problems import nearest, quoted
 from orcestator.settings.spec import Also, Setting, Spec
-from orcestator.upstream.proxies import proxy_at
+from orcestator.upstream.http.proxies import proxy_at
 
 Raw = str | list[str]
 Network = IPv4Network | IPv6Network

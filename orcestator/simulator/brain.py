@@ -5,21 +5,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from orcestator.cluster.brain import Brain
+from orcestator.cluster.router import Router
 from orcestator.errors import StreamInterrupted
-from orcestator.routing.ask import Ask
-from orcestator.routing.catalog import Alias, Catalog, Option
-from orcestator.routing.loop import AttemptLoop, Tally
-from orcestator.routing.needs import Needs
+from orcestator.routing.attempts.loop import AttemptLoop, Tally
 from orcestator.routing.offer import Offer
-from orcestator.routing.quota import QuotaBook
+from orcestator.routing.planning.catalog import Alias, Candidate, Catalog
+from orcestator.routing.reading.needs import Needs
+from orcestator.routing.reading.request import RoutingRequest
+from orcestator.routing.state.quota import QuotaBook
 from orcestator.settings import Settings
 from orcestator.settings.choices import StrategyName
 from orcestator.simulator.dice import Dice
 from orcestator.simulator.ledgered import Ledgered
 from orcestator.simulator.scenario import Deployment, Request, Scenario
 from orcestator.simulator.upstreams import Answer, Trace, Upstreams
-from orcestator.upstream.racing import OnEventLoop
+from orcestator.upstream.hedge_runner import AsyncioConcurrency
 
 NAME = "simulated"
 """The alias that every request asks for."""
@@ -41,7 +41,7 @@ class BrainRouter:
         wanted = replace(
             settings, strategy=cast(StrategyName, strategy), free_first=settings.free_first or scenario.free_first
         )
-        brain = Brain.of(wanted, self._catalog, lambda event: None, quota)
+        brain = Router.of(wanted, self._catalog, lambda event: None, quota)
         self._attempts, self._planner = cast(AttemptLoop[Answer], brain.attempts), brain.planner
         self._simulate(Dice(seed, _CHANCE))
 
@@ -49,7 +49,7 @@ class BrainRouter:
         """The clock, chance and what is made of an answer that nobody takes are the simulation's."""
         attempts = self._attempts
         attempts.now, attempts.rng, attempts.health.rng, self._planner.rng = self._loop.time, chance, chance, chance
-        attempts.concurrency = OnEventLoop(self._upstreams.discard)
+        attempts.concurrency = AsyncioConcurrency(self._upstreams.discard)
 
     async def serve(self, request: Request, trace: Trace) -> None:
         """Serve it as an API server would."""
@@ -57,10 +57,10 @@ class BrainRouter:
         plan = self._planner.plan(ask, self._loop.time())
         tally = Tally()
 
-        async def attempt(option: Option) -> Answer:
-            place = self._places[option.candidate.provider, option.candidate.model]
+        async def attempt(candidate: Candidate) -> Answer:
+            place = self._places[candidate.deployment.provider, candidate.deployment.model]
             return await self._ledgered.call(
-                place, option.candidate, request, trace, is_last_resort=plan.is_last_resort(option)
+                place, candidate.deployment, request, trace, is_last_resort=plan.is_last_resort(candidate)
             )
 
         try:
@@ -73,7 +73,7 @@ class BrainRouter:
             self._planner.served(plan, tally.served, self._loop.time())
         failure = await self._upstreams.finish(answer, trace)
         if tally.served is not None:
-            self._ledgered.ended(answer, tally.served.candidate, request)
+            self._ledgered.ended(answer, tally.served.deployment, request)
         broke = StreamInterrupted(failure) if failure is not None else None
         self._attempts.ended(tally, tokens=request.output_tokens, seconds=answer.seconds_left, failure=broke)
         if broke is not None:
@@ -117,6 +117,6 @@ def _facts(deployment: Deployment, now: float) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value}
 
 
-def _ask(request: Request) -> Ask:
+def _ask(request: Request) -> RoutingRequest:
     needs = Needs(frozenset(), frozenset(), request.prompt_tokens)
-    return Ask((NAME,), "chat", needs=needs, streamed=request.streamed, conversation=request.conversation)
+    return RoutingRequest((NAME,), "chat", needs=needs, streamed=request.streamed, conversation=request.conversation)

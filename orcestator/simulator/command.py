@@ -8,8 +8,8 @@ from pathlib import Path
 from time import monotonic
 
 from orcestator.errors import StartupProblem
-from orcestator.routing.plan import DEFAULT_STRATEGY
-from orcestator.routing.strategies import STRATEGIES
+from orcestator.routing.planning.plan import DEFAULT_STRATEGY
+from orcestator.routing.planning.strategies import STRATEGIES
 from orcestator.settings import Settings, load
 from orcestator.settings.problems import nearest
 from orcestator.simulator.plot import plot

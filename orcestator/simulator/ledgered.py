@@ -4,15 +4,15 @@ import asyncio
 from typing import NamedTuple
 
 from orcestator.errors import QUOTA, QUOTA_GUESSED, UpstreamRateLimited
-from orcestator.routing.offer import Candidate
-from orcestator.routing.quota import QuotaBook
+from orcestator.routing.offer import Deployment
+from orcestator.routing.state.quota import QuotaBook
 from orcestator.simulator.meter import MINUTE
 from orcestator.simulator.scenario import Request
 from orcestator.simulator.upstreams import Answer, Trace, Upstreams
 
 
 class Reading(NamedTuple):
-    """What an answer says of a limit; see ``orcestator.routing.quota.Reading``."""
+    """What an answer says of a limit; see ``orcestator.routing.state.quota.Reading``."""
 
     unit: str
     seconds: float
@@ -30,17 +30,17 @@ class Ledgered:
         self._quota = quota
 
     async def call(
-        self, place: int, candidate: Candidate, request: Request, trace: Trace, *, is_last_resort: bool
+        self, place: int, deployment: Deployment, request: Request, trace: Trace, *, is_last_resort: bool
     ) -> Answer:
         """One call, unless the ledger knows that it would be refused. Raises UpstreamError."""
-        provider, credential, model = candidate.provider, candidate.credential, candidate.model
+        provider, credential, model = deployment.provider, deployment.credential, deployment.model
         now = asyncio.get_running_loop().time
         taken_at = now()
         back_at = self._quota.take(
             provider, credential, model, request.prompt_tokens, taken_at, is_last_resort=is_last_resort
         )
         if back_at > taken_at:
-            is_guessed = self._quota.is_guessed(candidate, request.prompt_tokens, taken_at)
+            is_guessed = self._quota.is_guessed(deployment, request.prompt_tokens, taken_at)
             raise UpstreamRateLimited(
                 f"{provider} would refuse this now.",
                 cause=QUOTA_GUESSED if is_guessed else QUOTA,
@@ -69,8 +69,8 @@ class Ledgered:
         left, seconds = self._upstreams.meters[place].told(limits, now)
         return (Reading("requests", MINUTE, limits.requests_per_minute, left, seconds),)
 
-    def ended(self, answer: Answer, candidate: Candidate, request: Request) -> None:
+    def ended(self, answer: Answer, deployment: Deployment, request: Request) -> None:
         """An answer came to its end: the ledger had counted its prompt only."""
-        provider, credential, model = candidate.provider, candidate.credential, candidate.model
+        provider, credential, model = deployment.provider, deployment.credential, deployment.model
         now = asyncio.get_running_loop().time()
         self._quota.settle(provider, credential, model, request.output_tokens, answer.dollars, now)

@@ -33,7 +33,7 @@ class Meter:
 
     def told(self, limits: Limits, now: float) -> tuple[float, float]:
         """(whole requests that are left, seconds until they come back), as an answer's headers say it: until a bucket is full
-        again, a fixed window ends, or the oldest request leaves a sliding one; ``orcestator.routing.quota_told`` has the sources."""
+        again, a fixed window ends, or the oldest request leaves a sliding one; ``orcestator.routing.state.quota_reported`` has the sources."""
         if limits.window == "bucket":
             filled = self._filled(limits, now)
             return floor(limits.requests_per_minute - filled + 1e-9), filled * MINUTE / limits.requests_per_minute

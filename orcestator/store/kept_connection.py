@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlmodel import SQLModel
 
-from orcestator.dialects.json_text import dumps, loads_strictly
+from orcestator.json_text import dumps, loads_strictly
 from orcestator.store import tables
 from orcestator.store.kept_responses import Bounds, Change, Put, size_of
 from orcestator.store.ledger_connection import DatabaseConnection, as_os_error

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from orcestator.dialects.json_text import loads_strictly
+from orcestator.json_text import loads_strictly
 
 if TYPE_CHECKING:
     from orcestator.store.kept_connection import KeptConnection

@@ -13,7 +13,7 @@ from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
 
-from orcestator.routing.quota import QuotaRow
+from orcestator.routing.state.quota import QuotaRow
 from orcestator.store import database_file
 
 FILE_NAME = "quota.sqlite"

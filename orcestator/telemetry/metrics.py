@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry, GCCollector, Metric, ProcessCol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from orcestator import __version__
+from orcestator.routing.attempts.summary import OURS
 from orcestator.routing.events import HEDGE_LOST, HEDGE_WON, AttemptEnded, Event, HealthChanged, RequestEnded, Waited
-from orcestator.routing.summary import OURS
 from orcestator.telemetry.series import (
     LARGEST_SERIES,
     OTHER,

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeVar
 
+from orcestator.routing.attempts.summary import OURS
 from orcestator.routing.events import AttemptEnded, Event, HealthChanged, RequestEnded
-from orcestator.routing.summary import OURS
 
 Level = Literal["info", "warning", "error"]
 Value = TypeVar("Value")

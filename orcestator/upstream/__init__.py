@@ -1,0 +1,1 @@
+"""Providers as we reach them. The only holder of their keys."""

@@ -7,7 +7,7 @@ from orcestator.dialects.openai.stream import ChatStream
 from orcestator.dialects.sse import KEEP_ALIVE
 from orcestator.errors import OrcestatorError, StreamInterrupted, UpstreamBroken, UpstreamError
 from orcestator.providers.masking import KeyMask
-from orcestator.upstream.client import Response
+from orcestator.upstream.http.client import Response
 
 LONGEST_ERROR_BYTES = 64 << 10
 """Of an event that tells of an error; longer ones are pictures and sounds."""

@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from orcestator.dialects.json_text import dumps
 from orcestator.errors import OrcestatorError, UpstreamBroken, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from orcestator.json_text import dumps
+from orcestator.upstream.call import UpstreamCall, WholeAnswer
 from orcestator.upstream.ids import new_id
-from orcestator.upstream.order import Order, WholeAnswer
-from orcestator.upstream.provider_link import ProviderLink
+from orcestator.upstream.provider_client import ProviderClient
 
 Status = Literal["operational", "degraded", "down", "unknown"]
 Source = Literal["", "check", "requests"]
@@ -304,7 +304,7 @@ class HealthChecks:
         self._tell(provider, record.check)
 
 
-def probe_of(link: ProviderLink, *, by_chat: bool) -> Probe | None:
+def probe_of(link: ProviderClient, *, by_chat: bool) -> Probe | None:
     """How this provider is asked: by a chat of one token, which is billed, or by reading its list of models.
 
     None where it has no list, or no model to chat with.
@@ -314,7 +314,7 @@ def probe_of(link: ProviderLink, *, by_chat: bool) -> Probe | None:
     return (lambda seconds: _list_models(link, seconds)) if link.lists_models else None
 
 
-async def _list_models(link: ProviderLink, seconds: float) -> None:
+async def _list_models(link: ProviderClient, seconds: float) -> None:
     try:
         # A little less than the whole check may take, which tells nothing of whether there was a connection.
         async with asyncio.timeout(0.9 * seconds):
@@ -336,9 +336,9 @@ async def _list_models(link: ProviderLink, seconds: float) -> None:
         raise NoListError
 
 
-async def _chat(link: ProviderLink, seconds: float) -> None:
+async def _chat(link: ProviderClient, seconds: float) -> None:
     call = {"model": link.offer.default_model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}
-    order = Order(
+    order = UpstreamCall(
         endpoint="chat",
         path="/chat/completions",
         body=dumps(call),

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from orcestator.routing.quota import QuotaBook
-from orcestator.upstream.order import FlowingAnswer
+from orcestator.routing.state.quota import QuotaBook
+from orcestator.upstream.call import FlowingAnswer
 
 Json = dict[str, Any]
 _MILLION = 1e6

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from orcestator import __version__
 from orcestator.errors import UpstreamBroken
-from orcestator.upstream.client import UpstreamClient
-from orcestator.upstream.origin import Origin, Proxy
-from orcestator.upstream.resolver import Lookup
-from orcestator.upstream.timeouts import Timeouts
+from orcestator.upstream.http.client import UpstreamClient
+from orcestator.upstream.http.origin import Origin, Proxy
+from orcestator.upstream.http.resolver import Lookup
+from orcestator.upstream.http.timeouts import Timeouts
 
 MOST_BYTES = 4 << 20
 PATIENCE = Timeouts(connect=5.0, tls=5.0, first_byte=10.0, idle=10.0, total=10.0)

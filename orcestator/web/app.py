@@ -5,22 +5,22 @@ from collections.abc import Awaitable, Callable
 
 from orcestator.dialects.anthropic.spoken_names import meant_name
 from orcestator.errors import MethodNotAllowed, OrcestatorError, RouteNotFound
-from orcestator.routing.catalog import Catalog
-from orcestator.web.admission import header_map
-from orcestator.web.asgi import App, Receive, Scope, Send, send_error, send_json
+from orcestator.gateway.cors import preflight, readable_by
+from orcestator.gateway.error_reply import send_failure
+from orcestator.gateway.exchange import Exchange
+from orcestator.gateway.gateway import Gateway
+from orcestator.routing.planning.catalog import Catalog
+from orcestator.server.asgi import App, Receive, Scope, Send, header_map, send_json
+from orcestator.server.json_body import CallerLeft
+from orcestator.server.request_id import request_id_of
+from orcestator.server.route_table import RouteGroup, RouteTable
+from orcestator.web.admin.health import Health
+from orcestator.web.admin.status_routes import StatusRoutes
 from orcestator.web.catalog_routes import CatalogRoutes, gemini_models
-from orcestator.web.cors import preflight, readable_by
-from orcestator.web.exchange import Exchange
-from orcestator.web.gateway import Gateway
-from orcestator.web.health import Health
-from orcestator.web.json_body import CallerLeft
 from orcestator.web.models import model_card, model_list
-from orcestator.web.request_id import request_id_of
 from orcestator.web.response_routes import PREFIX as RESPONSES_PREFIX
 from orcestator.web.response_routes import serve_response
-from orcestator.web.route_table import RouteGroup, RouteTable
 from orcestator.web.routes import MODEL_ROUTES, caller_at, match
-from orcestator.web.status_routes import StatusRoutes
 
 logger = logging.getLogger(__name__)
 
@@ -83,12 +83,12 @@ class ApiApp:
         except CallerLeft:
             return
         except OrcestatorError as error:
-            await send_error(send, error, request_id_of(headers), caller=caller_at(path, scope["method"]))
+            await send_failure(send, error, request_id_of(headers), caller=caller_at(path, scope["method"]))
         except Exception as error:
             request_id = request_id_of(headers)
             logger.exception("a bug ended a request", extra={"request_id": request_id})
             inside = OrcestatorError(f"orcestator failed inside ({type(error).__name__}); the log has more.")
-            await send_error(send, inside, request_id, caller=caller_at(path, scope["method"]))
+            await send_failure(send, inside, request_id, caller=caller_at(path, scope["method"]))
 
     def serves(self, path: str) -> bool:
         """Whether there is anything at the path, whatever the method."""
@@ -147,3 +147,26 @@ class ApiApp:
         self._admit(scope)
         name = meant_name(scope["path"].removeprefix(MODELS_PREFIX))
         await send_json(send, 200, model_card(self._catalog(), name))
+
+
+class UnderBasePath:
+    """The application under a path of its own as well, for a reverse proxy that hands whole paths on.
+
+    ``base_path`` begins with a slash and ends in none. A path that the application serves as it is stays as it is: with
+    ``/api`` the routes under ``/api/v1`` are those they always were.
+    """
+
+    def __init__(self, app: ApiApp, base_path: str) -> None:
+        self._app = app
+        self._base_path = base_path
+        self._prefix = f"{base_path}/"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        path: str = scope["path"]
+        if path == self._base_path:
+            path += "/"
+        if path.startswith(self._prefix) and not self._app.serves(path):
+            # In place: the edge reads from this very scope what the application puts into it.
+            scope["path"] = path[len(self._base_path) :]
+        await self._app(scope, receive, send)

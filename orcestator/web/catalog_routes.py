@@ -7,14 +7,13 @@ from orcestator.dialects.gemini.models import model_card as gemini_card
 from orcestator.dialects.gemini.models import model_list as gemini_list
 from orcestator.dialects.ollama import catalog as ollama
 from orcestator.errors import InvalidRequest, MethodNotAllowed
-from orcestator.routing.catalog import Catalog
-from orcestator.web.admission import header_map
-from orcestator.web.asgi import Receive, Scope, Send, send_json
+from orcestator.gateway.gateway import Gateway
+from orcestator.routing.planning.catalog import Catalog
+from orcestator.server.asgi import Receive, Scope, Send, header_map, send_json
+from orcestator.server.json_body import parse_object, read_body
+from orcestator.server.request_id import request_id_of
 from orcestator.web.counting import Counting
-from orcestator.web.gateway import Gateway
-from orcestator.web.json_body import parse_object, read_body
 from orcestator.web.models import model_card
-from orcestator.web.request_id import request_id_of
 from orcestator.web.routes import GEMINI_PATH, GEMINI_VERBS
 
 Json = dict[str, Any]

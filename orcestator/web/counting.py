@@ -12,17 +12,16 @@ from orcestator.dialects.canonical import CallerDialect
 from orcestator.dialects.gemini.caller import CALLER as GEMINI
 from orcestator.dialects.gemini.tokens import count_estimate as gemini_estimate
 from orcestator.errors import CannotExpress, InvalidRequest, OrcestatorError
-from orcestator.routing.catalog import DEFAULT_ALIAS
+from orcestator.gateway.error_reply import outcome_of
+from orcestator.gateway.gateway import Gateway
+from orcestator.gateway.request_reader import forwarded
 from orcestator.routing.events import RequestEnded
-from orcestator.routing.offer import Candidate
+from orcestator.routing.offer import Deployment
+from orcestator.routing.planning.catalog import DEFAULT_ALIAS
+from orcestator.server.asgi import Scope, header_map
+from orcestator.server.json_body import parse_object
+from orcestator.upstream.call import COUNT, COUNT_PATH, Answer, UpstreamCall, WholeAnswer
 from orcestator.upstream.ids import new_id
-from orcestator.upstream.order import COUNT, COUNT_PATH, Answer, Order, WholeAnswer
-from orcestator.web.admission import header_map
-from orcestator.web.asgi import Scope
-from orcestator.web.failing import outcome_of
-from orcestator.web.gateway import Gateway
-from orcestator.web.intake import forwarded
-from orcestator.web.json_body import parse_object
 
 Json = dict[str, Any]
 PATIENCE_SECONDS = 10.0
@@ -87,7 +86,7 @@ class _Count:
         self._caller = caller
         self._request_id = request_id
         self._model = ""
-        self._counted_by: Candidate | None = None
+        self._counted_by: Deployment | None = None
         self._attempts = 0
 
     async def told(self, work: Awaitable[Json]) -> Json:
@@ -113,19 +112,19 @@ class _Count:
         name = self._model = str(call.get("model") or DEFAULT_ALIAS)
         if not gateway.catalog().knows(name) and not _NAME.fullmatch(name):
             raise InvalidRequest("'model' must be the name of a model; GET /v1/models lists them.", param="model")
-        candidate = gateway.catalog().tiers((name,), "chat")[0].options[0].candidate
-        if not may_ask or caller.name not in candidate.dialects:
+        deployment = gateway.catalog().tiers((name,), "chat")[0].candidates[0].deployment
+        if not may_ask or caller.name not in deployment.dialects:
             return None
         self._attempts = 1
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                answer = await gateway.carry(candidate, _order(caller, own, body, call, scope))
+                answer = await gateway.carry(deployment, _order(caller, own, body, call, scope))
         except CannotExpress as refusal:
             raise InvalidRequest(refusal.message, param=refusal.param) from refusal
         except (OrcestatorError, TimeoutError):
             return None
         counted = _counted(caller, answer)
-        self._counted_by = candidate if counted else None
+        self._counted_by = deployment if counted else None
         return counted
 
     def _tell(self, error: OrcestatorError | None, started: float, arrived_at: float) -> None:
@@ -169,8 +168,8 @@ def _counted(caller: CallerDialect, answer: Answer) -> Json | None:
     return {name: wire[name] for name in fields if name in wire}
 
 
-def _order(caller: CallerDialect, own: Json, body: bytes, call: Json, scope: Scope) -> Order:
-    return Order(
+def _order(caller: CallerDialect, own: Json, body: bytes, call: Json, scope: Scope) -> UpstreamCall:
+    return UpstreamCall(
         endpoint=COUNT,
         path=COUNT_PATH,
         body=body,

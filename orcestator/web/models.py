@@ -9,7 +9,7 @@ Anthropic's list (https://platform.claude.com/docs/en/api/models-list, checked 2
 from typing import Any
 
 from orcestator.dialects.anthropic.spoken_names import spoken_name
-from orcestator.routing.catalog import Catalog
+from orcestator.routing.planning.catalog import Catalog
 
 Json = dict[str, Any]
 OWN = "orcestator"

@@ -5,8 +5,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from orcestator.errors import ClientError, InvalidRequest, MethodNotAllowed
-from orcestator.web.asgi import Scope, Send, send_json
-from orcestator.web.conversations import Conversations
+from orcestator.gateway.conversations import Conversations
+from orcestator.server.asgi import Scope, Send, send_json
 
 Json = dict[str, Any]
 PREFIX = "/v1/responses"

@@ -14,7 +14,7 @@ from orcestator.dialects.ollama import catalog as ollama
 from orcestator.dialects.ollama.caller import CHAT as OLLAMA
 from orcestator.dialects.ollama.caller import GENERATE, chat_load, generate_load
 from orcestator.dialects.responses.caller import CALLER as RESPONSES
-from orcestator.web.gateway import Route
+from orcestator.gateway.gateway import Route
 
 Json = dict[str, Any]
 GEMINI_ARRAY = replace(ARRAY_CALLER, name="gemini-array")

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Protocol
 
-from orcestator.web.asgi import Send, send_json
+from orcestator.server.asgi import Send, send_json
 
 Json = dict[str, Any]
 _OCTETS = (b"content-type", b"application/octet-stream")

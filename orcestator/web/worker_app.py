@@ -20,7 +20,6 @@ from orcestator.bridge.protocol import (
 )
 from orcestator.bridge.registration_policy import SECRET_HEADER
 from orcestator.dialects.failures import failure_to_wire
-from orcestator.dialects.json_text import dumps
 from orcestator.errors import (
     Forbidden,
     MethodNotAllowed,
@@ -30,16 +29,16 @@ from orcestator.errors import (
     Unauthorized,
     UpstreamError,
 )
+from orcestator.json_text import dumps
 from orcestator.providers.secret import Secret
-from orcestator.upstream.opening import EVENTS, LINES
-from orcestator.upstream.order import Answer, FlowingAnswer, WholeAnswer
-from orcestator.web.admission import header_map
-from orcestator.web.asgi import Receive, Scope, Send, send_bytes, send_error, send_json
-from orcestator.web.json_body import LARGE_BYTES, CallerLeft, parse_object, read_body
-from orcestator.web.large_json import parse_large_object
-from orcestator.web.local_names import LOCAL_NAMES, host_name, is_loopback, is_of_a_page
-from orcestator.web.refusals import Refusals
-from orcestator.web.request_id import request_id_of
+from orcestator.server.asgi import Receive, Scope, Send, header_map, send_bytes, send_error, send_json
+from orcestator.server.failed_logins import FailedLogins
+from orcestator.server.json_body import LARGE_BYTES, CallerLeft, parse_object, read_body
+from orcestator.server.large_json import parse_large_object
+from orcestator.server.local_names import LOCAL_NAMES, host_name, is_loopback, is_of_a_page
+from orcestator.server.request_id import request_id_of
+from orcestator.upstream.answer_reader import EVENTS, LINES
+from orcestator.upstream.call import Answer, FlowingAnswer, WholeAnswer
 
 Json = dict[str, Any]
 logger = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ class WorkerApp:
         self._secret = secret.reveal().encode() if secret else b""
         self._max_body_bytes = max_body_bytes
         self._wants_local_name = on_loopback and not secret
-        self._refusals = Refusals()
+        self._refusals = FailedLogins()
         self.in_flight = 0
         self._empty = asyncio.Event()
 
@@ -153,10 +152,10 @@ class WorkerApp:
             call = parse_object(body)
         text = headers.get(ORDER_HEADER.encode(), b"").decode("latin-1")
         now = asyncio.get_running_loop().time()
-        candidate, order = order_from_wire(text, body, call, content_type, now)
+        deployment, order = order_from_wire(text, body, call, content_type, now)
         order.model_span = span
         try:
-            answer = await self._carrier.attempt(candidate, order)
+            answer = await self._carrier.attempt(deployment, order)
         except UpstreamError as error:
             await send_json(send, error.http_status, {"error": failure_to_wire(error)})
             return

@@ -137,14 +137,14 @@ def anthropic_stream(words: int, with_usage: bool) -> list[bytes]:
 
 def generated(text: str, tokens: int, **more: Any) -> bytes:
     """A GenerateContentResponse, whole or partial."""
-    candidate = {"content": {"parts": [{"text": text}], "role": "model"}, **more, "index": 0}
+    deployment = {"content": {"parts": [{"text": text}], "role": "model"}, **more, "index": 0}
     usage = {
         "promptTokenCount": 9,
         "candidatesTokenCount": tokens,
         "totalTokenCount": 9 + tokens,
         "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 9}],
     }
-    body = {"candidates": [candidate], "usageMetadata": usage, "modelVersion": MODEL, "responseId": "bench-response"}
+    body = {"candidates": [deployment], "usageMetadata": usage, "modelVersion": MODEL, "responseId": "bench-response"}
     return packed(body, ": ")
 
 

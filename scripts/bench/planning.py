@@ -17,18 +17,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import report
 
 from orcestator.errors import UpstreamModelMissing
-from orcestator.routing.ask import Ask
-from orcestator.routing.catalog import Alias, Catalog
-from orcestator.routing.health import BreakerPolicy, HealthBoard
-from orcestator.routing.measures import Measures
-from orcestator.routing.needs import Needs
-from orcestator.routing.offer import Candidate, Offer
-from orcestator.routing.plan import Planner, PlanPolicy
-from orcestator.routing.quota import QuotaBook
-from orcestator.routing.rules import Rule
-from orcestator.routing.strategies import STRATEGIES
+from orcestator.routing.offer import Deployment, Offer
+from orcestator.routing.planning.catalog import Alias, Catalog
+from orcestator.routing.planning.plan import Planner, PlanPolicy
+from orcestator.routing.planning.rules import Rule
+from orcestator.routing.planning.strategies import STRATEGIES
+from orcestator.routing.reading.needs import Needs
+from orcestator.routing.reading.preferences import Preferences
+from orcestator.routing.reading.request import RoutingRequest
+from orcestator.routing.state.circuit_breaker import BreakerPolicy, CircuitBreakers
+from orcestator.routing.state.quota import QuotaBook
+from orcestator.routing.state.stats import Stats
 from orcestator.routing.verdict import Verdicts
-from orcestator.routing.wishes import Wishes
 
 ROUNDS, CALLS = 40, 100
 NOW = 1000.0
@@ -38,8 +38,10 @@ RULES = (
 )
 NEEDS = Needs(frozenset({"tools"}), frozenset(), 1200)
 ASKS = {
-    "plain": Ask(("auto",), "chat", needs=NEEDS, streamed=True, conversation="c.s"),
-    "wishes": Ask(("auto",), "chat", Wishes(tags=frozenset({"code"}), min_context_size=32_000, budget=1.0), NEEDS),
+    "plain": RoutingRequest(("auto",), "chat", needs=NEEDS, streamed=True, conversation="c.s"),
+    "wishes": RoutingRequest(
+        ("auto",), "chat", Preferences(tags=frozenset({"code"}), min_context_size=32_000, budget=1.0), NEEDS
+    ),
 }
 
 
@@ -69,18 +71,18 @@ def planner(count: int, strategy: str, *, is_quiet: bool) -> Planner:
     everything = offers(count)
     targets = tuple(f"{offer.provider}/{model}" for offer in everything for model in offer.models)
     catalog = Catalog(everything, auto=Alias((targets,), strategy))
-    health = HealthBoard(BreakerPolicy(), lambda event: None, random.random)
-    measures = Measures()
-    for option in catalog.tiers(("auto",), "chat")[0].options:
+    health = CircuitBreakers(BreakerPolicy(), lambda event: None, random.random)
+    stats = Stats()
+    for candidate in catalog.tiers(("auto",), "chat")[0].candidates:
         for _ in range(20):
-            measures.started(option.candidate)
-            measures.answered(option.candidate, random.uniform(0.2, 2.0), NOW - 1.0, streamed=True)
-            measures.finished(option.candidate, 100, 1.0)
+            stats.started(candidate.deployment)
+            stats.answered(candidate.deployment, random.uniform(0.2, 2.0), NOW - 1.0, streamed=True)
+            stats.finished(candidate.deployment, 100, 1.0)
     if not is_quiet:
         gone = UpstreamModelMissing("gone", cause="model_missing")
-        health.failed(Candidate("p0", "m9", "", "proxy"), gone, Verdicts().judge(gone, "p0"), NOW)
+        health.failed(Deployment("p0", "m9", "", "proxy"), gone, Verdicts().judge(gone, "p0"), NOW)
     policy = PlanPolicy(rules=RULES)
-    return Planner(lambda: catalog, health, measures, QuotaBook(), random.random, policy)
+    return Planner(lambda: catalog, health, stats, QuotaBook(), random.random, policy)
 
 
 def microseconds(work: Callable[[], object]) -> float:

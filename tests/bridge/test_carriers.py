@@ -15,7 +15,7 @@ from orcestator.bridge.carrier import Carriers, LocalCarrier
 from orcestator.bridge.control import ControlClient
 from orcestator.bridge.protocol import ATTEMPT_PATH, order_from_wire, order_to_wire
 from orcestator.bridge.registration_policy import SECRET_HEADER
-from orcestator.bridge.stock_carrier import StockCarrier
+from orcestator.bridge.stock.carrier import StockCarrier
 from orcestator.bridge.worker_carrier import WorkerCarrier
 from orcestator.errors import (
     InvalidRequest,
@@ -32,13 +32,13 @@ from orcestator.errors import (
     WorkerLost,
 )
 from orcestator.providers.secret import Secret
-from orcestator.routing.offer import Candidate
+from orcestator.routing.offer import Deployment
+from orcestator.server.edge import EdgeLimits
+from orcestator.server.serving import Server, listen
+from orcestator.upstream.call import Answer, UpstreamCall, WholeAnswer
+from orcestator.upstream.http.timeouts import Timeouts
 from orcestator.upstream.ids import new_id
-from orcestator.upstream.order import Answer, Order, WholeAnswer
-from orcestator.upstream.provider_link import Waiting
-from orcestator.upstream.timeouts import Timeouts
-from orcestator.web.edge import EdgeLimits
-from orcestator.web.serving import Server, listen
+from orcestator.upstream.provider_client import ProviderTimeouts
 from orcestator.web.worker_app import WorkerApp
 from tests.upstream.scripted_upstream import (
     CHUNKED_HEAD,
@@ -54,7 +54,7 @@ from tests.upstream.scripted_upstream import (
 )
 
 SECRET = Secret("worker-s3cret")
-PATIENT = Waiting(first_token=5.0, first_token_reasoning=5.0, whole_reply=5.0, idle=5.0, total=10.0)
+PATIENT = ProviderTimeouts(first_token=5.0, first_token_reasoning=5.0, whole_reply=5.0, idle=5.0, total=10.0)
 REPLY = {
     "id": "c1", "object": "chat.completion", "created": 1, "model": "m",
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}],
@@ -62,9 +62,9 @@ REPLY = {
 }  # fmt: skip
 
 
-def order_of(*, endpoint: str = "chat", streamed: bool = False, **call: Any) -> Order:
+def order_of(*, endpoint: str = "chat", streamed: bool = False, **call: Any) -> UpstreamCall:
     call = {"model": "m", "messages": [{"role": "user", "content": "hi"}], **call}
-    return Order(
+    return UpstreamCall(
         endpoint=endpoint,
         path="/embeddings" if endpoint == "embeddings" else "/chat/completions",
         body=json.dumps(call).encode(),
@@ -86,10 +86,10 @@ class Attempts:
 
     def __init__(self, outcome: Answer | OrcestatorError) -> None:
         self.outcome = outcome
-        self.orders: list[tuple[Candidate, Order]] = []
+        self.orders: list[tuple[Deployment, UpstreamCall]] = []
 
-    async def attempt(self, candidate: Candidate, order: Order) -> Answer:
-        self.orders.append((candidate, order))
+    async def attempt(self, deployment: Deployment, order: UpstreamCall) -> Answer:
+        self.orders.append((deployment, order))
         if isinstance(self.outcome, OrcestatorError):
             raise self.outcome
         return self.outcome
@@ -170,8 +170,8 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
-def candidate(address: str, kind: Any = "proxy") -> Candidate:
-    return Candidate("alpha", "m", address, kind)
+def deployment(address: str, kind: Any = "proxy") -> Deployment:
+    return Deployment("alpha", "m", address, kind)
 
 
 # The order.
@@ -190,11 +190,11 @@ def test_an_order_crosses_the_border_unchanged(
     async def scenario() -> None:
         order = order_of(streamed=streamed)
         order.shown_model = shown
-        text = order_to_wire(Candidate(provider, model, "w", "proxy"), order, seconds)
+        text = order_to_wire(Deployment(provider, model, "w", "proxy"), order, seconds)
         assert text.isascii()
         assert text.isprintable(), "it is one header line"
-        got_candidate, got = order_from_wire(text, order.body, order.call, order.content_type, 100.0)
-        assert (got_candidate.provider, got_candidate.model) == (provider, model)
+        got_deployment, got = order_from_wire(text, order.body, order.call, order.content_type, 100.0)
+        assert (got_deployment.provider, got_deployment.model) == (provider, model)
         same = ("endpoint", "path", "body", "call", "content_type", "shown_model", "streamed", "request_id", "created")
         assert [getattr(got, name) for name in same] == [getattr(order, name) for name in same]
         assert got.deadline == pytest.approx(100.0 + seconds, abs=0.001)
@@ -205,7 +205,7 @@ def test_an_order_crosses_the_border_unchanged(
 @pytest.mark.parametrize("spoiled", [{"path": "/../admin"}, {"path": 7}, {"seconds": "soon"}, {"created": None}])
 def test_an_order_of_another_form_is_refused(spoiled: dict[str, Any]) -> None:
     async def scenario() -> None:
-        wire = json.loads(order_to_wire(candidate("w"), order_of(), 5.0))
+        wire = json.loads(order_to_wire(deployment("w"), order_of(), 5.0))
         with pytest.raises(InvalidRequest):
             order_from_wire(json.dumps({**wire, **spoiled}), b"{}", {}, "application/json", 0.0)
 
@@ -226,7 +226,7 @@ def test_a_worker_attempts_what_it_is_told_and_its_answer_comes_back() -> None:
         attempts = Attempts(whole())
         async with worker(attempts, SECRET) as address, upstream_client() as client:
             order = order_of(temperature=0.5)
-            answer = await WorkerCarrier(client, SECRET, PATIENT).attempt(candidate(address), order)
+            answer = await WorkerCarrier(client, SECRET, PATIENT).attempt(deployment(address), order)
         assert isinstance(answer, WholeAnswer)
         assert answer.text == "hello"
         (told, received), *_ = attempts.orders
@@ -243,7 +243,7 @@ def test_without_the_secret_nothing_is_attempted() -> None:
         async with worker(attempts, SECRET) as address, upstream_client() as client:
             for secret in (None, Secret("a-guess")):
                 with pytest.raises(UpstreamKeyRefused) as caught:
-                    await WorkerCarrier(client, secret, PATIENT).attempt(candidate(address), order_of())
+                    await WorkerCarrier(client, secret, PATIENT).attempt(deployment(address), order_of())
                 assert "OR_WORKER_SECRET" in caught.value.message
             async with httpx.AsyncClient(trust_env=False) as stranger:
                 assert (await stranger.post(address + ATTEMPT_PATH, content=b"{}")).status_code == 401
@@ -264,7 +264,7 @@ def test_a_failure_keeps_its_class_and_facts(kind: type[UpstreamError]) -> None:
         async with worker(Attempts(told)) as address, upstream_client() as client:
             for streamed in (False, True):
                 with pytest.raises(UpstreamError) as caught:
-                    await WorkerCarrier(client, None, PATIENT).attempt(candidate(address), order_of(streamed=streamed))
+                    await WorkerCarrier(client, None, PATIENT).attempt(deployment(address), order_of(streamed=streamed))
                 failure = caught.value
                 assert type(failure) is kind
                 assert (failure.body(), failure.http_status) == (told.body(), told.http_status)
@@ -279,7 +279,7 @@ def test_a_full_pool_at_the_worker_is_no_failure_of_the_upstream() -> None:
         full = Overloaded("all are in use", code="pool_full", headers={"retry-after-ms": "250", "retry-after": "1"})
         async with worker(Attempts(full)) as address, upstream_client() as client:
             with pytest.raises(Overloaded) as caught:
-                await WorkerCarrier(client, None, PATIENT).attempt(candidate(address), order_of())
+                await WorkerCarrier(client, None, PATIENT).attempt(deployment(address), order_of())
         assert caught.value.body() == full.body()
         assert caught.value.headers == full.headers
 
@@ -291,7 +291,7 @@ def test_an_upstream_that_fails_in_the_stream_keeps_its_class() -> None:
         limited = UpstreamRateLimited("slow down", cause="http_429", upstream_status=429, retry_after=3.0)
         flowing = Flowing(event({"role": "assistant", "content": "hel"}), failure=StreamInterrupted(limited))
         async with worker(Attempts(flowing)) as address, upstream_client() as client:
-            answer = await WorkerCarrier(client, None, PATIENT).attempt(candidate(address), order_of(streamed=True))
+            answer = await WorkerCarrier(client, None, PATIENT).attempt(deployment(address), order_of(streamed=True))
             assert not isinstance(answer, WholeAnswer)
             assert b"hel" in await answer.next()
             flowing.may_fail.set()
@@ -325,7 +325,7 @@ def test_a_worker_that_dies_before_its_answer_is_lost_and_not_the_upstream(scrip
     async def scenario() -> None:
         async with ScriptedUpstream(script) as dying, upstream_client() as client:
             with pytest.raises(WorkerLost) as caught:
-                await WorkerCarrier(client, None, PATIENT).attempt(candidate(url(dying)), order_of())
+                await WorkerCarrier(client, None, PATIENT).attempt(deployment(url(dying)), order_of())
         assert caught.value.sent
         assert caught.value.retry_after is not None
 
@@ -338,7 +338,7 @@ def test_a_dead_worker_is_lost_and_nothing_was_sent() -> None:
             address = url(gone)
             gone.stop_listening()
             with pytest.raises(WorkerLost) as caught:
-                await WorkerCarrier(client, None, PATIENT).attempt(candidate(address), order_of())
+                await WorkerCarrier(client, None, PATIENT).attempt(deployment(address), order_of())
         assert not caught.value.sent
 
     run(scenario)
@@ -348,7 +348,7 @@ def test_a_worker_that_dies_in_the_stream_interrupts_it() -> None:
     async def scenario() -> None:
         async with ScriptedUpstream(cut_in_a_stream) as dying, upstream_client() as client:
             order = order_of(streamed=True)
-            answer = await WorkerCarrier(client, None, PATIENT).attempt(candidate(url(dying)), order)
+            answer = await WorkerCarrier(client, None, PATIENT).attempt(deployment(url(dying)), order)
             assert not isinstance(answer, WholeAnswer)
             assert b"hel" in await answer.next()
             dying.peers[0].reset()
@@ -364,14 +364,14 @@ def test_a_worker_that_sends_nothing_is_given_up_when_its_own_time_for_a_first_c
     """A whole reply may take it the whole time; whether it runs is not told by that."""
 
     async def scenario() -> None:
-        waiting = Waiting(
+        waiting = ProviderTimeouts(
             connect=0.01, tls=0.01, first_token=0.01, first_token_reasoning=0.01, whole_reply=0.01, idle=0.01,
             total=LONG,
         )  # fmt: skip
         async with ScriptedUpstream(silent) as stopped, upstream_client() as client:
             carrier = WorkerCarrier(client, None, waiting, slack_seconds=0.05)
             with pytest.raises(UpstreamTimeout):
-                await carrier.attempt(candidate(url(stopped)), order_of(streamed=True))
+                await carrier.attempt(deployment(url(stopped)), order_of(streamed=True))
 
     run(scenario)
 
@@ -383,7 +383,7 @@ def test_a_worker_may_live_at_any_address_that_the_controller_let_in() -> None:
 
         async with worker(Attempts(whole())) as address, upstream_client(lookup=lookup) as client:
             named = address.replace("127.0.0.1", "worker-1.example.com")
-            answer = await WorkerCarrier(client, None, PATIENT).attempt(candidate(named), order_of())
+            answer = await WorkerCarrier(client, None, PATIENT).attempt(deployment(named), order_of())
         assert isinstance(answer, WholeAnswer)
 
     run(scenario)
@@ -395,20 +395,20 @@ def test_an_address_that_is_none_fails_the_attempt_only(address: str) -> None:
         async with upstream_client() as client:
             for carrier in (WorkerCarrier(client, None, PATIENT), stock_carrier(client)):
                 with pytest.raises((UpstreamUnavailable, WorkerLost)):
-                    await carrier.attempt(candidate(address), order_of())
+                    await carrier.attempt(deployment(address), order_of())
 
     run(scenario)
 
 
-def test_the_candidate_chooses_its_carrier() -> None:
+def test_the_deployment_chooses_its_carrier() -> None:
     async def scenario() -> None:
         local, proxy, stock = (Attempts(whole()) for _ in range(3))
         carriers = Carriers(local, proxy, stock)
         for kind, address in (("proxy", ""), ("proxy", "http://w:1"), ("stock", "http://w:2")):
-            await carriers.attempt(candidate(address, kind), order_of())
+            await carriers.attempt(deployment(address, kind), order_of())
         assert [len(each.orders) for each in (local, proxy, stock)] == [1, 1, 1]
         with pytest.raises(UpstreamUnavailable):
-            await LocalCarrier(lambda _provider: None).attempt(candidate(""), order_of())
+            await LocalCarrier(lambda _provider: None).attempt(deployment(""), order_of())
 
     run(scenario)
 
@@ -434,7 +434,7 @@ def test_embeddings_of_a_stock_worker() -> None:
         script = answers(stock_json({"embedding": [[1.0, 2.0]], "token_num": 3}))
         async with ScriptedUpstream(script) as stock, upstream_client() as client:
             order = order_of(endpoint="embeddings", input="text")
-            answer = await stock_carrier(client).attempt(candidate(url(stock), "stock"), order)
+            answer = await stock_carrier(client).attempt(deployment(url(stock), "stock"), order)
         assert isinstance(answer, WholeAnswer)
         assert json.loads(answer.body) == {
             "object": "list",
@@ -461,7 +461,7 @@ def test_embeddings_that_a_stock_worker_refuses(answer: Any, kind: type[Upstream
         async with ScriptedUpstream(answers(stock_json(answer))) as stock, upstream_client() as client:
             order = order_of(endpoint="embeddings", input=["text"])
             with pytest.raises(UpstreamError) as caught:
-                await stock_carrier(client).attempt(candidate(url(stock), "stock"), order)
+                await stock_carrier(client).attempt(deployment(url(stock), "stock"), order)
             assert type(caught.value) is kind
 
     run(scenario)
@@ -476,7 +476,7 @@ def test_embeddings_that_nobody_waits_for_any_more_give_their_connection_back() 
 
         async with ScriptedUpstream(half) as stock, upstream_client() as client:
             order = order_of(endpoint="embeddings", input=["text"])
-            attempt = asyncio.create_task(stock_carrier(client).attempt(candidate(url(stock), "stock"), order))
+            attempt = asyncio.create_task(stock_carrier(client).attempt(deployment(url(stock), "stock"), order))
             await eventually(lambda: bool(stock.requests))
             attempt.cancel()
             await asyncio.wait([attempt])
@@ -492,7 +492,7 @@ def test_a_stock_worker_without_a_template_is_asked_again(answer: Any) -> None:
             carrier = stock_carrier(client)
             for _ in range(2):
                 with pytest.raises(UpstreamBroken):
-                    await carrier.attempt(candidate(url(stock), "stock"), order_of())
+                    await carrier.attempt(deployment(url(stock), "stock"), order_of())
         assert len(stock.requests) == 2
 
     run(scenario)
@@ -511,7 +511,7 @@ def test_what_a_stock_worker_cannot_carry_is_refused_before_it_is_sent() -> None
         ):
             tools = [{"type": "function", "function": {"name": "f"}}]
             with pytest.raises(UpstreamRejected) as caught:
-                await stock_carrier(client).attempt(candidate(url(stock), "stock"), order_of(tools=tools))
+                await stock_carrier(client).attempt(deployment(url(stock), "stock"), order_of(tools=tools))
         assert "tools" in caught.value.message
         assert not caught.value.sent
         assert [request.split()[1] for request in stock.requests] == [b"/worker_get_conv_template"]

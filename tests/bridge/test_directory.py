@@ -9,8 +9,8 @@ import pytest
 
 from orcestator.bridge.control import ControlClient
 from orcestator.bridge.directory import Names, RemoteDirectory, offers_of_worker, offers_of_workers
-from orcestator.routing.catalog import Alias
 from orcestator.routing.offer import Offer
+from orcestator.routing.planning.catalog import Alias
 from tests.upstream.scripted_upstream import Peer, ScriptedUpstream, plain, upstream_client
 
 Json = dict[str, Any]
@@ -101,9 +101,9 @@ def test_the_table_is_taken_over_and_asked_for_again_only_when_it_changed() -> N
         assert await directory.refresh()
         assert workers_of(directory) == [OURS["worker_name"], STOCK["worker_name"]]
         names = [
-            option.candidate.provider
+            candidate.deployment.provider
             for tier in directory.catalog().tiers(("both",), "chat")
-            for option in tier.options
+            for candidate in tier.candidates
         ]
         assert names == ["alpha", "fastchat"]
         controller.answers["workers"] = {"version": 5, "unchanged": True}

@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from orcestator.bridge.protocol import goes_native, order_from_wire, order_to_wire
 from orcestator.errors import InvalidRequest
-from orcestator.routing.offer import Candidate
-from orcestator.upstream.order import PATHS, Order
+from orcestator.routing.offer import Deployment
+from orcestator.upstream.call import PATHS, UpstreamCall
 from orcestator.web.routes import MODEL_ROUTES
 
 Json = dict[str, Any]
 CALL: Json = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
 OWN: Json = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
-CLAUDE = Candidate("claude", "agent", "http://w:1", "proxy", ("anthropic", "openai"))
-PLAIN = Candidate("plain", "agent?x=1", "http://w:2", "proxy", ("openai",))
+CLAUDE = Deployment("claude", "agent", "http://w:1", "proxy", ("anthropic", "openai"))
+PLAIN = Deployment("plain", "agent?x=1", "http://w:2", "proxy", ("openai",))
 
 
-def order(**more: Any) -> Order:
+def order(**more: Any) -> UpstreamCall:
     """A request of an Anthropic caller unless told otherwise."""
     given_fields: Json = {
         "endpoint": "chat",
@@ -46,21 +46,21 @@ def order(**more: Any) -> Order:
         "is_foreign": True,
         **more,
     }
-    return Order(**given_fields)
+    return UpstreamCall(**given_fields)
 
 
-def crossed(candidate: Candidate, sent: Order) -> tuple[Candidate, Order]:
+def crossed(deployment: Deployment, sent: UpstreamCall) -> tuple[Deployment, UpstreamCall]:
     """What the worker makes of it."""
-    native = goes_native(candidate, sent)
+    native = goes_native(deployment, sent)
     body = sent.body if native else sent.canonical_body()
     call = sent.own if native else sent.call
-    return order_from_wire(order_to_wire(candidate, sent, 12.5), body, call, sent.content_type, now=1000.0)
+    return order_from_wire(order_to_wire(deployment, sent, 12.5), body, call, sent.content_type, now=1000.0)
 
 
 def test_a_body_in_the_upstreams_dialect_crosses_as_it_came() -> None:
     """With the headers that go to such an upstream; nothing of it was lost in translation."""
-    candidate, made = crossed(CLAUDE, order())
-    assert (candidate.provider, candidate.model) == ("claude", "agent")
+    deployment, made = crossed(CLAUDE, order())
+    assert (deployment.provider, deployment.model) == ("claude", "agent")
     assert (made.dialect, made.body, made.own) == ("anthropic", b'{"model" : "m"}', OWN)
     assert made.headers == order().headers
     assert made.unread == ()
@@ -70,8 +70,8 @@ def test_a_body_in_the_upstreams_dialect_crosses_as_it_came() -> None:
 def test_any_other_crosses_as_the_canonical_call(endpoint: str) -> None:
     """With what it could not hold, and as one that a foreign caller made."""
     path = "/embeddings" if endpoint == "embeddings" else "/chat/completions"
-    candidate, made = crossed(PLAIN, order(endpoint=endpoint, path=path))
-    assert candidate.model == "agent?x=1"
+    deployment, made = crossed(PLAIN, order(endpoint=endpoint, path=path))
+    assert deployment.model == "agent?x=1"
     assert (made.dialect, made.call, json.loads(made.body)) == ("openai", CALL, CALL)
     assert (made.headers, made.unread, made.is_foreign) == ((), ("top_k", "options.num_ctx"), True)
 
@@ -98,7 +98,7 @@ def test_what_both_sides_know_is_the_same() -> None:
         "is_carried",
         "_canonical_body",
     }
-    for field in fields(Order):
+    for field in fields(UpstreamCall):
         if field.name not in own:
             assert getattr(made, field.name) == getattr(sent, field.name), field.name
     assert made.deadline == 1012.5

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orcestator.sandbox.catalogue import FAULTS
+from orcestator.sandbox.faults.catalogue import FAULTS
 from tests.cluster.faults import SLOW_OPTIONS
 from tests.cluster.harness import WIRINGS, Cluster, SandboxThread
 
@@ -29,9 +29,9 @@ def then_beta() -> str:
     """An alias for each fault at alpha, with beta next in line."""
     lines = []
     for fault in FAULTS:
-        options = SLOW_OPTIONS.get(f"{fault.id}:{fault.variant}")
+        candidates = SLOW_OPTIONS.get(f"{fault.id}:{fault.variant}")
         # A deployment of its own: the ones that tests ask for directly may be cooling down.
-        model = f"{fault.model}?{options}&after=3" if options else f"{fault.model}?after=3"
+        model = f"{fault.model}?{candidates}&after=3" if candidates else f"{fault.model}?after=3"
         lines.append(f'  then-beta-{fault.id}-{fault.variant}: ["alpha/{model}", "beta/echo"]')
     return "\n".join(lines)
 

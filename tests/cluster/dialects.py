@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import httpx
 
-from orcestator.sandbox import catalogue
+from orcestator.sandbox.faults import catalogue
 from tests.cluster.harness import Cluster, SandboxThread, events_of, until
 
 Json = dict[str, Any]

@@ -80,7 +80,7 @@ def asked(cluster: Cluster, headers: dict[str, str] | None = None, **body: Any) 
     return found
 
 
-def test_wishes_choose_and_never_go_upstream(cluster: Cluster, free: SandboxThread) -> None:
+def test_preferences_choose_and_never_go_upstream(cluster: Cluster, free: SandboxThread) -> None:
     answer = asked(cluster, model="auto", **WISHES)
     assert answer["_router"] == {
         "provider": "free", "model_name": "small", "attempts": 1, "fallback_used": False, "errors": [],
@@ -185,7 +185,7 @@ def test_a_wish_that_makes_no_sense_is_refused(cluster: Cluster, body: Json, par
     assert answer.json()["error"]["param"] == param
 
 
-def test_wishes_that_nothing_fits(cluster: Cluster, free: SandboxThread) -> None:
+def test_preferences_that_nothing_fits(cluster: Cluster, free: SandboxThread) -> None:
     answer = cluster.post("/v1/chat/completions", chat(model="auto", tags=["poetry"]))
     assert answer.status_code == 400
     assert "tags" in answer.json()["error"]["message"]

@@ -47,10 +47,10 @@ RESPONSES_REPLY = {
 
 def gemini(text: str, reason: str | None = "STOP") -> dict[str, Any]:
     """One of Gemini's answers, or a part of one."""
-    candidate: dict[str, Any] = {"index": 0, "content": {"role": "model", "parts": [{"text": text}]}}
-    candidate |= {"finishReason": reason} if reason else {}
+    deployment: dict[str, Any] = {"index": 0, "content": {"role": "model", "parts": [{"text": text}]}}
+    deployment |= {"finishReason": reason} if reason else {}
     return {
-        "candidates": [candidate],
+        "candidates": [deployment],
         "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5},
     }
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from orcestator.sandbox.hidden_limits import HiddenLimit
+from orcestator.sandbox.faults.hidden_limits import HiddenLimit
 from orcestator.sandbox.problem import Refused
 from orcestator.sandbox.server import SandboxServer
 from tests.cluster.harness import WIRINGS, Cluster, SandboxThread, chat, streamed, text_of, until

@@ -9,22 +9,22 @@ from typing import Any
 import httpx
 import pytest
 
-from orcestator.cluster.brain import Brain
-from orcestator.cluster.parts import gateway as gateway_of
+from orcestator.cluster.factory import gateway as gateway_of
+from orcestator.cluster.router import Router
+from orcestator.gateway.gateway import Gateway
 from orcestator.providers.models import ModelFacts
 from orcestator.providers.rows import X_API_KEY, Provider
 from orcestator.providers.secret import Secret
-from orcestator.routing.catalog import Catalog
-from orcestator.routing.offer import Candidate
-from orcestator.routing.quota import QuotaBook
-from orcestator.sandbox import catalogue
+from orcestator.routing.offer import Deployment
+from orcestator.routing.planning.catalog import Catalog
+from orcestator.routing.state.quota import QuotaBook
+from orcestator.sandbox.faults import catalogue
+from orcestator.server.drain import Drain
 from orcestator.settings import Settings
-from orcestator.upstream.client import UpstreamClient
+from orcestator.upstream.call import Answer, UpstreamCall
+from orcestator.upstream.http.client import UpstreamClient
 from orcestator.upstream.ids import new_id
-from orcestator.upstream.order import Answer, Order
-from orcestator.upstream.provider_link import ProviderLink, Waiting
-from orcestator.web.drain import Drain
-from orcestator.web.gateway import Gateway
+from orcestator.upstream.provider_client import ProviderClient, ProviderTimeouts
 from tests.cluster.dialects import (
     BEFORE,
     FIRST,
@@ -220,8 +220,8 @@ def test_what_a_model_refuses_is_left_out(dialect: str, sandbox: SandboxThread) 
 
     async def ask() -> Answer:
         loop = asyncio.get_running_loop()
-        link = ProviderLink(row, sandbox.base_url, (Secret("a-key"),), 1, client, Waiting())
-        order = Order(
+        link = ProviderClient(row, sandbox.base_url, (Secret("a-key"),), 1, client, ProviderTimeouts())
+        order = UpstreamCall(
             "chat", "/chat/completions", body, call, "application/json", "agent", False, False, "req-1",
             loop.time() + 30, 100, 1, new_id,
         )  # fmt: skip
@@ -304,14 +304,14 @@ def test_what_a_foreign_caller_loses_is_told_in_its_own_words(name: str, gateway
 def test_strict_can_be_set_for_everybody() -> None:
     """``OR_STRICT`` is what the header is."""
 
-    async def carry(candidate: Candidate, order: Order) -> Answer:
+    async def carry(deployment: Deployment, order: UpstreamCall) -> Answer:
         raise NotImplementedError
 
     class Carrier:
         attempt = staticmethod(carry)
 
     def made_of(settings: Settings) -> Gateway:
-        brain = Brain.of(settings, lambda: Catalog(()), lambda event: None, QuotaBook())
+        brain = Router.of(settings, lambda: Catalog(()), lambda event: None, QuotaBook())
         return gateway_of(settings, brain, Carrier(), lambda event: None, Drain())
 
     made = [made_of(Settings(strict=strict)) for strict in (True, False)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orcestator.sandbox.catalogue import FAULTS, Fault
+from orcestator.sandbox.faults.catalogue import FAULTS, Fault
 from tests.cluster.faults import SLOW_OPTIONS
 from tests.cluster.harness import Cluster, chat, local_request, streamed, text_of, until
 
@@ -19,8 +19,8 @@ SERVED = [fault for fault in FAULTS if not fault.needs]
 
 def model_of(fault: Fault) -> str:
     """The model name that asks the provider ``alpha`` for it."""
-    options = SLOW_OPTIONS.get(f"{fault.id}:{fault.variant}")
-    return f"alpha/{fault.model}" + (f"?{options}" if options else "")
+    candidates = SLOW_OPTIONS.get(f"{fault.id}:{fault.variant}")
+    return f"alpha/{fault.model}" + (f"?{candidates}" if candidates else "")
 
 
 def named(fault: Fault) -> str:

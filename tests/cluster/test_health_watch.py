@@ -22,14 +22,14 @@ from orcestator.errors import StartupProblem, UpstreamUnavailable
 from orcestator.providers.rows import find_row
 from orcestator.providers.secret import Secret
 from orcestator.routing.events import Event, HealthChanged
-from orcestator.routing.health import BreakerPolicy, HealthBoard
-from orcestator.routing.measures import Measures
-from orcestator.routing.offer import Candidate
+from orcestator.routing.offer import Deployment
+from orcestator.routing.state.circuit_breaker import BreakerPolicy, CircuitBreakers
+from orcestator.routing.state.stats import Stats
 from orcestator.routing.verdict import judge
 from orcestator.settings import Settings
 from orcestator.telemetry.metrics import Metrics
 from orcestator.telemetry.notices import Notices
-from orcestator.upstream.provider_link import ProviderLink, Waiting
+from orcestator.upstream.provider_client import ProviderClient, ProviderTimeouts
 from tests.upstream.scripted_upstream import ScriptedUpstream, answers, plain, silent, upstream_client
 
 MODELS = plain(json.dumps({"object": "list", "data": [{"id": "echo"}]}).encode())
@@ -39,7 +39,7 @@ REPLY = plain(
     json.dumps({"id": "c", "object": "chat.completion", "choices": [CHOICE]}).encode(),
     headers=b"Content-Type: application/json\r\n",
 )
-ECHO = Candidate("sandbox", "echo", "", "proxy")
+ECHO = Deployment("sandbox", "echo", "", "proxy")
 SETTINGS = Settings(health_check_interval_seconds=60.0, breaker_consecutive_failures=2)
 
 
@@ -50,11 +50,11 @@ class House:
         self.metrics = Metrics({"echo"}.__contains__)
         self.events: list[HealthChanged] = []
         self.notices: Notices = make_notices(settings, [], self.metrics, str, {"echo"}.__contains__)
-        self.board = HealthBoard(BreakerPolicy(consecutive_failures=2, open_seconds=100.0), self.emit, random.random)
-        self.measures = Measures()
-        self.watch = HealthWatch(
-            settings, self.board, self.measures, [metrics_of(self.metrics), notices_of(self.notices)]
+        self.board = CircuitBreakers(
+            BreakerPolicy(consecutive_failures=2, open_seconds=100.0), self.emit, random.random
         )
+        self.stats = Stats()
+        self.watch = HealthWatch(settings, self.board, self.stats, [metrics_of(self.metrics), notices_of(self.notices)])
 
     def emit(self, event: Event) -> None:
         assert isinstance(event, HealthChanged)
@@ -81,7 +81,7 @@ def play(house: House, replies: list[bytes], use: Callable[[], Awaitable[None]])
         assert row is not None
         async with ScriptedUpstream(answers(*replies)) as upstream, upstream_client() as client:
             address = f"http://127.0.0.1:{upstream.port}/v1"
-            house.watch.watch([ProviderLink(row, address, (), 1, client, Waiting())])
+            house.watch.watch([ProviderClient(row, address, (), 1, client, ProviderTimeouts())])
             async with asyncio.timeout(20):
                 await use()
 
@@ -134,8 +134,8 @@ def test_requests_tell_of_a_provider_that_cannot_be_asked() -> None:
 
     async def use() -> None:
         house.watch.checks.watch("sandbox", None)
-        house.measures.started(ECHO)
-        house.measures.answered(ECHO, 0.25, time.monotonic(), streamed=True)
+        house.stats.started(ECHO)
+        house.stats.answered(ECHO, 0.25, time.monotonic(), streamed=True)
         await house.watch.checks.turn()
         check = house.watch.checks.status("sandbox")
         assert (check.status, check.source, check.response_ms) == ("operational", "requests", 250.0)
@@ -210,7 +210,7 @@ def test_nor_does_one_that_is_slow() -> None:
         assert row is not None
         async with ScriptedUpstream(silent) as upstream, upstream_client() as client:
             address = f"http://127.0.0.1:{upstream.port}/v1"
-            house.watch.watch([ProviderLink(row, address, (), 1, client, Waiting())])
+            house.watch.watch([ProviderClient(row, address, (), 1, client, ProviderTimeouts())])
             for _ in range(4):
                 await house.watch.checks.turn()
                 check = house.watch.checks.status("sandbox")

@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from orcestator.cluster import parts
+from orcestator.cluster import factory as parts
 from orcestator.cluster.links import Links, Make
 from orcestator.providers.rows import find_row
 from orcestator.providers.secret import Secret
-from orcestator.routing.quota import QuotaBook
+from orcestator.routing.state.quota import QuotaBook
 from orcestator.settings import Settings
 from orcestator.settings.choices import ProviderSetting
-from orcestator.upstream.client import UpstreamClient
-from orcestator.upstream.provider_link import ProviderLink
+from orcestator.upstream.http.client import UpstreamClient
+from orcestator.upstream.provider_client import ProviderClient
 
 
 def provider(name: str, order: int = 1, key: str = "key-1", **more: object) -> ProviderSetting:
@@ -29,7 +29,7 @@ def links_of(*providers: ProviderSetting) -> Links:
     return Links(maker(Settings()), providers)
 
 
-def names(links: Iterable[ProviderLink]) -> list[str]:
+def names(links: Iterable[ProviderClient]) -> list[str]:
     return [link.row.name for link in links]
 
 

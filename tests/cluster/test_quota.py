@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orcestator.sandbox.hidden_limits import HiddenLimit
+from orcestator.sandbox.faults.hidden_limits import HiddenLimit
 from orcestator.sandbox.server import SandboxServer
 from tests.cluster.harness import WIRINGS, Cluster, SandboxThread, chat
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from orcestator.dialects.json_text import dumps, loads_exactly
+from orcestator.json_text import dumps, loads_exactly
 from tests.cluster.harness import WIRINGS, Cluster, local_request
 from tests.cluster.recorder import DIALECTS, Recorder
 

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from orcestator.cluster.talk import Talk
+from orcestator.cluster.pipe_rpc import PipeChannel
 
 Json = dict[str, Any]
 
 
-def pair(cut: int = 7) -> tuple[Talk, Talk]:
+def pair(cut: int = 7) -> tuple[PipeChannel, PipeChannel]:
     """Two ends; what one sends reaches the other in small pieces."""
-    ends: list[Talk] = []
+    ends: list[PipeChannel] = []
 
     def sends_to(other: int) -> Callable[[bytes], Awaitable[None]]:
         async def send(line: bytes) -> None:
@@ -20,7 +20,7 @@ def pair(cut: int = 7) -> tuple[Talk, Talk]:
 
         return send
 
-    ends.extend((Talk(sends_to(1)), Talk(sends_to(0))))
+    ends.extend((PipeChannel(sends_to(1)), PipeChannel(sends_to(0))))
     return ends[0], ends[1]
 
 
@@ -73,7 +73,7 @@ def test_silence_and_a_broken_pipe_are_no_answer() -> None:
 
     async def scenario() -> tuple[Any, Any]:
         silent, _ = pair()
-        return await silent.ask({}, 0.01), await Talk(broken).ask({}, 60.0)
+        return await silent.ask({}, 0.01), await PipeChannel(broken).ask({}, 60.0)
 
     assert asyncio.run(scenario()) == (None, None)
 

@@ -4,7 +4,7 @@ import base64
 from dataclasses import dataclass, field
 from typing import Any
 
-from orcestator.sandbox.media import png
+from orcestator.sandbox.dialects.media import png
 
 Json = dict[str, Any]
 PIXEL = base64.b64encode(png()).decode()

@@ -1,6 +1,6 @@
 """A cell carried out, and what must hold in every one."""
 
-from orcestator.sandbox.records import Record
+from orcestator.sandbox.wire.records import Record
 from tests.cluster.harness import SandboxThread
 from tests.crossing.asked import RESULTS, Answer, Ask
 from tests.crossing.cells import CASES, NUMBERS, Cell

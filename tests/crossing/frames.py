@@ -61,7 +61,6 @@ class Door:
         found = {name.lower(): value for name, value in response.getheaders()}
         return Wire(response.status, found, read, is_whole)
 
-
     def _is_left(self) -> bool:
         """The server closes what was idle for long, as any client has to expect: nothing may be readable between two answers."""
         return self._connection.sock is not None and bool(select.select([self._connection.sock], [], [], 0)[0])

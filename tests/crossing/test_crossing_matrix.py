@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from orcestator.sandbox.records import Record
+from orcestator.sandbox.wire.records import Record
 from tests.cluster.harness import SandboxThread
 from tests.crossing.asked import PIXEL, Answer
 from tests.crossing.cells import LONG, Cell, cells

@@ -15,7 +15,7 @@ from orcestator.errors import InvalidRequest
 from orcestator.sandbox.problem import Refused
 from orcestator.sandbox.routes import find
 from orcestator.sandbox.settings import SandboxSettings
-from orcestator.sandbox.wire import Request
+from orcestator.sandbox.wire.http import Request
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from tests.crossing.canonical_calls import PARTS, calls, feature_sets, garbage_calls, lost, marked
 

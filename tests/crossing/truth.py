@@ -6,13 +6,14 @@ from urllib.parse import quote
 
 import orjson
 
-from orcestator.sandbox import anthropic, chat, cohere, gemini, ollama, responses, responses_rules, yandex
 from orcestator.sandbox.call import Call
-from orcestator.sandbox.records import Record
+from orcestator.sandbox.dialects import anthropic, chat, cohere, gemini, ollama, responses, yandex
 from orcestator.sandbox.routes import find
+from orcestator.sandbox.rules import responses_rules
 from orcestator.sandbox.settings import SandboxSettings
 from orcestator.sandbox.turn import Said, say
-from orcestator.sandbox.wire import Request
+from orcestator.sandbox.wire.http import Request
+from orcestator.sandbox.wire.records import Record
 
 Json = dict[str, Any]
 REPLY_TOOL = "orcestator_reply_as_json"

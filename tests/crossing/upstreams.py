@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orcestator.sandbox.anthropic import REFUSES
+from orcestator.sandbox.dialects.anthropic import REFUSES
 
 BEFORE, AFTER, CUT, BROKEN = "before", "after", "cut", "broken"
 """Faults: an error before the first content, one after some, an end without a word, a whole answer that is none."""

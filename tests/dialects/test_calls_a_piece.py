@@ -5,10 +5,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from orcestator.dialects.json_text import dumps
 from orcestator.dialects.openai.reply import ReplyTerms, chat_reply
 from orcestator.dialects.openai.stream import ChatStream, StreamTerms
 from orcestator.dialects.sse import SseSplitter
+from orcestator.json_text import dumps
 
 
 def calls_of(work: Callable[[], object]) -> int:

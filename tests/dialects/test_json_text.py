@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orcestator.dialects.json_text import (
+from orcestator.json_text import (
     DEEPEST,
     Forgiven,
     dumps,

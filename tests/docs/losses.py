@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from orcestator.dialects.canonical import Target
 from orcestator.dialects.openai.foreign import to_openai
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
-from orcestator.upstream.speaker import HINTS
+from orcestator.upstream.request_builder import HINTS
 
 Json = dict[str, Any]
 MODELS: Mapping[str, Sequence[str]] = {

@@ -13,12 +13,12 @@ import yaml
 
 from orcestator.dialects.canonical import CallerDialect, WriteTerms
 from orcestator.errors import UpstreamBroken
+from orcestator.gateway.conversations import Conversations
+from orcestator.gateway.error_reply import failure_frames
 from orcestator.providers.rows import DIALECT_AUTH
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
-from orcestator.upstream.vault import Vault
+from orcestator.upstream.reasoning_cache import ReasoningCache
 from orcestator.web import routes
-from orcestator.web.conversations import Conversations
-from orcestator.web.failing import failure_frames
 from tests.cluster.harness import Cluster, SandboxThread, chat, clean_environment
 from tests.docs.losses import MODELS
 from tests.docs.made_parts import DIALECTS, remade
@@ -233,7 +233,11 @@ def test_limits_are_the_codes() -> None:
         return inspect.signature(kind).parameters[name].default
 
     text = re.sub(r"\s+", " ", PAGE.prose)
-    assert (default(Vault, "most_entries"), default(Vault, "most_bytes"), default(Vault, "seconds")) == (
+    assert (
+        default(ReasoningCache, "most_entries"),
+        default(ReasoningCache, "most_bytes"),
+        default(ReasoningCache, "seconds"),
+    ) == (
         *(10_000, 32 << 20),
         6 * 3600.0,
     )

@@ -13,8 +13,8 @@ import yaml
 
 from orcestator.settings import load
 from orcestator.settings.environment import Variables, read_variables
-from orcestator.settings.given import BY_PATH
 from orcestator.settings.loading import SECTIONS
+from orcestator.settings.sources import BY_PATH
 from orcestator.settings.yaml_file import parsed_yaml, snake_case
 from tests.docs.pages import ROOT, Block, all_pages
 from tests.docs.test_readme import UNLISTED_FLAGS, flags_of

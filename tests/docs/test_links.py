@@ -3,7 +3,7 @@
 import pytest
 
 from orcestator.providers.rows import ROWS
-from orcestator.settings.given import TABLE
+from orcestator.settings.sources import TABLE
 from tests.docs.pages import ROOT, Page, all_pages
 
 PAGES = list(all_pages())

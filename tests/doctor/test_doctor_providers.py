@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from scripted_provider import answering
 
-from orcestator.cluster import parts
+from orcestator.cluster import factory as parts
 from orcestator.doctor.finding import OK, PROBLEM, WARNING
 from orcestator.doctor.progress import Waiting
 from orcestator.doctor.providers import Looked, after_probe, clock_finding, look_at_all

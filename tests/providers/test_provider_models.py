@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orcestator.providers.models import MOST_MODELS, ModelFacts, facts_from_listing, left_out_of
-from orcestator.routing.traits import Traits, traits_of
+from orcestator.routing.planning.traits import Traits, traits_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -17,7 +17,7 @@ from orcestator.providers.rows import (
     find_row,
     joined,
 )
-from orcestator.upstream.origin import Origin
+from orcestator.upstream.http.origin import Origin
 
 ASKED_FOR = (
     *("openai", "openrouter", "deepseek", "groq", "mistral", "xai", "together", "fireworks", "cerebras", "nvidia"),

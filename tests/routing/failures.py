@@ -1,11 +1,11 @@
 """Candidates and failures for the routing tests."""
 
 from orcestator.errors import UpstreamError, UpstreamRateLimited, UpstreamUnavailable
-from orcestator.routing.offer import Candidate
+from orcestator.routing.offer import Deployment
 
 
-def candidate(provider: str = "a", model: str = "m", worker: str = "") -> Candidate:
-    return Candidate(provider, model, worker, "proxy")
+def deployment(provider: str = "a", model: str = "m", worker: str = "") -> Deployment:
+    return Deployment(provider, model, worker, "proxy")
 
 
 def failure(

@@ -5,17 +5,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orcestator.errors import UpstreamModelMissing, UpstreamRateLimited, UpstreamUnavailable
-from orcestator.routing.ask import Ask
-from orcestator.routing.catalog import Alias, Catalog, Option
 from orcestator.routing.events import Event
-from orcestator.routing.health import BreakerPolicy, HealthBoard
-from orcestator.routing.measures import Measures
-from orcestator.routing.needs import Needs
-from orcestator.routing.offer import Candidate, Offer
-from orcestator.routing.plan import Plan, Planner, PlanPolicy
-from orcestator.routing.quota import QuotaBook
+from orcestator.routing.offer import Deployment, Offer
+from orcestator.routing.planning.catalog import Alias, Candidate, Catalog
+from orcestator.routing.planning.plan import Plan, Planner, PlanPolicy
+from orcestator.routing.reading.needs import Needs
+from orcestator.routing.reading.preferences import NO_PREFERENCES, Preferences
+from orcestator.routing.reading.request import RoutingRequest
+from orcestator.routing.state.circuit_breaker import BreakerPolicy, CircuitBreakers
+from orcestator.routing.state.quota import QuotaBook
+from orcestator.routing.state.stats import Stats
 from orcestator.routing.verdict import judge
-from orcestator.routing.wishes import NO_WISHES, Wishes
 from tests.routing.failures import failure, limited
 
 CHAT = frozenset({"chat"})
@@ -44,29 +44,33 @@ class World:
         self.catalog = Catalog(offers or made, auto=alias, paid_fallback=paid_fallback)
         self.events: list[Event] = []
         self.rng = random.Random(7).random
-        self.health = HealthBoard(BreakerPolicy(), self.events.append, lambda: 0.5)
-        self.measures = Measures()
+        self.health = CircuitBreakers(BreakerPolicy(), self.events.append, lambda: 0.5)
+        self.stats = Stats()
         self.quota = QuotaBook()
         self.planner = Planner(
-            lambda: self.catalog, self.health, self.measures, self.quota, self.rng, policy or PlanPolicy()
+            lambda: self.catalog, self.health, self.stats, self.quota, self.rng, policy or PlanPolicy()
         )
 
     def plan(
-        self, wishes: Wishes = NO_WISHES, now: float = NOW, names: tuple[str, ...] = ("auto",), **more: Any
+        self,
+        preferences: Preferences = NO_PREFERENCES,
+        now: float = NOW,
+        names: tuple[str, ...] = ("auto",),
+        **more: Any,
     ) -> Plan:
         """The plan of a request."""
         needs = Needs(
             frozenset(more.pop("parameters", ())), frozenset(more.pop("modalities", ())), more.pop("tokens", 0)
         )
-        return self.planner.plan(Ask(names, "chat", wishes, needs, **more), now)
+        return self.planner.plan(RoutingRequest(names, "chat", preferences, needs, **more), now)
 
-    def order(self, wishes: Wishes = NO_WISHES, **more: Any) -> list[str]:
+    def order(self, preferences: Preferences = NO_PREFERENCES, **more: Any) -> list[str]:
         """The providers in the order of trying."""
-        return providers(self.plan(wishes, **more).options)
+        return providers(self.plan(preferences, **more).candidates)
 
-    def at(self, provider: str) -> Candidate:
+    def at(self, provider: str) -> Deployment:
         """The candidate of a provider."""
-        return Candidate(provider, "m", "", "proxy")
+        return Deployment(provider, "m", "", "proxy")
 
     def call(
         self,
@@ -79,12 +83,12 @@ class World:
     ) -> None:
         """So many calls went well, and so many failed."""
         for number in range(times + failures):
-            self.measures.started(self.at(provider))
+            self.stats.started(self.at(provider))
             if number < failures:
-                self.measures.failed(self.at(provider), "UpstreamUnavailable", now)
+                self.stats.failed(self.at(provider), "UpstreamUnavailable", now)
             else:
-                self.measures.answered(self.at(provider), seconds, now, streamed=False)
-                self.measures.finished(self.at(provider), 100, 100 / rate if rate else 0.0)
+                self.stats.answered(self.at(provider), seconds, now, streamed=False)
+                self.stats.finished(self.at(provider), 100, 100 / rate if rate else 0.0)
 
     def open(self, provider: str, now: float = NOW) -> None:
         """Fail until the breaker opens."""
@@ -104,6 +108,6 @@ class World:
         self.health.failed(self.at(provider), error, judge(error), now)
 
 
-def providers(options: Sequence[Option]) -> list[str]:
+def providers(candidates: Sequence[Candidate]) -> list[str]:
     """Whose they are."""
-    return [option.candidate.provider for option in options]
+    return [candidate.deployment.provider for candidate in candidates]

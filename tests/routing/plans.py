@@ -3,27 +3,31 @@
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-from orcestator.routing.ask import Ask
-from orcestator.routing.catalog import Option
-from orcestator.routing.line import Seat
-from orcestator.routing.offer import Candidate
-from orcestator.routing.plan import Plan
-from orcestator.routing.strategies.strategy import Scored
-from orcestator.routing.traits import Traits
+from orcestator.routing.attempts.wait_queue import Seat
+from orcestator.routing.offer import Deployment
+from orcestator.routing.planning.catalog import Candidate
+from orcestator.routing.planning.plan import Plan
+from orcestator.routing.planning.strategies.strategy import Scored
+from orcestator.routing.planning.traits import Traits
+from orcestator.routing.reading.request import RoutingRequest
 
 
-def option_of(candidate: Candidate, tier: int = 0, *, is_paid_fallback: bool = False, **traits: Any) -> Option:
+def candidate_of(deployment: Deployment, tier: int = 0, *, is_paid_fallback: bool = False, **traits: Any) -> Candidate:
     """A candidate as an option."""
-    return Option(candidate, Traits(**traits), candidate.model, tier, is_paid_fallback)
+    return Candidate(deployment, Traits(**traits), deployment.model, tier, is_paid_fallback)
 
 
 def plan_of(
-    options: Sequence[Option | Candidate], reserve: Sequence[Option] = (), *, streamed: bool = True, **ask: Any
+    candidates: Sequence[Candidate | Deployment],
+    reserve: Sequence[Candidate] = (),
+    *,
+    streamed: bool = True,
+    **ask: Any,
 ) -> Plan:
     """A plan that tries these in their order."""
-    made = [one if isinstance(one, Option) else option_of(one, place) for place, one in enumerate(options)]
-    scored = tuple(Scored(option, 0.0) for option in made)
-    return Plan(Ask(("m",), "chat", streamed=streamed, **ask), scored, tuple(reserve))
+    made = [one if isinstance(one, Candidate) else candidate_of(one, place) for place, one in enumerate(candidates)]
+    scored = tuple(Scored(candidate, 0.0) for candidate in made)
+    return Plan(RoutingRequest(("m",), "chat", streamed=streamed, **ask), scored, tuple(reserve))
 
 
 class Alone:

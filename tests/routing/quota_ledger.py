@@ -4,12 +4,12 @@ import json
 from datetime import UTC, datetime
 
 from orcestator.dialects.rate_limits import RateLimit
-from orcestator.routing.offer import Candidate
-from orcestator.routing.quota import QuotaBook, QuotaRow
+from orcestator.routing.offer import Deployment
+from orcestator.routing.state.quota import QuotaBook, QuotaRow
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
 P, C, M = "p", "", "m"
-CANDIDATE = Candidate(P, M, "", "proxy")
+CANDIDATE = Deployment(P, M, "", "proxy")
 
 
 class Ledger:
@@ -33,7 +33,7 @@ class Ledger:
     def take(self, tokens: int = 0, model: str = M, credential: str = C) -> float:
         back = self.book.take(P, credential, model, tokens, self.now)
         assert back == 0.0 or back > self.now
-        assert self.book.back_at(Candidate(P, model, "", "proxy", credential=credential), tokens, self.now) >= 0.0
+        assert self.book.back_at(Deployment(P, model, "", "proxy", credential=credential), tokens, self.now) >= 0.0
         return back
 
     def takes(self, times: int, tokens: int = 0) -> int:

@@ -6,16 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orcestator.errors import UpstreamUnavailable
-from orcestator.routing.attempt_notes import AttemptNote
+from orcestator.routing.attempts.attempt_notes import AttemptNote
+from orcestator.routing.attempts.loop import Tally
 from orcestator.routing.decision import MOST_OPTIONS, DecisionBook
-from orcestator.routing.loop import Tally
-from orcestator.routing.measures import Measures
-from orcestator.routing.offer import Candidate
-from orcestator.routing.plan import Excluded, Plan
-from tests.routing.plans import option_of, plan_of
+from orcestator.routing.offer import Deployment
+from orcestator.routing.planning.plan import Excluded, Plan
+from orcestator.routing.state.stats import Stats
+from tests.routing.plans import candidate_of, plan_of
 
-ALPHA = option_of(Candidate("alpha", "one", "", "proxy", credential="2"))
-BETA = option_of(Candidate("beta", "two", "", "proxy"), 1)
+ALPHA = candidate_of(Deployment("alpha", "one", "", "proxy", credential="2"))
+BETA = candidate_of(Deployment("beta", "two", "", "proxy"), 1)
 
 
 def note(book: DecisionBook, request_id: str, plan: Plan | None = None, tally: Tally | None = None) -> None:
@@ -38,7 +38,7 @@ def served_by_beta() -> Tally:
 
 def test_everything_about_one_request() -> None:
     """Candidates, attempts, what served, and how long each part took, in milliseconds."""
-    book = DecisionBook(Measures())
+    book = DecisionBook(Stats())
     note(book, "req-1", tally=served_by_beta())
     record = book.render("req-1")
     assert record is not None
@@ -81,7 +81,7 @@ def test_everything_about_one_request() -> None:
 
 def test_a_record_holds_no_exception() -> None:
     """Nor what one says: it may repeat a message."""
-    book = DecisionBook(Measures())
+    book = DecisionBook(Stats())
     tally = served_by_beta()
     note(book, "req-1", tally=tally)
     assert tally.failures
@@ -91,7 +91,7 @@ def test_a_record_holds_no_exception() -> None:
 
 def test_a_request_that_was_refused_before_its_plan() -> None:
     """It has a record without one, and no time to first content."""
-    book = DecisionBook(Measures())
+    book = DecisionBook(Stats())
     book.note(
         *("req-1", None, Tally(), "client_error", 404, "ModelNotFound", "gtp", "", "chat", False),
         *(0.0, 0.0, 0.0, 0.0, -1.0, 0.0),
@@ -105,9 +105,9 @@ def test_a_request_that_was_refused_before_its_plan() -> None:
 
 def test_an_id_that_came_twice_leads_to_both() -> None:
     """Callers choose the ids: the later is told, and the way to the earlier, also when the oldest of all are forgotten."""
-    book = DecisionBook(Measures(), 3)
-    for request_id, option in (("gone", ALPHA), ("same", ALPHA), ("else", ALPHA), ("same", BETA)):
-        note(book, request_id, plan_of([option]))
+    book = DecisionBook(Stats(), 3)
+    for request_id, candidate in (("gone", ALPHA), ("same", ALPHA), ("else", ALPHA), ("same", BETA)):
+        note(book, request_id, plan_of([candidate]))
     record = book.render("same")
     assert record is not None
     assert [row["provider"] for row in record["decision"]["candidates"]] == ["beta"]
@@ -123,7 +123,7 @@ def test_an_id_that_came_twice_leads_to_both() -> None:
 @given(st.integers(1, 20), st.integers(0, 60), st.integers(1, 60))
 def test_only_the_last_are_kept(size: int, noted: int, limit: int) -> None:
     """Newest first, never more than there is room for."""
-    book = DecisionBook(Measures(), size)
+    book = DecisionBook(Stats(), size)
     for number in range(noted):
         note(book, f"req-{number}")
     expected = [f"req-{number}" for number in reversed(range(noted))][: min(size, limit)]
@@ -136,7 +136,7 @@ def test_a_plan_over_thousands_is_kept_short() -> None:
     """The first of each kind, and how many are missing; the plan that the loop works with is left alone."""
     plan = plan_of([ALPHA], [BETA])
     plan.excluded = tuple(Excluded(BETA, "tags", "It has no tag code.") for _ in range(10_000))
-    book = DecisionBook(Measures())
+    book = DecisionBook(Stats())
     note(book, "req-1", plan)
     record = book.render("req-1")
     assert record is not None

@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from orcestator.routing.catalog import Option
+from orcestator.routing.attempts.fallback import LoopPolicy
+from orcestator.routing.attempts.hedging import Hedging, hedge_budget
+from orcestator.routing.attempts.loop import AttemptLoop, Tally
+from orcestator.routing.attempts.retry_budget import RetryBudget
+from orcestator.routing.attempts.wait_queue import WaitQueue, WaitQueuePolicy
 from orcestator.routing.events import AttemptEnded, Event
-from orcestator.routing.falling import LoopPolicy
-from orcestator.routing.health import BreakerPolicy, HealthBoard
-from orcestator.routing.hedging import Hedging, hedge_budget
-from orcestator.routing.line import LinePolicy, WaitingLine
-from orcestator.routing.loop import AttemptLoop, Tally
-from orcestator.routing.plan import Plan
-from orcestator.routing.retry_budget import RetryBudget
-from orcestator.upstream.racing import OnEventLoop
+from orcestator.routing.planning.catalog import Candidate
+from orcestator.routing.planning.plan import Plan
+from orcestator.routing.state.circuit_breaker import BreakerPolicy, CircuitBreakers
+from orcestator.upstream.hedge_runner import AsyncioConcurrency
 
 
 class Fate(NamedTuple):
@@ -26,8 +26,8 @@ class Fate(NamedTuple):
 class Reply:
     """An answer that has to be closed."""
 
-    def __init__(self, option: Option) -> None:
-        self.option = option
+    def __init__(self, candidate: Candidate) -> None:
+        self.candidate = candidate
         self.is_closed = False
 
 
@@ -36,18 +36,18 @@ class VirtualWorld:
 
     def __init__(
         self,
-        fate: Callable[[Option], Fate],
+        fate: Callable[[Candidate], Fate],
         policy: LoopPolicy | None = None,
-        line: LinePolicy | None = None,
+        line: WaitQueuePolicy | None = None,
         hedging: Hedging | None = None,
     ) -> None:
         self.clock = asyncio.get_running_loop().time
         self.events: list[Event] = []
         self.replies: list[Reply] = []
-        self.open_attempts: list[Option] = []
-        self.most_open: dict[Option, int] = {}
+        self.open_attempts: list[Candidate] = []
+        self.most_open: dict[Candidate, int] = {}
         self.fate = fate
-        self.health = HealthBoard(BreakerPolicy(), self.events.append, lambda: 0.5)
+        self.health = CircuitBreakers(BreakerPolicy(), self.events.append, lambda: 0.5)
         self.loop: AttemptLoop[Reply] = AttemptLoop(
             policy or LoopPolicy(),
             self.health,
@@ -56,22 +56,22 @@ class VirtualWorld:
             asyncio.sleep,
             lambda: 0.5,
             self.events.append,
-            OnEventLoop(self._discard),
-            line=WaitingLine(line or LinePolicy()),
+            AsyncioConcurrency(self._discard),
+            line=WaitQueue(line or WaitQueuePolicy()),
             hedging=hedging or Hedging(budget=hedge_budget(100.0)),
         )
 
-    async def attempt(self, option: Option) -> Reply:
+    async def attempt(self, candidate: Candidate) -> Reply:
         """One attempt, as its fate is."""
-        seconds, error = self.fate(option)
-        self.open_attempts.append(option)
+        seconds, error = self.fate(candidate)
+        self.open_attempts.append(candidate)
         try:
             await asyncio.sleep(seconds)
             if error is not None:
                 raise error
         finally:
-            self.open_attempts.remove(option)
-        reply = Reply(option)
+            self.open_attempts.remove(candidate)
+        reply = Reply(candidate)
         self.replies.append(reply)
         return reply
 
@@ -88,12 +88,12 @@ class VirtualWorld:
             self.loop.ended(tally, tokens=10, seconds=lasts, failure=None)
         return reply
 
-    def learn(self, option: Option, seconds: Sequence[float], *, streamed: bool = True) -> None:
+    def learn(self, candidate: Candidate, seconds: Sequence[float], *, streamed: bool = True) -> None:
         """Past calls to a deployment, and how long each took to its first content."""
         for each in seconds:
-            self.loop.measures.started(option.candidate)
-            self.loop.measures.answered(option.candidate, each, self.clock(), streamed=streamed)
-            self.loop.measures.finished(option.candidate, 10, 1.0)
+            self.loop.stats.started(candidate.deployment)
+            self.loop.stats.answered(candidate.deployment, each, self.clock(), streamed=streamed)
+            self.loop.stats.finished(candidate.deployment, 10, 1.0)
 
     @property
     def attempts(self) -> list[AttemptEnded]:
@@ -106,7 +106,7 @@ class VirtualWorld:
         assert len(self.loop.line) == 0
         assert self.open_attempts == []
         assert all(reply.is_closed for reply in self.replies)
-        assert {record.in_flight for record in self.loop.measures.records.values()} <= {0}
+        assert {record.in_flight for record in self.loop.stats.records.values()} <= {0}
         assert all(record.probing_since is None for record in self.health.records.values())
 
     def _discard(self, reply: Reply) -> None:

@@ -7,9 +7,9 @@ from typing import Any, Protocol, TypeVar
 
 from openai import OpenAI
 
-from orcestator.sandbox.records import Record
 from orcestator.sandbox.server import SandboxServer
 from orcestator.sandbox.settings import SandboxSettings
+from orcestator.sandbox.wire.records import Record
 
 Result = TypeVar("Result")
 

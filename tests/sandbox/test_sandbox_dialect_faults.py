@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from orcestator import errors
-from orcestator.sandbox import catalogue
-from orcestator.sandbox.catalogue import Fault
-from orcestator.sandbox.faults_dialects import FILTERED
+from orcestator.sandbox.faults import catalogue
+from orcestator.sandbox.faults.catalogue import Fault
+from orcestator.sandbox.faults.faults_dialects import FILTERED
 from tests.sandbox.dialect_calls import DIALECTS, Asker, says, streamed_text
 from tests.sandbox.running_sandbox import RunningSandbox
 from tests.sandbox.sandbox_wire import Wire

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from orcestator.sandbox import catalogue, encodings
-from orcestator.sandbox.catalogue import ERROR_BODIES, Fault
-from orcestator.sandbox.faults import SPOILS
+from orcestator.sandbox.faults import catalogue
+from orcestator.sandbox.faults.catalogue import ERROR_BODIES, Fault
+from orcestator.sandbox.faults.table import SPOILS
 from orcestator.sandbox.settings import SandboxSettings
+from orcestator.sandbox.wire import encodings
 from tests.sandbox.running_sandbox import RunningSandbox, StartSandbox
 from tests.sandbox.sandbox_wire import TOOL, Wire, ask, chat, connect, read_answer, read_chunks, read_to_end, request
 

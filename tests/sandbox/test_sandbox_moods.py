@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai import BadRequestError, InternalServerError, OpenAI
 
-from orcestator.sandbox.moods import Mood, mood_of, read_spells
+from orcestator.sandbox.faults.moods import Mood, mood_of, read_spells
 from orcestator.sandbox.settings import SandboxSettings, Spell
 from tests.sandbox.running_sandbox import RunningSandbox, StartSandbox
 

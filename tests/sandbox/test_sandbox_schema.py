@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orcestator.sandbox.schema import example
+from orcestator.sandbox.rules.schema import example
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ import pytest
 
 from orcestator.errors import StartupProblem
 from orcestator.sandbox.command import add_arguments, run
-from orcestator.sandbox.records import BODIES_KEPT_BYTES, RecordLog
 from orcestator.sandbox.server import SandboxServer, tls_context
 from orcestator.sandbox.settings import SandboxSettings
+from orcestator.sandbox.wire.records import BODIES_KEPT_BYTES, RecordLog
 from tests.sandbox.running_sandbox import RunningSandbox, StartSandbox
 from tests.sandbox.sandbox_wire import ask, chat, connect, read_answer, read_to_end, request
 

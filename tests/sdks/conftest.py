@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orcestator.sandbox.media import png
+from orcestator.sandbox.dialects.media import png
 from tests.cluster.harness import Cluster, SandboxThread
 
 KEY = "the-callers-own-key"

@@ -7,7 +7,7 @@ import pytest
 
 from orcestator.providers.rows import ROWS
 from orcestator.settings import Settings, documents, load
-from orcestator.settings.given import TABLE
+from orcestator.settings.sources import TABLE
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / documents.GUIDE).read_text(encoding="utf-8")

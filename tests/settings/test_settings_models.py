@@ -2,9 +2,9 @@
 
 import pytest
 
-from orcestator.routing.catalog import Alias, Catalog
 from orcestator.routing.offer import Offer
-from orcestator.routing.traits import traits_of
+from orcestator.routing.planning.catalog import Alias, Catalog
+from orcestator.routing.planning.traits import traits_of
 
 TWO = """
 models:

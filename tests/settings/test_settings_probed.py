@@ -7,8 +7,8 @@ import pytest
 
 from orcestator.providers.secret import Secret
 from orcestator.settings import load
-from orcestator.upstream.client import UpstreamClient
-from orcestator.upstream.provider_link import ProviderLink, Waiting
+from orcestator.upstream.http.client import UpstreamClient
+from orcestator.upstream.provider_client import ProviderClient, ProviderTimeouts
 
 SEEN = {"checked": "2026-11-21", "supported_parameters": ["tools"], "input_modalities": ["text"]}
 
@@ -23,7 +23,7 @@ def test_a_probed_model_has_the_facts_that_were_seen(tmp_path: Path, monkeypatch
     """Its sizes stay what was known; a model of another provider with a similar name is not meant."""
     (tmp_path / "probed.json").write_text(json.dumps({"openai/gpt-4o": SEEN, "openaix/gpt-4o-mini": SEEN}), "utf-8")
     (provider,) = loaded(tmp_path, monkeypatch).providers  # type: ignore[attr-defined]
-    link = ProviderLink(provider.row, provider.base_url, (Secret("k"),), 1, UpstreamClient(), Waiting())
+    link = ProviderClient(provider.row, provider.base_url, (Secret("k"),), 1, UpstreamClient(), ProviderTimeouts())
     facts = link.offer.models["gpt-4o"]
     assert facts["supported_parameters"] == ["tools"]
     assert facts["input_modalities"] == ["text"]
@@ -46,5 +46,5 @@ def test_an_entry_of_another_shape_says_nothing(entry: object, tmp_path: Path, m
     """What is known stays."""
     (tmp_path / "probed.json").write_text(json.dumps({"openai/gpt-4o": entry}), "utf-8")
     (provider,) = loaded(tmp_path, monkeypatch).providers  # type: ignore[attr-defined]
-    link = ProviderLink(provider.row, provider.base_url, (), 1, UpstreamClient(), Waiting())
+    link = ProviderClient(provider.row, provider.base_url, (), 1, UpstreamClient(), ProviderTimeouts())
     assert "tools" in link.offer.models["gpt-4o"]["supported_parameters"]

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from orcestator.cluster import parts
+from orcestator.cluster import factory as parts
 from orcestator.errors import StartupProblem
-from orcestator.routing.quota import QuotaBook
+from orcestator.routing.state.quota import QuotaBook
 from orcestator.settings import load
-from orcestator.upstream.client import UpstreamClient
+from orcestator.upstream.http.client import UpstreamClient
 
 KEYS = {"GROQ_API_KEY": "k", "OLLAMA_BASE_URL": "http://localhost:11434"}
 CONFIG = """

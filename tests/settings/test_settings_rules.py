@@ -3,10 +3,10 @@
 import pytest
 
 from orcestator.errors import UpstreamRejected
-from orcestator.routing.ask import Ask
-from orcestator.routing.rules import Rule, rule_for
+from orcestator.routing.planning.rules import Rule, rule_for
+from orcestator.routing.reading.preferences import Preferences
+from orcestator.routing.reading.request import RoutingRequest
 from orcestator.routing.verdict import Verdicts
-from orcestator.routing.wishes import Wishes
 
 RULES = """
 routing_rules:
@@ -29,8 +29,8 @@ def test_a_rule_is_read_with_its_types(loaded):
 
 def test_a_rule_that_was_read_holds(loaded):
     rules = loaded(yaml="routing_rules: [{condition: {budget: {max: 0.01}}, provider: groq}]\n").rules
-    assert rule_for(rules, Ask(("m",), "chat", Wishes(budget=0.005))) == rules[0]
-    assert rule_for(rules, Ask(("m",), "chat", Wishes(budget=0.5))) is None
+    assert rule_for(rules, RoutingRequest(("m",), "chat", Preferences(budget=0.005))) == rules[0]
+    assert rule_for(rules, RoutingRequest(("m",), "chat", Preferences(budget=0.5))) is None
 
 
 def test_a_verdict_that_was_read_is_given(loaded):

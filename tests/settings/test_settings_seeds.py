@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from orcestator.routing.catalog import Alias
-from orcestator.routing.traits import traits_of
+from orcestator.routing.planning.catalog import Alias
+from orcestator.routing.planning.traits import traits_of
 
 SEEDS = Path(__file__).parent / "seeds"
 

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from orcestator.errors import StartupProblem
-from orcestator.routing.strategies import STRATEGIES
-from orcestator.routing.strategies.strategy import TIER_SECONDS
+from orcestator.routing.planning.strategies import STRATEGIES
+from orcestator.routing.planning.strategies.strategy import TIER_SECONDS
 from orcestator.settings import Settings, load, spoken_variables
 from orcestator.settings.choices import STRATEGY_SYNONYMS, StrategyName
-from orcestator.settings.given import BY_NAME, BY_VARIABLE, NOT_IN_TABLE, TABLE
 from orcestator.settings.model_choice import SPEED_TIERS
+from orcestator.settings.sources import BY_NAME, BY_VARIABLE, NOT_IN_TABLE, TABLE
 from orcestator.settings.table import GROUPS
 
 CANARY = "sk-canary-0123456789"

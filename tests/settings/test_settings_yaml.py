@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from orcestator.errors import StartupProblem
 from orcestator.settings import load
-from orcestator.settings.given import BY_PATH
 from orcestator.settings.loading import SECTIONS
+from orcestator.settings.sources import BY_PATH
 from orcestator.settings.yaml_file import snake_case
 
 

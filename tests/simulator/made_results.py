@@ -4,8 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-from orcestator.routing.plan import DEFAULT_STRATEGY
-from orcestator.routing.strategies import STRATEGIES
+from orcestator.routing.planning.plan import DEFAULT_STRATEGY
+from orcestator.routing.planning.strategies import STRATEGIES
 from orcestator.settings import Settings
 from orcestator.simulator.plot import plot
 from orcestator.simulator.scenario_file import find_scenario, known_scenarios

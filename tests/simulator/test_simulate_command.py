@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orcestator.errors import StartupProblem
-from orcestator.routing.strategies import STRATEGIES
+from orcestator.routing.planning.strategies import STRATEGIES
 from orcestator.simulator import command
 from orcestator.simulator.arguments import add_arguments
 from tests.simulator.scenarios import written

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from orcestator.routing.plan import DEFAULT_STRATEGY
+from orcestator.routing.planning.plan import DEFAULT_STRATEGY
 from orcestator.settings import Settings
 from orcestator.simulator.scenario_file import find_scenario, known_scenarios
 from orcestator.simulator.sweep import Swept, compared, sweep

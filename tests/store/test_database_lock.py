@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orcestator.routing.quota import QuotaRow
+from orcestator.routing.state.quota import QuotaRow
 from orcestator.store import database_file
 from orcestator.store.ledger import Ledger
 from orcestator.store.quota_rows import QuotaRows

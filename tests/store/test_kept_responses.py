@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from orcestator.errors import InvalidRequest, RouteNotFound
+from orcestator.gateway.conversations import PREVIOUS_NOT_FOUND, Conversations
 from orcestator.store.kept_responses import Bounds, Change, KeptResponses, KeptRows
 from orcestator.telemetry.background import BackgroundWriter
-from orcestator.web.conversations import PREVIOUS_NOT_FOUND, Conversations
 
 if sys.platform != "win32":
     import resource

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orcestator.routing.quota import QuotaRow
+from orcestator.routing.state.quota import QuotaRow
 from orcestator.store.quota_rows import QuotaRows, key_name
 
 ROW = QuotaRow("p", "2", "m", {"windows": [], "closed_until": 5.0, "pause": 0.0})

@@ -4,11 +4,11 @@ import json
 import sys
 
 import pytest
-from notice_receiver import receiving
 
 from orcestator.errors import StartupProblem
 from orcestator.telemetry.apprise_notices import AppriseTarget, apprise_writers
 from orcestator.telemetry.notices import Notice
+from tests.telemetry.notice_receiver import receiving
 
 # The package's own import of a module that Python 3.13 no longer has.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")

@@ -7,12 +7,12 @@ import json
 import logging
 
 import pytest
-from notice_receiver import Delivery, receiving
 
 from orcestator.errors import StartupProblem
 from orcestator.telemetry.background import BackgroundWriter, Undeliverable
 from orcestator.telemetry.notices import Notice
 from orcestator.telemetry.webhook import TRIES, WebhookTarget, webhook_writer
+from tests.telemetry.notice_receiver import Delivery, receiving
 
 GONE = Notice("warning", "deployment_out", "openai/gpt-4o", "openai/gpt-4o is out of use.", at=1_790_000_000.0)
 SPENT = Notice("error", "credential_refused", "openai", "A key was refused.", at=1_790_000_001.5, repeats=2)

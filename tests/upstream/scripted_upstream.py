@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-from orcestator.upstream.client import Response, UpstreamClient
-from orcestator.upstream.origin import Origin
-from orcestator.upstream.timeouts import Timeouts
+from orcestator.upstream.http.client import Response, UpstreamClient
+from orcestator.upstream.http.origin import Origin
+from orcestator.upstream.http.timeouts import Timeouts
 
 Run = Callable[[Callable[[], Awaitable[Any]]], Any]
 """What the ``run`` fixture gives: it runs a coroutine function to its end."""

@@ -23,7 +23,7 @@ from orcestator.upstream.health_checks import (
     Uptime,
     probe_of,
 )
-from orcestator.upstream.provider_link import ProviderLink, Waiting
+from orcestator.upstream.provider_client import ProviderClient, ProviderTimeouts
 from tests.upstream.scripted_upstream import (
     Run,
     Script,
@@ -78,7 +78,7 @@ class Bench:
     async def asking(self, script: Script, use: Callable[[ScriptedUpstream], Any], *, by_chat: bool = False) -> Any:
         """Watch a provider ``p`` at an upstream that plays ``script``."""
         async with ScriptedUpstream(script) as upstream, upstream_client() as client:
-            link = ProviderLink(row(), f"http://127.0.0.1:{upstream.port}/v1", (), 1, client, Waiting())
+            link = ProviderClient(row(), f"http://127.0.0.1:{upstream.port}/v1", (), 1, client, ProviderTimeouts())
             self.checks.watch("p", probe_of(link, by_chat=by_chat))
             return await use(upstream)
 
@@ -305,7 +305,7 @@ def test_a_provider_without_a_list_has_no_probe(run: Run) -> None:
     async def scenario() -> None:
         listless = replace(row(), quirks=frozenset({NO_MODELS_LIST}))
         async with upstream_client() as client:
-            link = ProviderLink(listless, "http://127.0.0.1:9/v1", (), 1, client, Waiting())
+            link = ProviderClient(listless, "http://127.0.0.1:9/v1", (), 1, client, ProviderTimeouts())
             assert probe_of(link, by_chat=False) is None
             assert probe_of(link, by_chat=True) is not None
 

@@ -4,8 +4,8 @@ import pytest
 
 from orcestator.dialects.anthropic.spoken_names import meant_name
 from orcestator.errors import ModelNotFound
-from orcestator.routing.catalog import Alias, Catalog
 from orcestator.routing.offer import Offer
+from orcestator.routing.planning.catalog import Alias, Catalog
 from orcestator.web.models import CREATED, model_card, model_list
 
 FACTS = {

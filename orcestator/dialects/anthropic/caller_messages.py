@@ -11,7 +11,7 @@ from orcestator.dialects.anthropic.caller_parts import blocks_in, content_of, pa
 from orcestator.dialects.anthropic.dropped import Dropped
 from orcestator.dialects.anthropic.reasoning import encrypted_detail, text_detail
 from orcestator.dialects.anthropic.thinking_marks import is_ours
-from orcestator.dialects.json_text import dumps
+from orcestator.json_text import dumps
 
 Json = dict[str, Any]
 ATTRIBUTION = "x-anthropic-billing-header:"

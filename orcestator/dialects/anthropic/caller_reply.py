@@ -7,7 +7,7 @@ from orcestator.dialects.anthropic.thinking_marks import UNSIGNED
 from orcestator.dialects.anthropic.upstream_messages import UNREADABLE
 from orcestator.dialects.anthropic.usage import wire_usage
 from orcestator.dialects.canonical import ANTHROPIC_FORMAT, WriteTerms, reasoning_of, text_of
-from orcestator.dialects.json_text import loads_exactly
+from orcestator.json_text import loads_exactly
 
 Json = dict[str, Any]
 

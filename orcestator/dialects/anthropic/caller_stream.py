@@ -17,8 +17,8 @@ from orcestator.dialects.anthropic.errors import error_body
 from orcestator.dialects.anthropic.thinking_marks import UNSIGNED
 from orcestator.dialects.anthropic.usage import wire_usage
 from orcestator.dialects.canonical import WriteTerms, reasoning_of
-from orcestator.dialects.json_text import dumps
 from orcestator.errors import OrcestatorError
+from orcestator.json_text import dumps
 
 Json = dict[str, Any]
 

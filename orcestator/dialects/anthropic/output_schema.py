@@ -7,7 +7,7 @@ limits there are none; anything else is a 400.
 
 from typing import Any, NamedTuple
 
-from orcestator.dialects.json_text import dumps
+from orcestator.json_text import dumps
 
 Json = dict[str, Any]
 

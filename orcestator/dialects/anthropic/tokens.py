@@ -9,7 +9,7 @@ import binascii
 from typing import Any
 
 from orcestator.dialects.canonical import data_url, parts_of
-from orcestator.dialects.json_text import dumps
+from orcestator.json_text import dumps
 
 Json = dict[str, Any]
 

@@ -12,8 +12,8 @@ from orcestator.dialects.anthropic.thinking_marks import OUR_SIGNATURE
 from orcestator.dialects.anthropic.tool_ids import ToolIds
 from orcestator.dialects.anthropic.upstream_parts import blocks_of, is_cache_mark, text_block, text_blocks_of
 from orcestator.dialects.canonical import ANTHROPIC_FORMAT, text_of
-from orcestator.dialects.json_text import dumps, loads_exactly
 from orcestator.dialects.tool_results import NO_RESULT
+from orcestator.json_text import dumps, loads_exactly
 
 Json = dict[str, Any]
 

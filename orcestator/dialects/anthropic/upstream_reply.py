@@ -8,8 +8,8 @@ from orcestator.dialects.anthropic.reasoning import encrypted_detail, text_detai
 from orcestator.dialects.anthropic.upstream_tools import REPLY_TOOL
 from orcestator.dialects.anthropic.usage import canonical_usage
 from orcestator.dialects.canonical import ReadTerms
-from orcestator.dialects.json_text import dumps
 from orcestator.errors import UpstreamBroken
+from orcestator.json_text import dumps
 
 Json = dict[str, Any]
 

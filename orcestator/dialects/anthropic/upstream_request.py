@@ -23,8 +23,8 @@ from orcestator.dialects.anthropic.upstream_thinking import Thinking, thinking_o
 from orcestator.dialects.anthropic.upstream_tools import reply_tool, tools_of_history, wire_choice, wire_tools
 from orcestator.dialects.canonical import Target, WireCall
 from orcestator.dialects.fitting import fitted
-from orcestator.dialects.json_text import dumps
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import dumps
 
 Json = dict[str, Any]
 

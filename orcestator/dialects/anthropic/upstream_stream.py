@@ -15,8 +15,8 @@ from orcestator.dialects.anthropic.reasoning import encrypted_detail, text_detai
 from orcestator.dialects.anthropic.upstream_reply import is_reply_tool, refusal_text
 from orcestator.dialects.anthropic.usage import WireUsage
 from orcestator.dialects.canonical import ReadTerms
-from orcestator.dialects.json_text import dumps, loads_event
 from orcestator.errors import UpstreamBroken
+from orcestator.json_text import dumps, loads_event
 
 Json = dict[str, Any]
 CALLS = b'"tool_use"'

@@ -9,8 +9,8 @@ from typing import Any
 
 from orcestator.dialects.canonical import Json, ReadTerms
 from orcestator.dialects.failures import error_in_answer
-from orcestator.dialects.json_text import dumps, loads_event
 from orcestator.errors import UpstreamBroken
+from orcestator.json_text import dumps, loads_event
 
 CALLS = b'"arguments"'
 """What every event and answer with tool calls holds."""

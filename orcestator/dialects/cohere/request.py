@@ -11,9 +11,9 @@ from typing import Any
 
 from orcestator.dialects.canonical import Json, Target, WireCall, parts_of, reasoning_budget, text_of
 from orcestator.dialects.fitting import fitted
-from orcestator.dialects.json_text import dumps
 from orcestator.dialects.losses import NAME, is_loss, lost_marks
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import dumps
 
 PATH = "/v2/chat"
 _TAKEN = frozenset(

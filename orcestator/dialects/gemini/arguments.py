@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orcestator.dialects.json_text import loads_exactly
+from orcestator.json_text import loads_exactly
 
 Json = dict[str, Any]
 UNREADABLE = "arguments"

@@ -12,8 +12,8 @@ from orcestator.dialects.gemini.caller_media import media_part
 from orcestator.dialects.gemini.fields import field as wire_field
 from orcestator.dialects.gemini.fields import object_field, objects_field, others, text_field
 from orcestator.dialects.gemini.signatures import call_extra, detail_of
-from orcestator.dialects.json_text import dumps
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import dumps
 
 Json = dict[str, Any]
 _MADE_UP = "_of_history"

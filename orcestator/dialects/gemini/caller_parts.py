@@ -9,7 +9,7 @@ from typing import Any
 from orcestator.dialects.canonical import data_url, reasoning_of, text_of
 from orcestator.dialects.gemini.arguments import arguments_object
 from orcestator.dialects.gemini.signatures import call_signature, detail_signature, own_details
-from orcestator.dialects.json_text import is_cut
+from orcestator.json_text import is_cut
 
 Json = dict[str, Any]
 

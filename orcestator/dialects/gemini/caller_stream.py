@@ -17,8 +17,8 @@ from orcestator.dialects.gemini.errors import error_body
 from orcestator.dialects.gemini.finish import wire_finish
 from orcestator.dialects.gemini.logprobs import wire_logprobs
 from orcestator.dialects.gemini.usage import wire_usage
-from orcestator.dialects.json_text import dumps
 from orcestator.errors import OrcestatorError
+from orcestator.json_text import dumps
 
 Json = dict[str, Any]
 _LINE_ENDS = tuple((mark.encode(), f"\\u{ord(mark):04x}".encode()) for mark in "\x85\u2028\u2029")

@@ -7,7 +7,7 @@ or a page.
 from typing import Any
 
 from orcestator.dialects.canonical import parts_of, text_of
-from orcestator.dialects.json_text import dumps
+from orcestator.json_text import dumps
 
 Json = dict[str, Any]
 BYTES_PER_TOKEN = 4

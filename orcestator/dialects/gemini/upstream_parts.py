@@ -9,8 +9,8 @@ from typing import Any
 
 from orcestator.dialects.canonical import NewId
 from orcestator.dialects.gemini.signatures import call_extra, detail_of
-from orcestator.dialects.json_text import dumps
 from orcestator.errors import UpstreamBroken
+from orcestator.json_text import dumps
 
 Json = dict[str, Any]
 

@@ -13,9 +13,9 @@ from orcestator.dialects.gemini.model_traits import ModelTraits, traits_of
 from orcestator.dialects.gemini.upstream_config import generation_config, response_form, wanted_schema
 from orcestator.dialects.gemini.upstream_contents import Contents
 from orcestator.dialects.gemini.upstream_tools import tool_fields
-from orcestator.dialects.json_text import dumps
 from orcestator.dialects.url_path import segment
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import dumps
 
 Json = dict[str, Any]
 VERTEX = "vertex"

@@ -10,9 +10,9 @@ from typing import Any
 
 from orcestator.dialects.canonical import Json, ReadTerms
 from orcestator.dialects.failures import error_in_answer
-from orcestator.dialects.json_text import loads_event
 from orcestator.dialects.tool_arguments import as_text
 from orcestator.errors import UpstreamBroken
+from orcestator.json_text import loads_event
 
 _FINISH = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
 CALLS = b'"tool_calls"'

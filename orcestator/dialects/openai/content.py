@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orcestator.dialects.json_text import dumps
+from orcestator.json_text import dumps
 
 Json = dict[str, Any]
 

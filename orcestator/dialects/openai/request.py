@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from orcestator.dialects.json_text import dumps
+from orcestator.json_text import dumps
 
 Json = dict[str, Any]
 _MODEL = re.compile(rb'("model"\s*:\s*)"((?:[^"\\]|\\.)*)"')

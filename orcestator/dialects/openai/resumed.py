@@ -2,10 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from orcestator.dialects.json_text import dumps, loads
 from orcestator.dialects.openai.finish import FAILED
 from orcestator.dialects.sse import DONE
 from orcestator.errors import OrcestatorError
+from orcestator.json_text import dumps, loads
 
 Json = dict[str, Any]
 _DATA = b"data: "

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 from orcestator.dialects.canonical import Reader, Writer
 from orcestator.dialects.failures import error_in_answer, failure_in_event
-from orcestator.dialects.json_text import Forgiven, dumps, loads, loads_event, loads_forgiving, loads_strictly
 from orcestator.dialects.openai.content import spoken, usable_created, usable_id
 from orcestator.dialects.openai.finish import FAILED, MAY_CUT, finish_reason, has_finished, is_failure, reason_beside
 from orcestator.dialects.openai.memory import Memory, Remember
@@ -30,6 +29,7 @@ from orcestator.dialects.split_characters import CharacterJoiner
 from orcestator.dialects.sse import DONE, LONGEST_EVENT_BYTES, LineSplitter, SseSplitter
 from orcestator.dialects.tool_names import NO_ALIASES
 from orcestator.errors import OrcestatorError, UpstreamBroken, UpstreamError
+from orcestator.json_text import Forgiven, dumps, loads, loads_event, loads_forgiving, loads_strictly
 
 Json = dict[str, Any]
 MOST_CHOICES = 128

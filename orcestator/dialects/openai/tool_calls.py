@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orcestator.dialects.custom_tools import restored_input
-from orcestator.dialects.json_text import dumps, is_cut, loads
 from orcestator.dialects.tool_names import NO_ALIASES
 from orcestator.errors import UpstreamBroken
+from orcestator.json_text import dumps, is_cut, loads
 
 Json = dict[str, Any]
 OBJECT_ARGUMENTS = re.compile(rb'"arguments"\s*:\s*\{')

@@ -10,7 +10,6 @@ from typing import Any
 
 from orcestator.dialects.canonical import ReadTerms
 from orcestator.dialects.failures import error_in_answer
-from orcestator.dialects.json_text import loads_event
 from orcestator.dialects.responses.outputs import (
     CALLS,
     annotation,
@@ -25,6 +24,7 @@ from orcestator.dialects.responses.outputs import (
 )
 from orcestator.dialects.shapes import object_in, objects_in, text_in
 from orcestator.errors import UpstreamBroken
+from orcestator.json_text import loads_event
 
 Json = dict[str, Any]
 _SUMMARY_BREAK = "\n\n"

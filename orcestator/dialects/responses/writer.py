@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orcestator.dialects.canonical import WriteTerms, reasoning_of
-from orcestator.dialects.json_text import dumps, loads
 from orcestator.dialects.responses.response import (
     call_item,
     citation,
@@ -32,6 +31,7 @@ from orcestator.dialects.responses.response import (
 from orcestator.dialects.responses.tool_names import ToolBook
 from orcestator.dialects.shapes import count_in, object_in, objects_in, text_in
 from orcestator.errors import OrcestatorError
+from orcestator.json_text import dumps, loads
 
 Json = dict[str, Any]
 

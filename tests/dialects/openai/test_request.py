@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orcestator.dialects.json_text import loads
 from orcestator.dialects.openai.request import includes_usage, upstream_body
+from orcestator.json_text import loads
 
 Json = dict[str, Any]
 MODEL = 'their/"model"\\é'

@@ -1,0 +1,1 @@
+"""Everything that speaks with programs of the stock FastChat package."""

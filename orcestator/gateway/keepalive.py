@@ -1,0 +1,54 @@
+"""Keep-alive comments for a stream on which nothing comes. One lazily re-armed timer; a task only when it beats."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+
+class KeepAlive:
+    """Calls ``beat`` whenever ``interval`` seconds pass without ``touched``."""
+
+    __slots__ = ("_beat", "_has_ended", "_interval", "_last", "_loop", "_task", "_timer")
+
+    def __init__(self, interval: float, beat: Callable[[], Awaitable[None]]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._interval = interval
+        self._beat = beat
+        self._last = self._loop.time()
+        self._has_ended = False
+        self._task: asyncio.Task[None] | None = None
+        self._timer = self._loop.call_later(interval, self._due)
+
+    def touched(self) -> None:
+        """Something was sent."""
+        self._last = self._loop.time()
+
+    def _due(self) -> None:
+        quiet = self._loop.time() - self._last
+        if quiet >= self._interval:
+            self._last = self._loop.time()
+            quiet = 0.0
+            if self._task is None or self._task.done():
+                self._task = self._loop.create_task(self._run())
+        self._timer = self._loop.call_later(self._interval - quiet, self._due)
+
+    async def _run(self) -> None:
+        # The stream may have ended in the same turn of the loop in which this beat fell due.
+        if not self._has_ended:
+            await self._beat()
+
+    async def settle(self) -> None:
+        """Wait for a beat that is being sent, so that what is sent next cannot come before it."""
+        if self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])
+
+    async def stop(self) -> None:
+        """No further beat; one that is being sent is finished, so that it cannot fall between later bytes."""
+        self._has_ended = True
+        self._timer.cancel()
+        await self.settle()
+
+    def cancel(self) -> None:
+        """Stop at once."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()

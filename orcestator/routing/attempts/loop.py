@@ -1,0 +1,532 @@
+"""The attempt loop: one place, once per request, where the caller's connection ends.
+
+Pure: carrying an attempt out, the clock, waiting and chance are handed in. It ends in an answer, or in ``AttemptsExhausted``, in the
+one ``UpstreamRejected`` that no other candidate could change, or in ``Overloaded``.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any, Generic, Protocol, TypeVar
+
+from orcestator.errors import (
+    TOTAL_TIMEOUT,
+    AttemptsExhausted,
+    OrcestatorError,
+    Overloaded,
+    StreamInterrupted,
+    UpstreamError,
+    UpstreamRateLimited,
+)
+from orcestator.routing.attempts.attempt_notes import AttemptNote
+from orcestator.routing.attempts.fallback import FallbackPolicy, LoopPolicy, Progress, Step
+from orcestator.routing.attempts.hedging import Hedging
+from orcestator.routing.attempts.retry_budget import RetryBudget
+from orcestator.routing.attempts.summary import is_unsent, summary_of
+from orcestator.routing.attempts.wait_queue import Seat, WaitQueue
+from orcestator.routing.events import HEDGE_LOST, HEDGE_WON, AttemptEnded, EventSink, Waited
+from orcestator.routing.offer import Deployment
+from orcestator.routing.planning.catalog import Candidate
+from orcestator.routing.planning.exclusions import PASSING
+from orcestator.routing.planning.plan import Plan
+from orcestator.routing.state.circuit_breaker import CircuitBreakers
+from orcestator.routing.state.stats import Stats
+from orcestator.routing.verdict import WAITING_IS_NO_USE, Verdict, Verdicts, most_useful
+
+Answer = TypeVar("Answer")
+HEDGED_ENDPOINT = "chat"
+"""Elsewhere an answer has no first content that is awaited, or a second one would cost a picture."""
+
+UNTOLD_SECONDS = 5.0
+"""When one that failed without a word on when may do better, beside others that said when they will."""
+PROBED = ("open", "half_open")
+"""The states of a breaker in which an attempt is a probe."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the loop did, for the log and the headers. ``served_at`` is when the attempt that served began."""
+
+    attempts: int = 0
+    calls: int = 0
+    """Attempts that reached an upstream, or tried to: all but those that our own ledger ended."""
+    retries: int = 0
+    fallbacks: int = 0
+    hedges: int = 0
+    served: Candidate | None = None
+    served_at: float = 0.0
+    failures: list[UpstreamError] = field(default_factory=list)
+    notes: list[AttemptNote] = field(default_factory=list)
+
+    @property
+    def fallback_used(self) -> bool:
+        """Whether the paid fallback served."""
+        return self.served is not None and self.served.is_paid_fallback
+
+    def add(self, earlier: "Tally") -> None:
+        """Count what was done for the same request before; who served then did, where nobody has since."""
+        self.served = self.served or earlier.served
+        self.attempts += earlier.attempts
+        self.calls += earlier.calls
+        self.retries += earlier.retries
+        self.fallbacks += earlier.fallbacks + 1
+        self.hedges += earlier.hedges
+        self.failures[:0] = earlier.failures
+        self.notes[:0] = earlier.notes
+
+
+class Concurrency(Protocol[Answer]):
+    """What only an event loop can do; everything that is opened is closed when the caller leaves."""
+
+    async def race(
+        self,
+        first: Awaitable[Answer],
+        delay: float,
+        second: Callable[[], Coroutine[Any, Any, Answer] | None],
+    ) -> Answer:
+        """The answer of ``first``, or of what ``second`` makes when ``first`` has none after ``delay`` seconds, whichever is
+        there earlier. When one fails, the other goes on; when both do, the failure of the later is raised."""
+
+    async def within(self, seconds: float, attempt: Awaitable[Answer]) -> Answer:
+        """What is awaited, or UpstreamTimeout after ``seconds``."""
+
+    def seat(self) -> Seat:
+        """A place to wait in."""
+
+    def discard(self, answer: Answer) -> None:
+        """Close an answer that nobody takes."""
+
+
+@dataclass(slots=True)
+class AttemptLoop(Generic[Answer]):
+    """The loop's parts that outlive a request. ``now`` is monotonic; ``rng`` gives [0, 1)."""
+
+    policy: LoopPolicy
+    health: CircuitBreakers
+    budget: RetryBudget
+    now: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    rng: Callable[[], float]
+    emit: EventSink
+    concurrency: Concurrency[Answer]
+    stats: Stats = field(default_factory=Stats)
+    hedging: Hedging = field(default_factory=Hedging)
+    line: WaitQueue = field(default_factory=WaitQueue)
+    verdicts: Verdicts = field(default_factory=Verdicts)
+    falling: FallbackPolicy = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.falling = FallbackPolicy(self.policy, self.health, self.line.permits, self.budget)
+
+    def run(
+        self,
+        request_id: str,
+        plan: Plan,
+        attempt: Callable[[Candidate], Awaitable[Answer]],
+        tally: Tally,
+        deadline: float,
+    ) -> Coroutine[Any, Any, Answer]:
+        """Try the plan's candidates, of which there is at least one, until one answers. Then ``ended`` has to be called.
+
+        Raises UpstreamRejected, AttemptsExhausted, or Overloaded when the last one left had no room.
+        """
+        return _Run(self, request_id, plan, attempt, tally, deadline).answered()
+
+    def ended(self, tally: Tally, *, tokens: int, seconds: float, failure: OrcestatorError | None) -> None:
+        """The answer that ``run`` gave came to its end, or broke: to be called exactly once for each.
+
+        ``seconds`` since its first content, 0.0 for a whole reply; ``tokens`` of completion.
+        """
+        candidate = tally.served
+        if candidate is None:
+            return
+        deployment = candidate.deployment
+        if candidate.traits.max_concurrent:
+            self.line.give_back(candidate, self.now() - tally.served_at)
+        error = failure.failure if isinstance(failure, StreamInterrupted) else None
+        if isinstance(error, UpstreamError) and not self.was_cut_short(error, tally.served_at):
+            verdict = self.verdicts.judge(error, deployment.provider)
+            now = self.now()
+            if verdict.blames_request and not verdict.counts:
+                self.stats.finished(deployment, tokens, seconds)
+            else:
+                self.stats.broke(deployment, type(error).__name__)
+            self.health.broke(deployment, error, verdict, now, started=tally.served_at)
+            if not self.health.allows(deployment, now):
+                self.stats.excused(deployment)
+            return
+        self.stats.finished(deployment, tokens, seconds)
+        if failure is None and seconds > 0.0 and self.health.records:
+            self.health.finished(deployment)
+
+    def was_cut_short(self, error: UpstreamError, started: float) -> bool:
+        """Whether the request's deadline ended an attempt that had less than half of the time that requests have.
+
+        That tells of the caller's patience, or of those that were tried before, and nothing of this upstream.
+        """
+        return error.cause == TOTAL_TIMEOUT and self.now() - started < 0.5 * self.policy.total_seconds
+
+
+class _Try:
+    """One attempt while it runs. ``is_over``: it has been told of, whatever still comes of it."""
+
+    __slots__ = ("candidate", "is_hedge", "is_over", "is_probe", "number", "started")
+
+    def __init__(self, candidate: Candidate, number: int, started: float, is_hedge: bool) -> None:
+        self.candidate = candidate
+        self.number = number
+        self.started = started
+        self.is_hedge = is_hedge
+        self.is_probe = False
+        self.is_over = False
+
+
+class _Outrun(OrcestatorError):
+    """An attempt spoke when another had already done so; nobody sees this."""
+
+
+class _Run(Generic[Answer]):
+    """One request's way through the loop."""
+
+    __slots__ = (
+        "_answer", "_attempt", "_began", "_deadline", "_failed", "_final", "_loop", "_opening", "_plan", "_progress",
+        "_request_id", "_rival", "_running", "_tally", "_waits",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        loop: AttemptLoop[Answer],
+        request_id: str,
+        plan: Plan,
+        attempt: Callable[[Candidate], Awaitable[Answer]],
+        tally: Tally,
+        deadline: float,
+    ) -> None:
+        self._loop = loop
+        self._request_id = request_id
+        self._plan = plan
+        self._attempt = attempt
+        self._tally = tally
+        self._deadline = deadline
+        self._began = loop.now()
+        self._progress: Progress | None = None
+        self._opening: Candidate | None = None
+        self._running: _Try | None = None
+        self._rival: _Try | None = None
+        self._failed: _Try | None = None
+        self._final: UpstreamError | None = None
+        self._answer: Answer | None = None
+        self._waits: dict[Deployment, float | None] | None = None
+
+    async def answered(self) -> Answer:
+        """The answer; see ``AttemptLoop.run``."""
+        loop = self._loop
+        loop.budget.request(self._began)
+        candidate = self._first()
+        while True:
+            if candidate.traits.max_concurrent:
+                candidate = await self._permitted(candidate)
+            tried = self._running = self._started(candidate, is_hedge=False)
+            delay = self._hedge_delay(tried)
+            try:
+                if delay is None:
+                    return await self._carried(tried)
+                return await loop.concurrency.race(self._carried(tried), delay, self._hedge)
+            except UpstreamError as error:
+                step = self._after_failure(error.kept())
+            except Overloaded as error:
+                step = self._after_no_room(error)
+                if step is None:
+                    raise
+            except BaseException:
+                self._leave()
+                raise
+            if step is None:
+                raise self._given_up()
+            if step.wait > 0.0:
+                await loop.sleep(step.wait)
+            candidate = step.candidate
+
+    def _first(self) -> Candidate:
+        """The plan's first candidate where it is well and has room: all that most requests need."""
+        loop, scored = self._loop, self._plan.scored
+        if scored:
+            candidate = scored[0].candidate
+            is_well = loop.health.is_quiet or loop.health.allows(candidate.deployment, self._began)
+            if is_well and (not candidate.traits.max_concurrent or loop.falling.has_room(candidate)):
+                return candidate
+        return loop.falling.first(self._known_progress().candidates, self._began)
+
+    def _known_progress(self) -> Progress:
+        """Made when it is first needed: most requests are answered by their first attempt."""
+        if self._progress is None:
+            self._progress = Progress((*self._plan.candidates, *self._plan.reserve))
+            if self._opening is not None:
+                self._progress.started(self._opening)
+        return self._progress
+
+    async def _permitted(self, candidate: Candidate) -> Candidate:
+        """The candidate whose permit the request now has. Raises Overloaded."""
+        loop = self._loop
+        if loop.line.permits.take(candidate):
+            return candidate
+        now = loop.now()
+        candidates = loop.falling.waiting_for(candidate, self._known_progress(), now)
+        waiter = loop.line.join(self._plan.ask, candidates, loop.concurrency.seat(), self._deadline - now)
+        if waiter.granted is not None:
+            return waiter.granted
+        try:
+            await waiter.seat.wait(waiter.seconds)
+        except BaseException:
+            loop.line.leave(waiter)
+            raise
+        loop.emit(Waited(loop.now() - now, waiter.granted is not None))
+        if waiter.granted is None:
+            raise loop.line.too_long(waiter)
+        return waiter.granted
+
+    def _started(self, candidate: Candidate, *, is_hedge: bool) -> _Try:
+        loop, tally = self._loop, self._tally
+        tally.attempts += 1
+        tally.calls += 1
+        if self._progress is not None:
+            self._progress.started(candidate)
+        elif self._opening is None:
+            self._opening = candidate
+        started = self._began if tally.attempts == 1 and not candidate.traits.max_concurrent else loop.now()
+        tried = _Try(candidate, tally.attempts, started, is_hedge)
+        if not loop.health.is_quiet:
+            standing = loop.health.standing(candidate.deployment, started)
+            tried.is_probe = standing is not None and standing.state in PROBED
+            loop.health.started(candidate.deployment, started)
+        loop.stats.started(candidate.deployment)
+        return tried
+
+    def _hedge_delay(self, tried: _Try) -> float | None:
+        """Seconds after which a second candidate starts; None where none may."""
+        plan, hedging, tally = self._plan, self._loop.hedging, self._tally
+        if len(plan.scored) < 2 or not hedging.is_on or tally.hedges or plan.ask.endpoint != HEDGED_ENDPOINT:
+            return None
+        if tally.attempts == 1:
+            hedging.budget_of(plan.hedge_limit).request(self._began)
+        records, candidate, first = self._loop.stats.records, tried.candidate, plan.scored[0].candidate
+        other = plan.scored[1].candidate if candidate is first else first
+        return hedging.delay(
+            records.get(candidate.deployment),
+            records.get(other.deployment),
+            streamed=plan.ask.streamed,
+            is_probe=tried.is_probe,
+        )
+
+    def _hedge(self) -> Coroutine[Any, Any, Answer] | None:
+        """The second attempt, where one may be made."""
+        loop, now = self._loop, self._loop.now()
+        candidate = loop.falling.hedge(self._known_progress(), now) if now < self._deadline else None
+        if candidate is None or not loop.hedging.budget_of(self._plan.hedge_limit).spend():
+            return None
+        loop.line.permits.take(candidate)
+        self._tally.hedges += 1
+        self._rival = self._started(candidate, is_hedge=True)
+        return self._carried(self._rival)
+
+    async def _carried(self, tried: _Try) -> Answer:
+        """One attempt to its first content, and what of it has to be told at once."""
+        loop = self._loop
+        seconds = loop.policy.attempt_seconds
+        try:
+            carrying = self._attempt(tried.candidate)
+            answer = await (carrying if seconds <= 0.0 else loop.concurrency.within(seconds, carrying))
+        except (UpstreamError, Overloaded) as error:
+            if not tried.is_over:
+                self._fell(tried, error)
+            raise
+        if tried.is_over:
+            loop.concurrency.discard(answer)
+            raise _Outrun("another was quicker")
+        self._spoke(tried, answer)
+        return answer
+
+    def _fell(self, tried: _Try, error: UpstreamError | Overloaded) -> None:
+        """An attempt failed. While another one runs, that one is what follows."""
+        self._failed = tried
+        self._over(tried)
+        self._count_failure(tried, error)
+        if self._running is not None or self._rival is not None:
+            self._report(tried, error, "fall_back")
+
+    def _over(self, tried: _Try) -> None:
+        """An attempt that served nobody is over; its permit is free."""
+        tried.is_over = True
+        if tried is self._rival:
+            self._rival = None
+        else:
+            self._running = None
+        if tried.candidate.traits.max_concurrent:
+            self._loop.line.give_back(tried.candidate, self._loop.now() - tried.started)
+
+    def _count_failure(self, tried: _Try, error: UpstreamError | Overloaded) -> None:
+        loop, deployment = self._loop, tried.candidate.deployment
+        if isinstance(error, UpstreamError):
+            now = loop.now()
+            self._tally.failures.append(error)
+            verdict = loop.verdicts.judge(error, deployment.provider)
+            if not verdict.falls_back:
+                self._final = error
+            self._note_wait(deployment, error, verdict, now)
+            if is_unsent(error):
+                # Our own ledger knew: no upstream was called, and it is no worse for that.
+                self._tally.calls -= 1
+                loop.stats.abandoned(deployment)
+                loop.health.failed(deployment, error, verdict, now, started=tried.started)
+                return
+            if loop.was_cut_short(error, tried.started):
+                loop.stats.outlasted(deployment, now - tried.started, now, streamed=self._plan.ask.streamed)
+                loop.health.abandoned(deployment, tried.started)
+                return
+            if verdict.blames_request and not verdict.counts:
+                loop.stats.refused(deployment, type(error).__name__)
+            else:
+                loop.stats.failed(deployment, type(error).__name__, now)
+            loop.health.failed(deployment, error, verdict, now, started=tried.started)
+            if not loop.health.allows(deployment, now):
+                loop.stats.excused(deployment)
+        else:
+            # Our own bulkhead is full: that says nothing about health, but the next one may have room.
+            loop.stats.abandoned(deployment)
+            loop.health.abandoned(deployment, tried.started)
+
+    def _note_wait(self, deployment: Deployment, error: UpstreamError, verdict: Verdict, now: float) -> None:
+        """When this one may do better: what was said last counts, and of a bare rate limit the pause that follows it."""
+        if isinstance(error, WAITING_IS_NO_USE):
+            return
+        wait = error.retry_after
+        if wait is None and isinstance(error, UpstreamRateLimited):
+            wait = verdict.cooldown_seconds
+        self._waits = self._waits or {}
+        self._waits[deployment] = None if wait is None else now + wait
+
+    def _spoke(self, tried: _Try, answer: Answer) -> None:
+        """The first to have content is the one; another that runs has lost."""
+        loop, tally, candidate, now = self._loop, self._tally, tried.candidate, self._loop.now()
+        self._answer = answer
+        tried.is_over = True
+        tally.served, tally.served_at = candidate, tried.started
+        loop.health.succeeded(candidate.deployment, tried.started)
+        loop.stats.answered(candidate.deployment, now - tried.started, now, streamed=self._plan.ask.streamed)
+        loser = self._rival if tried is self._running else self._running
+        if loser is not None:
+            self._lost(loser, now)
+        self._report(tried, None, HEDGE_WON if tried.is_hedge else "", now)
+
+    def _lost(self, tried: _Try, now: float) -> None:
+        loop, deployment = self._loop, tried.candidate.deployment
+        self._over(tried)
+        loop.health.outrun(deployment, now, started=tried.started)
+        loop.stats.outlasted(deployment, now - tried.started, now, streamed=self._plan.ask.streamed)
+        self._report(tried, None, HEDGE_LOST, now)
+
+    def _leave(self) -> None:
+        """The caller left, or we have a bug: give everything back."""
+        loop, tally = self._loop, self._tally
+        for tried in (self._running, self._rival):
+            if tried is not None and not tried.is_over:
+                self._over(tried)
+                loop.health.abandoned(tried.candidate.deployment, tried.started)
+                loop.stats.abandoned(tried.candidate.deployment)
+                self._note(tried, "", "", 0, "abandoned", loop.now() - tried.started)
+        if self._answer is not None:
+            # It had come, and the caller left before it could be handed over.
+            loop.concurrency.discard(self._answer)
+            loop.ended(tally, tokens=0, seconds=0.0, failure=None)
+            tally.served = None
+
+    def _after_failure(self, error: UpstreamError) -> Step | None:
+        """What to do next, or None."""
+        loop, tally, tried, progress = self._loop, self._tally, self._last_failed(), self._known_progress()
+        verdict, now = loop.verdicts.judge(error, tried.candidate.deployment.provider), loop.now()
+        step = loop.falling.after(tried.candidate, error, verdict, progress, self._deadline - now, now, loop.rng())
+        if step is None:
+            self._report(tried, error, "give_up")
+            return None
+        if step.is_retry:
+            tally.retries += 1
+        else:
+            tally.fallbacks += 1
+        loop.hedging.budget_of(self._plan.hedge_limit).charge()
+        self._report(tried, error, "retry" if step.candidate is tried.candidate else "fall_back")
+        return step
+
+    def _after_no_room(self, error: Overloaded) -> Step | None:
+        """The next one after an attempt that found our own pool of connections full, or None."""
+        tried, progress = self._last_failed(), self._known_progress()
+        later = self._loop.falling.later(tried.candidate, progress, self._loop.now(), is_charged=False)
+        self._report(tried, error, "fall_back" if later else "give_up")
+        if later is None:
+            return None
+        self._tally.fallbacks += 1
+        return Step(later)
+
+    def _last_failed(self) -> _Try:
+        tried = self._failed
+        assert tried is not None, "an attempt notes its own failure"
+        return tried
+
+    def _report(
+        self, tried: _Try, error: UpstreamError | Overloaded | None, verdict: str, now: float | None = None
+    ) -> None:
+        name, cause, status, maybe_billed = "", "", 200, False
+        if isinstance(error, UpstreamError):
+            name, cause = type(error).__name__, error.cause
+            status, maybe_billed = error.upstream_status or 0, error.sent
+        elif error is not None:
+            name, cause, status = type(error).__name__, error.code or "", 0
+        elif verdict == HEDGE_LOST:
+            status, maybe_billed = 0, True
+        seconds = (self._loop.now() if now is None else now) - tried.started
+        self._note(tried, name, cause, status, verdict, seconds)
+        deployment = tried.candidate.deployment
+        self._loop.emit(
+            AttemptEnded(
+                self._request_id,
+                tried.number,
+                deployment.provider,
+                deployment.model,
+                name,
+                cause,
+                status,
+                verdict,
+                seconds,
+                maybe_billed,
+            )
+        )
+
+    def _note(self, tried: _Try, error: str, cause: str, status: int, verdict: str, seconds: float) -> None:
+        started = tried.started - self._began
+        self._tally.notes.append(
+            AttemptNote(
+                tried.number,
+                tried.candidate,
+                started,
+                seconds,
+                error,
+                cause,
+                status,
+                verdict,
+                tried.is_hedge,
+                tried.is_probe,
+            )
+        )
+
+    def _given_up(self) -> UpstreamError | AttemptsExhausted:
+        if self._final is not None:
+            return self._final
+        failures = self._tally.failures
+        return AttemptsExhausted(failures, most_useful(failures), summary_of(failures), self._soonest())
+
+    def _soonest(self) -> float | None:
+        """Seconds until the first of those that failed, or were left out for a time, may do better; None when nobody said so."""
+        now, waits = self._loop.now(), list((self._waits or {}).values())
+        if not any(wait is not None for wait in waits):
+            return None
+        left_out = [one.until - now for one in self._plan.excluded if one.reason in PASSING and one.until > now]
+        return max(0.0, min(inf, *(UNTOLD_SECONDS if at is None else at - now for at in waits), *left_out))

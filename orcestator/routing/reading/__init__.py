@@ -1,0 +1,1 @@
+"""What is asked: the needs and preferences of one request. Pure."""

@@ -1,0 +1,1 @@
+"""What the sandbox does wrong on command."""

@@ -1,0 +1,1 @@
+"""What the real APIs refuse, and the sandbox with them. Pure."""

@@ -1,0 +1,170 @@
+"""What one attempt needs to know, in the form that crosses process borders, and the kinds of answer it gives."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from orcestator.dialects.canonical import CallerDialect, Writer, WriteTerms
+from orcestator.dialects.openai.resumed import Broken, ResumedWriter
+from orcestator.json_text import dumps, loads
+
+Json = dict[str, Any]
+OPENAI = "openai"
+BYTES_PER_TOKEN = 4
+COUNT, COUNT_PATH = "count", "/count"
+"""An order that is only counted, by an upstream of the caller's own dialect, which has its own path for that."""
+PATHS: Mapping[str, frozenset[str]] = {
+    "chat": frozenset({"/chat/completions"}),
+    "completions": frozenset({"/completions"}),
+    "embeddings": frozenset({"/embeddings"}),
+    "images": frozenset({"/images/generations", "/images/edits", "/images/variations"}),
+    "moderations": frozenset({"/moderations"}),
+    "audio": frozenset({"/audio/speech", "/audio/transcriptions", "/audio/translations"}),
+    COUNT: frozenset({COUNT_PATH}),
+}
+"""Every path that is ever called at an OpenAI upstream, by endpoint: an order from elsewhere may name no other."""
+
+
+@dataclass(slots=True)
+class UpstreamCall:
+    """One caller's request as every attempt at it sees it. ``deadline`` is on the event loop's clock.
+
+    ``body`` is what the caller sent, in ``dialect``; ``own`` is what it parses to and ``call`` the canonical call (the
+    same object where the dialect is OpenAI's, both None where the body is not JSON); ``asked`` is what the caller itself sent, where earlier
+    turns were put before it since. ``caller`` writes the answer; None
+    stands for OpenAI's dialect. ``include_usage`` is the caller's wish for the usage chunk; we count tokens either way.
+    ``is_foreign``: the caller speaks another dialect than OpenAI's, also where ``body`` is the canonical call made of its
+    own by another process. ``headers`` go to an upstream of the same dialect. ``unread`` names what the canonical call could not hold.
+    ``is_carried``: it came from another process of ours, which has the caller; what reaches that process is a sign of life, and what
+    it can make of an answer is left to it. ``is_last_resort``: there is no other choice, so that it may try what our ledger only
+    guesses to be used up. ``owner`` is the id of the caller's key, whose answers nobody else may see. ``is_strict``: refuse what cannot be
+    expressed instead of leaving it out. ``broken`` is the stream that this one goes on with.
+    ``model_span`` is where the value of ``model`` stands in ``body``, where the parser has noted it.
+    """
+
+    endpoint: str
+    path: str
+    body: bytes
+    call: Json | None
+    content_type: str
+    shown_model: str
+    streamed: bool
+    include_usage: bool
+    request_id: str
+    deadline: float
+    text_cap: int
+    created: int
+    new_id: Callable[[str], str]
+    dialect: str = OPENAI
+    own: Json | None = None
+    asked: Json | None = None
+    caller: CallerDialect | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    unread: tuple[str, ...] = ()
+    owner: str = ""
+    is_strict: bool = False
+    is_foreign: bool = False
+    is_carried: bool = False
+    broken: Broken | None = None
+    is_last_resort: bool = False
+    model_span: tuple[int, int] | None = None
+    _canonical_body: bytes = field(default=b"", repr=False)
+
+    def canonical_body(self) -> bytes:
+        """The bytes of the canonical call: the caller's own where that is what it sent."""
+        if self.dialect == OPENAI:
+            return self.body
+        if not self._canonical_body:
+            self._canonical_body = dumps(self.call)
+        return self._canonical_body
+
+    def write_terms(self) -> WriteTerms:
+        """What a caller's dialect needs to write the answer."""
+        return WriteTerms(
+            self.shown_model,
+            self.created,
+            self.new_id,
+            self.request_id,
+            self.include_usage,
+            len(self.body) // BYTES_PER_TOKEN,
+            self.asked or {},
+        )
+
+    def writer(self) -> Writer | None:
+        """A new writer of the caller's dialect; None where it is OpenAI's and the answer its own."""
+        if self.broken is not None:
+            return ResumedWriter(self.broken, include_usage=self.include_usage)
+        return None if self.caller is None else self.caller.writer(self.write_terms())
+
+
+class WholeAnswer:
+    """A complete reply, checked before the first byte of it is sent.
+
+    ``wire`` is the canonical reply (or the JSON of another endpoint), ``is_relayed``: ``body`` is
+    in the caller's own dialect, as the upstream wrote it; ``dropped`` what had to be left out of the request.
+    """
+
+    __slots__ = (
+        "_native", "body", "completion_tokens", "content_type", "dropped", "estimated", "is_relayed", "prompt_tokens", "text",
+        "wire",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        body: bytes,
+        content_type: str,
+        text: str = "",
+        prompt_tokens: int = 0,
+        completion_tokens: int = 0,
+        *,
+        estimated: bool = True,
+        wire: Json | None = None,
+        native: Json | None = None,
+        is_relayed: bool = False,
+    ) -> None:
+        self.body = body
+        self.content_type = content_type
+        self.text = text
+        self.prompt_tokens = prompt_tokens
+        self.completion_tokens = completion_tokens
+        self.estimated = estimated
+        self.wire = wire
+        self._native = native
+        self.is_relayed = is_relayed
+        self.dropped: tuple[str, ...] = ()
+
+    @property
+    def native(self) -> Json | None:
+        """What the caller of another dialect gets. A relayed body is parsed again for it, since few ask."""
+        return loads(self.body) if self.is_relayed else self._native
+
+
+class FlowingAnswer(Protocol):
+    """An answer that is still coming. It reached its commit point, so that failures from here on are the caller's."""
+
+    content_type: str
+    dropped: tuple[str, ...]
+
+    async def next(self) -> bytes:
+        """The next bytes for the caller, b"" at the end. Raises StreamInterrupted."""
+
+    def failure_frames(self, error: Any) -> bytes:
+        """What to send when it breaks, b"" when the format has no way to say it (then the connection is cut)."""
+
+    def close(self) -> None:
+        """Free the upstream connection. Idempotent."""
+
+    @property
+    def text(self) -> str:
+        """The text so far, capped."""
+
+    @property
+    def tokens(self) -> tuple[int, int, bool]:
+        """Prompt tokens, completion tokens, and whether they are estimated."""
+
+    @property
+    def native(self) -> Json | None:
+        """The whole answer in the caller's own dialect, where that dialect ends a stream with it."""
+
+
+Answer = WholeAnswer | FlowingAnswer

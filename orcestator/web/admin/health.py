@@ -1,0 +1,65 @@
+"""``/health`` tells how each component is; ``/ready`` tells whether to send requests here. Both answer from memory."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from orcestator import __version__
+from orcestator.server.asgi import Scope, Send, send_json
+from orcestator.server.drain import Drain
+
+Json = dict[str, Any]
+Component = Callable[[], tuple[bool, Json]]
+"""Gives whether the component works, and facts about it."""
+
+
+class Health:
+    """``needed`` are the components without which no request is served, ``beside`` those without which each is.
+
+    The service is healthy while all of them work, degraded while one beside does not, and unhealthy while a needed one does not. It is
+    ready while all needed ones work and it is not draining. ``is_insider`` says whether somebody may see more than the status.
+    """
+
+    def __init__(
+        self,
+        drain: Drain,
+        needed: Mapping[str, Component],
+        beside: Mapping[str, Component],
+        is_insider: Callable[[Scope], bool] = lambda _scope: True,
+    ) -> None:
+        self._is_insider = is_insider
+        self._drain = drain
+        self._needed = dict(needed)
+        self._beside = dict(beside)
+
+    async def health(self, scope: Scope, send: Send) -> None:
+        """200 with every component's state; 503 when one that is needed does not work. A stranger sees the status alone."""
+        needed = {name: component() for name, component in self._needed.items()}
+        beside = {name: component() for name, component in self._beside.items()}
+        works = all(ok for ok, _ in needed.values())
+        is_whole = all(ok for ok, _ in beside.values())
+        body = {
+            "status": ("healthy" if is_whole else "degraded") if works else "unhealthy",
+            "version": __version__,
+            "draining": self._drain.is_draining,
+            "active_requests": len(self._drain.active),
+            "components": {
+                **{name: {"status": _word(ok), **facts} for name, (ok, facts) in (needed | beside).items()},
+                # What other orchestrators call the whole, in their form: a word in place of an object.
+                "model_manager": _word(works),
+                "load_balancer": _word(not self._drain.is_draining),
+            },
+        }
+        await send_json(send, 200 if works else 503, body if self._is_insider(scope) else {"status": body["status"]})
+
+    async def ready(self, _scope: Scope, send: Send) -> None:
+        """200 when new requests are welcome and can be served, else 503 with Retry-After."""
+        if self._drain.is_draining:
+            await send_json(send, 503, {"status": "draining"}, [(b"retry-after", b"5")])
+        elif not all(component()[0] for component in self._needed.values()):
+            await send_json(send, 503, {"status": "starting"}, [(b"retry-after", b"1")])
+        else:
+            await send_json(send, 200, {"status": "ready"})
+
+
+def _word(is_well: bool) -> str:
+    return "up" if is_well else "down"

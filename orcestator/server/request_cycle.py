@@ -40,7 +40,7 @@ class RequestCycle:
 
     __slots__ = (
         "_content_left", "_edge", "_has_news", "_head", "_is_chunked", "_pieces", "_unread_bytes", "_waiter", "disconnected", "expects_continue",
-        "has_whole_body", "keep_alive", "response_complete", "response_started", "scope",
+        "has_whole_body", "keep_alive", "response_complete", "response_started", "scope", "writes",
     )  # fmt: skip
     _usual: ClassVar[tuple[Pairs, bytes]] = ([], b"")
     """The headers of every answer (a list that the server makes anew each second) and their bytes."""
@@ -63,6 +63,8 @@ class RequestCycle:
         self._waiter: asyncio.Future[None] | None = None
         self._is_chunked: bool | None = None
         self._content_left = 0
+        self.writes = 0
+        """How many pieces of the body were written."""
 
     # The request
 
@@ -193,11 +195,13 @@ class RequestCycle:
             RequestCycle._usual = usual, lines
         return lines
 
-    def write(self, body: bytes) -> None:
-        """A piece of the body; more will come."""
+    def write(self, body: bytes) -> bool:
+        """A piece of the body; more will come. Whether that may be written before the caller has taken what lies here."""
+        edge = self._edge
+        self.writes += 1
         if not body or self.disconnected:
-            return
-        transport = self._edge.transport
+            return not edge.write_paused
+        transport = edge.transport
         if not self._is_chunked:
             if body := self._counted(body):
                 transport.write(body)
@@ -205,6 +209,7 @@ class RequestCycle:
             transport.writelines((b"%x\r\n" % len(body), body, b"\r\n"))
         else:
             transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        return not edge.write_paused
 
     def finish(self, body: bytes = b"") -> None:
         """The last piece, which may be empty."""

@@ -173,6 +173,11 @@ class ChatStream:
         frames.clear()
         return taken
 
+    def give_back(self, frames: bytes) -> None:
+        """Have ``take`` hand these out once more, before any other."""
+        if frames:
+            self._frames.insert(0, frames)
+
     def feed(self, piece: bytes) -> None:
         """Take bytes as they came. Raises UpstreamError when the stream says or shows that it failed."""
         for data in self._splitter.feed(piece):

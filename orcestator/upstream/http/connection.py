@@ -40,6 +40,7 @@ class Connection(asyncio.Protocol):
         "_on_lost",
         "_parser",
         "_patience",
+        "_sink",
         "_timer",
         "_timer_at",
         "_total_at",
@@ -94,6 +95,7 @@ class Connection(asyncio.Protocol):
         self._buffered = 0
         self._is_paused = False
         self._waiter: asyncio.Future[None] | None = None
+        self._sink: Callable[[], bool] | None = None
 
     # The exchange, as the client and the response drive it.
 
@@ -121,6 +123,16 @@ class Connection(asyncio.Protocol):
         if self._deadline < self._timer_at:
             self._arm(self._deadline)
         self._waiter = waiter = self._loop.create_future()
+        return waiter
+
+    def listen(self, sink: Callable[[], bool]) -> "asyncio.Future[None]":
+        """As ``expect``, but whatever comes is for ``sink``, in the very callback in which it came: nobody is woken for it.
+
+        The future is done when the body ended, when it failed, and when ``sink``, which takes the pieces, says that it wants no more.
+        It gets what ``sink`` raises.
+        """
+        waiter = self.expect()
+        self._sink = sink
         return waiter
 
     def _resume(self) -> None:
@@ -159,6 +171,7 @@ class Connection(asyncio.Protocol):
     def rest(self, keep_alive: float) -> bool:
         """End the exchange; True when the connection is good for another one, which may come within ``keep_alive``."""
         self.is_busy = False
+        self._sink = None
         self.pieces.clear()
         is_reusable = self._is_reusable()
         if is_reusable:
@@ -214,6 +227,8 @@ class Connection(asyncio.Protocol):
                 return
             self.fail(UpstreamBroken(f"{self.name} answered with invalid HTTP: {problem}", cause="garbage"))
             return
+        if self._sink is not None and self._is_pushed(self._sink):
+            return
         self._buffered += len(data)
         if self._buffered > PAUSE_AT_BYTES and self.pieces and not self.is_complete:
             self._is_paused = True
@@ -222,6 +237,25 @@ class Connection(asyncio.Protocol):
             self._wake()
         elif len(self.head) > MAX_HEAD_BYTES:
             self.fail(self.too_large_head())
+
+    def _is_pushed(self, sink: Callable[[], bool]) -> bool:
+        """Whether nobody has to be woken for what came."""
+        if self.is_complete:
+            return False
+        if self.pieces:
+            try:
+                goes_on = sink()
+            except Exception as bug:  # noqa: BLE001 (it is the reader's, and is told to whoever waits for it)
+                self._sink = None
+                if self._waiter is not None and not self._waiter.done():
+                    self._waiter.set_exception(bug)
+                return True
+            if not goes_on:
+                self._wake()
+                return True
+            if self._deadline < self._timer_at:
+                self._arm(self._deadline)
+        return True
 
     def eof_received(self) -> None:
         """Called by the event loop when the peer has closed its side; the transport closes ours."""
@@ -280,6 +314,7 @@ class Connection(asyncio.Protocol):
         self.is_complete = self.has_head
 
     def _wake(self) -> None:
+        self._sink = None
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None

@@ -167,7 +167,7 @@ class Exchange:
             self._expect_stream(order)
         tally = self._tally
         answer = self._answer = await gateway.attempts.run(
-            intake.request_id, plan, self._carried, tally, order.deadline
+            intake.request_id, plan, self._carried, tally, order.deadline, order.tokens
         )
         if plan.ask.conversation and tally.served is not None:
             gateway.planner.served(plan, tally.served, self._now())
@@ -221,7 +221,7 @@ class Exchange:
         if interval > 0 and self._keep_alive:
             self._keepalive = KeepAlive(interval, self._beat)
 
-    def _carried(self, candidate: Candidate) -> Awaitable[Answer]:
+    def _carried(self, candidate: Candidate, taken_at: float) -> Awaitable[Answer]:
         """One attempt. Of several names, the answer shows the one that led to its model."""
         order = self._order
         assert order is not None, "there is an order before there is a plan"
@@ -229,7 +229,7 @@ class Exchange:
             order = replace(order, shown_model=candidate.name)
         if self._plan is not None and self._plan.reserve:
             order = replace(order, is_last_resort=self._plan.is_last_resort(candidate))
-        return self._gateway.carry(candidate.deployment, order)
+        return self._gateway.carry(candidate.deployment, order, taken_at)
 
     @property
     def _keep_alive(self) -> bytes:
@@ -356,9 +356,10 @@ class Exchange:
             found = await self._gateway.attempts.run(
                 self._intake.request_id,
                 rest,
-                lambda candidate: self._gateway.carry(candidate.deployment, order),
+                lambda candidate, taken_at: self._gateway.carry(candidate.deployment, order, taken_at),
                 self._tally,
                 order.deadline,
+                order.tokens,
             )
         except OrcestatorError:
             raise failure from None
@@ -505,7 +506,7 @@ class Exchange:
                 estimated,
                 seconds,
                 self._first_content,
-                tally.calls,
+                tally.attempts,
                 tally.fallbacks,
                 parse,
                 planned,

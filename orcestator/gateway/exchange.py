@@ -86,7 +86,7 @@ class Exchange:
             if state.streamed:
                 self._expect_stream(order)
             answer = state.answer = await gateway.attempts.run(
-                state.request_id, plan, self._attempt, state.tally, order.deadline
+                state.request_id, plan, self._attempt, state.tally, order.deadline, order.tokens
             )
             if plan.ask.conversation and state.tally.served is not None:
                 gateway.planner.served(plan, state.tally.served, gateway.attempts.now())
@@ -180,7 +180,7 @@ class Exchange:
             order.text_cap = MOST_TEXT
         self._reply.expect_stream()
 
-    def _attempt(self, candidate: Candidate) -> Awaitable[Answer]:
+    def _attempt(self, candidate: Candidate, taken_at: float) -> Awaitable[Answer]:
         """One attempt. Of several names, the answer shows the one that led to its model."""
         state = self._state
         order = state.order
@@ -189,7 +189,7 @@ class Exchange:
             order = replace(order, shown_model=candidate.name)
         if state.plan is not None and state.plan.reserve:
             order = replace(order, is_last_resort=state.plan.is_last_resort(candidate))
-        return self._gateway.carry(candidate.deployment, order)
+        return self._gateway.carry(candidate.deployment, order, taken_at)
 
     async def _gone_on(self, answer: FlowingAnswer, failure: StreamInterrupted) -> FlowingAnswer:
         """Another candidate's continuation of an answer that broke. Raises the failure where there is none."""
@@ -207,9 +207,10 @@ class Exchange:
             found = await gateway.attempts.run(
                 state.request_id,
                 rest,
-                lambda candidate: gateway.carry(candidate.deployment, order),
+                lambda candidate, taken_at: gateway.carry(candidate.deployment, order, taken_at),
                 state.tally,
                 order.deadline,
+                order.tokens,
             )
         except OrcestatorError:
             raise failure from None

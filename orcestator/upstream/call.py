@@ -70,6 +70,11 @@ class UpstreamCall:
     model_span: tuple[int, int] | None = None
     _canonical_body: bytes = field(default=b"", repr=False)
 
+    @property
+    def tokens(self) -> int:
+        """About how many tokens the request has, for the quota ledger."""
+        return len(self.body) // BYTES_PER_TOKEN
+
     def canonical_body(self) -> bytes:
         """The bytes of the canonical call: the caller's own where that is what it sent."""
         if self.dialect == OPENAI:
@@ -86,7 +91,7 @@ class UpstreamCall:
             self.new_id,
             self.request_id,
             self.include_usage,
-            len(self.body) // BYTES_PER_TOKEN,
+            self.tokens,
             self.asked or {},
         )
 

@@ -99,22 +99,30 @@ class Connection(asyncio.Protocol):
 
     # The exchange, as the client and the response drive it.
 
-    def begin(self, head: bytes, body: bytes, first_byte_seconds: float, total_at: float) -> None:
-        """Write a request; the first content of its answer is due ``first_byte_seconds`` from now, its end at ``total_at`` (loop time)."""
+    def begin(self, head: bytes, body: bytes, first_byte_seconds: float, total_at: float) -> "asyncio.Future[None]":
+        """Write a request; the first content of its answer is due ``first_byte_seconds`` from now, its end at ``total_at`` (loop time).
+
+        What to await: it is done when the head is here, or the failure that came in its place.
+        """
         self._reset()
+        self._waiter = waiter = self._loop.create_future()
         self.is_busy = True
         self._total_at = total_at
         self._patience = first_byte_seconds
         if not self.is_open:  # a peer that accepts and hangs up at once is gone before anything could be sent
             self.failure = self._cut(None)
             self.failure.sent = False
-            return
-        self._watch(min(self._loop.time() + first_byte_seconds, total_at))
+            self._wake()
+            return waiter
+        self._deadline = deadline = min(self._loop.time() + first_byte_seconds, total_at)
+        if deadline < self._timer_at:
+            self._arm(deadline)
         if len(body) <= _JOIN_UP_TO_BYTES:
             self._transport.write(head + body)
         else:
             self._transport.write(head)
             self._transport.write(body)
+        return waiter
 
     def expect(self) -> "asyncio.Future[None]":
         """What to await for news: a head, a piece of body, the end or a failure."""
@@ -174,11 +182,13 @@ class Connection(asyncio.Protocol):
         self._sink = None
         self.pieces.clear()
         is_reusable = self._is_reusable()
-        if is_reusable:
-            self._watch(self._loop.time() + keep_alive)
-        else:
+        if not is_reusable:
             self.abort()
-        return is_reusable
+            return False
+        self._deadline = deadline = self._loop.time() + keep_alive
+        if deadline < self._timer_at:
+            self._arm(deadline)
+        return True
 
     def fail(self, failure: UpstreamError) -> None:
         """End the exchange from outside or inside: nothing more will come, for this reason."""
@@ -322,11 +332,6 @@ class Connection(asyncio.Protocol):
                 waiter.set_result(None)
 
     # Time: one timer, re-armed only when it fires or when a deadline lies before it.
-
-    def _watch(self, deadline: float) -> None:
-        self._deadline = deadline
-        if deadline < self._timer_at:
-            self._arm(deadline)
 
     def _arm(self, when: float) -> None:
         if self._timer is not None:

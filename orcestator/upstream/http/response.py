@@ -85,6 +85,9 @@ class Response:
 
     async def read_all(self) -> bytes:
         """The rest of the body; raises what ``read`` raises."""
+        whole = self.whole()
+        if whole is not None:
+            return whole
         piece = await self.read()
         if self._connection is None and self._has_ended:
             return piece
@@ -117,6 +120,21 @@ class Response:
             return False
         pieces.clear()
         return step(piece)
+
+    def whole(self) -> bytes | None:
+        """The body where all of it is here and nothing was read of it; None otherwise: ``read_all`` waits for it, or tells why not."""
+        connection = self._connection
+        if connection is None or not connection.is_complete or connection.failure is not None or self._received:
+            return None
+        pieces = connection.pieces
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if len(body) > self._max_bytes:
+            return None
+        self._received = len(body)
+        self._has_ended = True
+        self._connection = None
+        self._pool.end(connection)
+        return body
 
     def touch(self) -> None:
         """Content came: the next is due an idle timeout from now."""
@@ -199,6 +217,10 @@ class EncodedResponse(Response):
                 self._failed(failure.anew())
             raise
         return plain
+
+    def whole(self) -> bytes | None:
+        """It has to be unpacked."""
+        return None
 
     def push(self, step: Callable[[bytes], bool]) -> "asyncio.Future[None] | None":
         """Nothing is pushed: it has to be unpacked in bounded steps."""

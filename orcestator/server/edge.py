@@ -550,7 +550,8 @@ class EdgeProtocol(asyncio.Protocol):
             # Whoever has its answer has no more to say here, and would keep the place for as long as it says it.
             self._end()
             return
-        self.resume_reading()
+        if self._is_read_paused:
+            self.resume_reading()
         if self._pipeline:
             self._head_of_line = self._pipeline.pop()
             self._start(self._head_of_line)

@@ -72,13 +72,16 @@ class RequestCycle:
         """More of the body came; how many bytes lie here now."""
         self._pieces.append(piece)
         self._unread_bytes += len(piece)
-        self.wake()
+        self._has_news = True
+        if self._waiter is not None:
+            self.wake()
         return self._unread_bytes
 
     def end_of_body(self) -> None:
         """The body is whole."""
-        self.has_whole_body = True
-        self.wake()
+        self.has_whole_body = self._has_news = True
+        if self._waiter is not None:
+            self.wake()
 
     def wake(self) -> None:
         """There is something for ``receive``: a piece, the end, or that the caller is gone."""
@@ -168,31 +171,42 @@ class RequestCycle:
             raise RuntimeError("a header has characters that no header may have")
         # One format for all of them: a loop over so few costs more than what it does.
         lines = _LINE * len(headers) % tuple(chain.from_iterable(headers))
+        length = fields.get(b"content-length")
+        if length is not None and b"transfer-encoding" not in fields:
+            self._content_left = int(length)
+            self._is_chunked = False
+        else:
+            lines += self._framing(status, fields)
+        if b"connection" in fields and b"close" in fields[b"connection"].lower().replace(b" ", b"").split(b","):
+            self.keep_alive = False
+        elif not self.keep_alive:
+            lines += b"connection: close\r\n"
+        usual, usual_lines = RequestCycle._usual
+        if usual is not self._edge.server_state.default_headers:
+            usual_lines = self._new_usual_lines()
+        head = b"%b%b%b\r\n" % (STATUS_LINES[status], usual_lines, lines)
+        if self._is_chunked is False:
+            self._head = head
+        else:
+            self._edge.transport.write(head)
+
+    def _framing(self, status: int, fields: dict[bytes, bytes]) -> bytes:
+        """Decide how the end of the body is told where the application has not said so by its length; the line that says it."""
         length, has_body = fields.get(b"content-length"), self.scope["method"] != "HEAD"
-        if has_body and b"transfer-encoding" in fields and fields[b"transfer-encoding"].lower() == b"chunked":
+        if has_body and fields.get(b"transfer-encoding", b"").lower() == b"chunked":
             self._is_chunked = True
         elif length is not None:
             self._content_left = int(length)
             self._is_chunked = False
         elif has_body and status not in _BODILESS:
             self._is_chunked = True
-            lines += b"transfer-encoding: chunked\r\n"
-        if b"connection" in fields and b"close" in fields[b"connection"].lower().replace(b" ", b"").split(b","):
-            self.keep_alive = False
-        elif not self.keep_alive:
-            lines += b"connection: close\r\n"
-        head = b"%b%b%b\r\n" % (STATUS_LINES[status], self._usual_lines(), lines)
-        if self._is_chunked is False:
-            self._head = head
-        else:
-            self._edge.transport.write(head)
+            return b"transfer-encoding: chunked\r\n"
+        return b""
 
-    def _usual_lines(self) -> bytes:
-        usual, lines = RequestCycle._usual
-        if usual is not self._edge.server_state.default_headers:
-            usual = self._edge.server_state.default_headers
-            lines = _LINE * len(usual) % tuple(chain.from_iterable(usual))
-            RequestCycle._usual = usual, lines
+    def _new_usual_lines(self) -> bytes:
+        usual = self._edge.server_state.default_headers
+        lines = _LINE * len(usual) % tuple(chain.from_iterable(usual))
+        RequestCycle._usual = usual, lines
         return lines
 
     def write(self, body: bytes) -> bool:
@@ -225,8 +239,9 @@ class RequestCycle:
             self._edge.transport.write(body)
         if self._content_left:
             raise RuntimeError("the body is shorter than its Content-Length")
-        self.response_complete = True
-        self.wake()
+        self.response_complete = self._has_news = True
+        if self._waiter is not None:
+            self.wake()
         edge = self._edge
         if not self.keep_alive and self.has_whole_body:
             edge.transport.close()

@@ -82,13 +82,13 @@ class ReplyWriter:
             await send({"type": "http.response.body", "body": frame, "more_body": True})
         while True:
             try:
-                await self._relay_frames(answer)
+                last = await self._relay_frames(answer)
                 break
             except StreamInterrupted as failure:
                 answer = await go_on(answer, failure)
         if keepalive is not None:
             await self._stop_keepalive()
-        await send(_END)
+        await send({"type": "http.response.body", "body": last})
 
     async def fail(self, error: OrcestatorError) -> None:
         """Tell the caller: by status while none was sent, inside the stream afterwards."""
@@ -108,13 +108,18 @@ class ReplyWriter:
             self._keepalive.cancel()
             self._keepalive = None
 
-    async def _relay_frames(self, answer: FlowingAnswer) -> None:
-        """Everything up to the answer's end: after the first piece it is pushed, without this coroutine. Raises StreamInterrupted."""
+    async def _relay_frames(self, answer: FlowingAnswer) -> bytes:
+        """Everything up to the answer's end: after the first piece it is pushed, without this coroutine.
+
+        The last piece where that is known to be it: it goes out with the body's end. Raises StreamInterrupted.
+        """
         state, send, keepalive, cycle = self._state, self._send, self._keepalive, self._cycle
         continuing, is_kept = state.continuing, not state.route.keeps
         while frames := await answer.next():
             if not is_kept:
                 is_kept = _keep(state, answer)
+            if answer.is_over:
+                return frames
             await send({"type": "http.response.body", "body": frames, "more_body": True})
             if continuing is not None and not continuing.head:
                 continuing.see(frames)
@@ -126,6 +131,7 @@ class ReplyWriter:
                     await pushed
                     if not cycle.is_writable:
                         await cycle.drain()
+        return b""
 
     async def _start_stream(self, content_type: str) -> None:
         """Send the head: at the first content, or earlier when a keep-alive comment needs it."""

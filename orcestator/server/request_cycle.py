@@ -2,7 +2,7 @@
 
 It is what an ASGI application gets as ``receive`` and ``send``, and, for our own applications, the same as plain methods without a
 coroutine in between: ``start``, ``write``, ``finish`` and ``send_whole`` write at once, and who writes much asks ``is_writable`` first.
-A head with a Content-Length is written together with the body that follows it.
+A head is written together with the first piece of the body.
 """
 
 import asyncio
@@ -159,7 +159,7 @@ class RequestCycle:
         self.finish(body)
 
     def start(self, status: int, headers: Pairs) -> None:
-        """The head. With a Content-Length it is written with the body's first piece."""
+        """The head. It is written with the body's first piece, which whoever starts has at hand."""
         if self.disconnected:
             return
         self.response_started = True
@@ -184,11 +184,7 @@ class RequestCycle:
         usual, usual_lines = RequestCycle._usual
         if usual is not self._edge.server_state.default_headers:
             usual_lines = self._new_usual_lines()
-        head = b"%b%b%b\r\n" % (STATUS_LINES[status], usual_lines, lines)
-        if self._is_chunked is False:
-            self._head = head
-        else:
-            self._edge.transport.write(head)
+        self._head = b"%b%b%b\r\n" % (STATUS_LINES[status], usual_lines, lines)
 
     def _framing(self, status: int, fields: dict[bytes, bytes]) -> bytes:
         """Decide how the end of the body is told where the application has not said so by its length; the line that says it."""
@@ -219,8 +215,9 @@ class RequestCycle:
         if not self._is_chunked:
             if body := self._counted(body):
                 transport.write(body)
-        elif len(body) > _JOINED_UP_TO_BYTES:
-            transport.writelines((b"%x\r\n" % len(body), body, b"\r\n"))
+        elif self._head or len(body) > _JOINED_UP_TO_BYTES:
+            transport.writelines((b"%b%x\r\n" % (self._head, len(body)), body, b"\r\n"))
+            self._head = b""
         else:
             transport.write(b"%x\r\n%b\r\n" % (len(body), body))
         return not edge.write_paused
@@ -232,9 +229,10 @@ class RequestCycle:
         if not self._is_chunked:
             body = self._counted(body)
         elif body:
-            body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+            body = b"%b%x\r\n%b\r\n0\r\n\r\n" % (self._head, len(body), body)
         else:
-            body = b"0\r\n\r\n"
+            body = self._head + b"0\r\n\r\n"
+        self._head = b""
         if body:
             self._edge.transport.write(body)
         if self._content_left:

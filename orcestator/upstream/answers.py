@@ -70,6 +70,8 @@ class StreamAnswer:
         while True:
             frames = decoder.take()
             if frames:
+                if self.is_over:
+                    self._response.release()
                 return frames
             if self._shows_life and decoder.moves != moves:
                 return KEEP_ALIVE
@@ -82,6 +84,11 @@ class StreamAnswer:
                 await self._read()
             except UpstreamError as error:
                 self._note_failure(error)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether ``next`` has given all there is."""
+        return self._decoder.done and self._failure is None and not self._decoder.has_frames
 
     def push(self, sink: Sink) -> Awaitable[None] | None:
         """Hand frames to ``sink`` as they come, until ``next`` has something to say; see ``FlowingAnswer.push``."""
@@ -211,6 +218,11 @@ class RawAnswer:
             return await self._response.read()
         except UpstreamError as error:
             raise StreamInterrupted(error.kept()) from None
+
+    @property
+    def is_over(self) -> bool:
+        """Nobody knows before the end is there."""
+        return False
 
     def push(self, sink: Sink) -> Awaitable[None] | None:
         """Nothing is pushed: lines are masked as a whole."""

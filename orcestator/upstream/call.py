@@ -157,6 +157,10 @@ class FlowingAnswer(Protocol):
     async def next(self) -> bytes:
         """The next bytes for the caller, b"" at the end. Raises StreamInterrupted."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it is known that ``next`` has given all there is: it would only give b"" from now on."""
+
     def push(self, sink: Sink) -> Awaitable[None] | None:
         """Hand bytes to ``sink`` in the very callback in which they come, without waking whoever waits.
 

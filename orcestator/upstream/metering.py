@@ -54,6 +54,11 @@ class MeteredAnswer:
         """The next bytes for the caller, b"" at the end. Raises StreamInterrupted."""
         return await self._answer.next()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether ``next`` has given all there is."""
+        return self._answer.is_over
+
     def push(self, sink: Sink) -> Awaitable[None] | None:
         """Hand bytes to the sink as they come."""
         return self._answer.push(sink)

@@ -12,6 +12,7 @@ Facts live in the exception; judgement lives in ``routing/verdict.py``; HTTP liv
     │   └── QuotaExceeded 429
     ├── Overloaded 503                   we shed this request; it may come back later
     │   └── ShuttingDown 503
+    ├── QuotaUsedUp 429                  our own quota ledger lets nobody ask this candidate: no attempt
     ├── UpstreamError                    one attempt failed; carries what the upstream said
     │   ├── UpstreamRejected             the upstream will never take this request (400, 413, 422 …)
     │   │   ├── UpstreamContextExceeded  too long for this model; one with a larger context may take it

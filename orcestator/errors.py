@@ -32,7 +32,7 @@ Facts live in the exception; judgement lives in ``routing/verdict.py``; HTTP liv
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 SPENT = "spent"
 """The cause of a refusal for want of money: waiting does not help, another credential may."""

@@ -32,8 +32,8 @@ from typing import Any, NamedTuple, Protocol
 from orcestator.dialects.embeddings import Embedder
 from orcestator.dialects.tool_names import PLAIN_NAMES, NameRule
 from orcestator.errors import OrcestatorError
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 NewId = Callable[[str], str]
 """Makes a fresh id that begins with the given prefix."""
 

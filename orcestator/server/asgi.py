@@ -6,7 +6,6 @@ from typing import Any
 from orcestator.errors import OrcestatorError
 from orcestator.json_text import dumps
 
-Json = dict[str, Any]
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -6,9 +6,8 @@ from typing import Any, Protocol
 
 from orcestator.dialects.canonical import CallerDialect, Writer, WriteTerms
 from orcestator.dialects.openai.resumed import Broken, ResumedWriter
-from orcestator.json_text import dumps, loads
+from orcestator.json_text import Json, dumps, loads
 
-Json = dict[str, Any]
 OPENAI = "openai"
 BYTES_PER_TOKEN = 4
 COUNT, COUNT_PATH = "count", "/count"

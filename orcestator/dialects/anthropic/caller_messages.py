@@ -11,9 +11,8 @@ from orcestator.dialects.anthropic.caller_parts import blocks_in, content_of, pa
 from orcestator.dialects.anthropic.dropped import Dropped
 from orcestator.dialects.anthropic.reasoning import encrypted_detail, text_detail
 from orcestator.dialects.anthropic.thinking_marks import is_ours
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 
-Json = dict[str, Any]
 ATTRIBUTION = "x-anthropic-billing-header:"
 
 

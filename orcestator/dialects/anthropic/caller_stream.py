@@ -4,8 +4,6 @@
 ``message_stop``; a broken answer ends in ``error`` instead. Official SDKs tell events apart by their ``event:`` line.
 """
 
-from typing import Any
-
 from orcestator.dialects.anthropic.caller_reply import (
     message_id,
     own_details,
@@ -18,9 +16,7 @@ from orcestator.dialects.anthropic.thinking_marks import UNSIGNED
 from orcestator.dialects.anthropic.usage import wire_usage
 from orcestator.dialects.canonical import WriteTerms, reasoning_of
 from orcestator.errors import OrcestatorError
-from orcestator.json_text import dumps
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, dumps
 
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _TEXT, _THINKING, _CALL, _NONE = "text", "thinking", "tool_use", ""

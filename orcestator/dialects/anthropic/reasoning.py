@@ -1,10 +1,7 @@
 """Thinking blocks in the shape of ``reasoning_details``: what Anthropic wants back unchanged."""
 
-from typing import Any
-
 from orcestator.dialects.canonical import ANTHROPIC_FORMAT
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 def text_detail(text: str, signature: str, index: int) -> Json:

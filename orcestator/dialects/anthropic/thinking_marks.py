@@ -6,7 +6,7 @@ back.
 
 from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 OUR_SIGNATURE = "orcestator-"
 """What the signatures that we make begin with."""

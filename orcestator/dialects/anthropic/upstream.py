@@ -1,7 +1,5 @@
 """How Anthropic, and whoever speaks like it, is called."""
 
-from typing import Any
-
 from orcestator.dialects.anthropic.errors import error_detail
 from orcestator.dialects.anthropic.thinking_marks import without_our_thinking
 from orcestator.dialects.anthropic.upstream_reply import canonical_reply
@@ -12,8 +10,7 @@ from orcestator.dialects.canonical import UpstreamDialect
 from orcestator.dialects.fitting import lowered_at
 from orcestator.dialects.shapes import object_in
 from orcestator.dialects.tool_names import PLAIN_NAMES
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 def _relay_path(model: str, streamed: bool) -> str:

@@ -14,9 +14,7 @@ from orcestator.dialects.anthropic.upstream_parts import blocks_of, is_cache_mar
 from orcestator.dialects.canonical import ANTHROPIC_FORMAT, text_of
 from orcestator.dialects.canonical_call import ToolCall, tool_calls_in
 from orcestator.dialects.tool_results import NO_RESULT
-from orcestator.json_text import dumps, loads_exactly
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, dumps, loads_exactly
 
 OPENING = "(The conversation begins.)"
 """The user's turn that the API demands first, where a conversation has none."""

@@ -9,9 +9,7 @@ from orcestator.dialects.anthropic.upstream_tools import REPLY_TOOL
 from orcestator.dialects.anthropic.usage import canonical_usage
 from orcestator.dialects.canonical import ReadTerms
 from orcestator.errors import UpstreamBroken
-from orcestator.json_text import dumps
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, dumps
 
 
 def canonical_reply(wire: Any, terms: ReadTerms) -> Json:

@@ -25,9 +25,7 @@ from orcestator.dialects.canonical import Target, WireCall
 from orcestator.dialects.canonical_call import AnswerFormat, answer_format
 from orcestator.dialects.fitting import fitted
 from orcestator.errors import InvalidRequest
-from orcestator.json_text import dumps
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, dumps
 
 PATH = "/messages"
 USUAL_MAX_TOKENS = 8192

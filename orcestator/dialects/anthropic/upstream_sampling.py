@@ -6,14 +6,11 @@ goes with neither ``temperature`` nor ``top_k``, and with ``top_p`` only from 0.
 character (github.com/BerriAI/litellm/issues/3286).
 """
 
-from typing import Any
-
 from orcestator.dialects.anthropic.dropped import Dropped
 from orcestator.dialects.anthropic.models import Traits
 from orcestator.dialects.anthropic.upstream_thinking import Thinking
 from orcestator.dialects.canonical_call import stops_in
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 HOTTEST = 1.0
 LEAST_TOP_P_OF_THINKING = 0.95

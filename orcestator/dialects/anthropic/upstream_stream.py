@@ -16,9 +16,8 @@ from orcestator.dialects.anthropic.upstream_reply import is_reply_tool, refusal_
 from orcestator.dialects.anthropic.usage import WireUsage
 from orcestator.dialects.canonical import ReadTerms
 from orcestator.errors import UpstreamBroken
-from orcestator.json_text import dumps, loads_event
+from orcestator.json_text import Json, dumps, loads_event
 
-Json = dict[str, Any]
 CALLS = b'"tool_use"'
 """What every answer with a tool call holds, whose arguments are an object here."""
 Meaning = str | list[Json] | None

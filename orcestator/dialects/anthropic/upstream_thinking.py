@@ -4,14 +4,13 @@ platform.claude.com/docs/en/build-with-claude/thinking and …/effort (checked 2
 and below ``max_tokens``; models from 4.6 on think adaptively and take an effort.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from orcestator.dialects.anthropic.dropped import Dropped
 from orcestator.dialects.anthropic.models import ADAPTIVE, NO_THINKING, Traits
 from orcestator.dialects.canonical import EFFORT_SHARES, effort_of, reasoning_budget
 from orcestator.dialects.canonical_call import reasoning_wish
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 LEAST_BUDGET = 1024
 MOST_BUDGET = 128_000

@@ -7,7 +7,8 @@ platform.claude.com/docs/en/build-with-claude/prompt-caching (checked 2026-11): 
 from collections.abc import Mapping
 from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _INNER_COUNTS = (
     ("thinking_tokens", "output_tokens_details", "thinking_tokens"),

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from orcestator.dialects.embeddings import Embedder, Json
+from orcestator.dialects.embeddings import Embedder
+from orcestator.json_text import Json
 
 INPUT_TYPE = "search_document"
 """The API demands to be told what the vectors are for, which OpenAI's callers never say; this is what is stored and found."""

@@ -8,8 +8,7 @@ predecessors gave none (https://ai.google.dev/gemini-api/docs/thought-signatures
 from typing import Any
 
 from orcestator.dialects.gemini.signatures import SKIP_VALIDATION
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 def with_stand_ins(body: Json) -> Json | None:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from orcestator.dialects.embeddings import Embedder, Json
+from orcestator.dialects.embeddings import Embedder
 from orcestator.dialects.gemini.upstream_request import embed_path
+from orcestator.json_text import Json
 
 
 def _request(texts: list[str], model: str, size: int | None) -> Json:

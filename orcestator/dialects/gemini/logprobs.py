@@ -5,7 +5,7 @@ https://ai.google.dev/api/generate-content#LogprobsResult (checked 2026-11).
 
 from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 def canonical_logprobs(wire: Any) -> Json | None:

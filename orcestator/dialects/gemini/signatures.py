@@ -10,8 +10,8 @@ ensureActiveLoop…).
 from typing import Any
 
 from orcestator.dialects.canonical import GEMINI_FORMAT
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 SKIP_VALIDATION = "skip_thought_signature_validator"
 
 

@@ -2,7 +2,6 @@
 
 import re
 from itertools import product
-from typing import Any
 
 from orcestator.dialects.canonical import UpstreamDialect
 from orcestator.dialects.fitting import lowered_at
@@ -13,8 +12,7 @@ from orcestator.dialects.gemini.upstream_reply import canonical_reply
 from orcestator.dialects.gemini.upstream_request import count_path, path_to, wire_call
 from orcestator.dialects.gemini.upstream_stream import CALLS, GeminiReader
 from orcestator.dialects.tool_names import NameRule
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 _LIMITS = tuple(product(("generationConfig", "generation_config"), ("maxOutputTokens", "max_output_tokens")))
 TOOL_NAMES = NameRule(re.compile(r"[^A-Za-z0-9_.:-]"), 128, re.compile(r"[A-Za-z_]"))

@@ -9,8 +9,7 @@ from orcestator.dialects.gemini.logprobs import canonical_logprobs
 from orcestator.dialects.gemini.upstream_parts import delta_of, objects_of, parts_in
 from orcestator.dialects.gemini.usage import canonical_usage
 from orcestator.errors import UpstreamBroken
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 def canonical_reply(wire: Json, terms: ReadTerms) -> Json:

@@ -15,9 +15,8 @@ from orcestator.dialects.gemini.logprobs import canonical_logprobs
 from orcestator.dialects.gemini.upstream_parts import delta_of, objects_of, parts_in
 from orcestator.dialects.gemini.upstream_reply import refusal_of
 from orcestator.dialects.gemini.usage import canonical_usage
-from orcestator.json_text import loads_event
+from orcestator.json_text import Json, loads_event
 
-Json = dict[str, Any]
 CALLS = b'"functionCall"'
 """What every answer with a tool call holds, whose arguments are an object here."""
 MOST_CANDIDATES = 128

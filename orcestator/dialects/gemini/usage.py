@@ -6,7 +6,7 @@ but not those of server-side tools, the candidates' count excludes the thoughts.
 
 from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 def canonical_usage(wire: Any) -> Json | None:

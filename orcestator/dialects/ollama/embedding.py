@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from orcestator.dialects.embeddings import Embedder, Json
+from orcestator.dialects.embeddings import Embedder
+from orcestator.json_text import Json
 
 
 def _request(texts: list[str], model: str, size: int | None) -> Json:

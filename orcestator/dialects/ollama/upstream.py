@@ -1,10 +1,11 @@
 """Ollama's own chat API as an upstream. The base URL is the server's root, ``http://localhost:11434``."""
 
-from orcestator.dialects.canonical import Json, UpstreamDialect
+from orcestator.dialects.canonical import UpstreamDialect
 from orcestator.dialects.fitting import lowered_at
 from orcestator.dialects.ollama.embedding import EMBEDDER
 from orcestator.dialects.ollama.reply import CALLS, ChatReader, error_detail, reply
 from orcestator.dialects.ollama.request import PATH, wire_call
+from orcestator.json_text import Json
 
 
 def _relay_path(model: str, streamed: bool) -> str:

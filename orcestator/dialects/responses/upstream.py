@@ -1,7 +1,5 @@
 """The Responses API spoken to: OpenAI's own, and those of servers like it."""
 
-from typing import Any
-
 from orcestator.dialects.canonical import ReadTerms, UpstreamDialect
 from orcestator.dialects.failures import openai_detail
 from orcestator.dialects.fitting import lowered_at
@@ -9,8 +7,7 @@ from orcestator.dialects.responses.answer import reply
 from orcestator.dialects.responses.cleaning import clean
 from orcestator.dialects.responses.reader import ResponsesReader
 from orcestator.dialects.responses.request import PATH, request
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 def _reader(terms: ReadTerms) -> ResponsesReader:

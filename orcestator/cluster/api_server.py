@@ -5,7 +5,6 @@ import socket
 import time
 from collections.abc import Callable, Collection, Coroutine
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from orcestator.bridge.carrier import Carrier
@@ -28,6 +27,7 @@ from orcestator.server.serving import Server
 from orcestator.settings import Settings
 from orcestator.settings.changes import document_of
 from orcestator.settings.management_token import made_token
+from orcestator.store.documents import Document, open_documents
 from orcestator.telemetry.exposition import CONTENT_TYPE
 from orcestator.telemetry.json_log import LogWriter
 from orcestator.telemetry.metrics_server import MetricsServer
@@ -90,7 +90,9 @@ class ApiServer:
             settings, self.brain, carrier(settings), self.recording.emit, self.drain, shelf, self._refusals
         )
         self._access = ManagementAccess(None, wants_token=True, refusals=self._refusals)
-        self.rules = RulesBook(Path(settings.state_dir) / RULES_FILE, settings.rules, self.brain.use_rules)
+        self.rules = RulesBook(
+            Document(open_documents(settings.state_dir), RULES_FILE), settings.rules, self.brain.use_rules
+        )
         self.live = LiveSettings(
             settings, load_again, self.take, lambda problem: self.recording.notices.tell(reloaded(problem))
         )

@@ -27,6 +27,7 @@ from orcestator.routing.reading.preferences import flag_in
 from orcestator.server.asgi import Receive, Scope, Send, header_map
 from orcestator.server.json_body import LARGE_BYTES, CallerLeft, parse_object, read_body
 from orcestator.server.large_json import Span, parse_large_object
+from orcestator.server.request_cycle import cycle_of
 from orcestator.server.request_id import request_id_of
 from orcestator.upstream.call import Answer, FlowingAnswer, UpstreamCall, WholeAnswer
 from orcestator.upstream.ids import new_id
@@ -55,12 +56,13 @@ class Exchange:
     def __init__(self, gateway: Gateway, route: Route, scope: Scope, send: Send, from_path: Json | None = None) -> None:
         """``from_path`` has the fields of the body that this dialect puts into the path (``model``, ``stream``)."""
         headers = header_map(scope["headers"])
+        cycle = cycle_of(send)
         if b"origin" in headers:
             send = readable_by(headers[b"origin"], gateway.admission, send)
         self._gateway = gateway
         self._scope = scope
         self._state = RequestState(gateway, route, headers, request_id_of(headers), from_path)
-        self._reply = ReplyWriter(self._state, send)
+        self._reply = ReplyWriter(self._state, send, cycle)
         self._may_continue = gateway.policy.continues
         self._held = 0
         """Bytes of its body that the budget counts."""

@@ -27,12 +27,12 @@ from orcestator.routing.state.quota import QuotaBook
 from orcestator.sandbox.faults.hidden_limits import HiddenLimit
 from orcestator.sandbox.server import SandboxServer
 from orcestator.sandbox.settings import SandboxSettings
-from orcestator.store.quota_rows import QuotaRows
 from orcestator.telemetry.background import BackgroundWriter
 from orcestator.upstream.call import UpstreamCall, WholeAnswer
 from orcestator.upstream.http.client import UpstreamClient
 from orcestator.upstream.ids import new_id
 from orcestator.upstream.provider_client import ProviderClient, ProviderTimeouts
+from tests.store.engines import quotas_at
 from tests.upstream.scripted_upstream import Peer, Run, ScriptedUpstream, answers, chunked, plain, upstream_client
 
 KEYS = (Secret("first-key"), Secret("second-key"), Secret("third-key"))
@@ -139,7 +139,7 @@ def test_what_was_learned_is_known_after_a_restart(run: Run, tmp_path: Path) -> 
     path = tmp_path / "state" / "quota.sqlite"
 
     async def life(limit: HiddenLimit, requests: int) -> tuple[list[str], int]:
-        rows = QuotaRows(path)
+        rows = quotas_at(path)
         quota = book(HOUR)
         quota.restore(rows.read())
         writer = BackgroundWriter("quota", rows, keeps_failed=True)

@@ -157,6 +157,15 @@ class UpstreamDialect:
     takes_custom_tools: bool = False
 
 
+def always(path: str) -> Callable[[str, bool], str]:
+    """The ``relay_path`` of a dialect with one path for every model; whether it streams is said in the body."""
+
+    def relay_path(_model: str, _streamed: bool) -> str:
+        return path
+
+    return relay_path
+
+
 class WriteTerms(NamedTuple):
     """What is needed to write an answer for a caller. ``call`` is the caller's own body (read only)."""
 

@@ -4,6 +4,7 @@
 ``message_stop``; a broken answer ends in ``error`` instead. Official SDKs tell events apart by their ``event:`` line.
 """
 
+from orcestator.dialects.anthropic.answer_facts import wire_usage
 from orcestator.dialects.anthropic.caller_reply import (
     message_id,
     own_details,
@@ -12,8 +13,7 @@ from orcestator.dialects.anthropic.caller_reply import (
     stop_fields,
 )
 from orcestator.dialects.anthropic.errors import error_body
-from orcestator.dialects.anthropic.thinking_marks import UNSIGNED
-from orcestator.dialects.anthropic.usage import wire_usage
+from orcestator.dialects.anthropic.thinking_blocks import UNSIGNED
 from orcestator.dialects.canonical import WriteTerms, reasoning_of
 from orcestator.errors import OrcestatorError
 from orcestator.json_text import Json, dumps

@@ -8,7 +8,7 @@ empty texts and thinking blocks of another issuer are refused.
 from typing import Any, NamedTuple
 
 from orcestator.dialects.anthropic.dropped import Dropped
-from orcestator.dialects.anthropic.thinking_marks import OUR_SIGNATURE
+from orcestator.dialects.anthropic.thinking_blocks import OUR_SIGNATURE
 from orcestator.dialects.anthropic.tool_ids import ToolIds
 from orcestator.dialects.anthropic.upstream_parts import blocks_of, is_cache_mark, text_block, text_blocks_of
 from orcestator.dialects.canonical import ANTHROPIC_FORMAT, text_of

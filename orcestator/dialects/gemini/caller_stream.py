@@ -8,13 +8,11 @@ unended for a broken answer, and would pass over it otherwise, as both come in o
 """
 
 from orcestator.dialects.canonical import WriteTerms
+from orcestator.dialects.gemini.answer_facts import wire_finish, wire_logprobs, wire_usage
 from orcestator.dialects.gemini.caller_config import shows_thoughts
 from orcestator.dialects.gemini.caller_parts import call_part, said_parts
 from orcestator.dialects.gemini.caller_reply import response_id
 from orcestator.dialects.gemini.errors import error_body
-from orcestator.dialects.gemini.finish import wire_finish
-from orcestator.dialects.gemini.logprobs import wire_logprobs
-from orcestator.dialects.gemini.usage import wire_usage
 from orcestator.errors import OrcestatorError
 from orcestator.json_text import Json, dumps
 

@@ -200,8 +200,11 @@ def test_what_a_worker_only_guesses_holds_no_last_resort_back() -> None:
         book.admit(place, 1, 1.0)
     book.admit(place, 1, 1.0, is_last_resort=True)
     assert not book.is_empty
+    book.refused_elsewhere(deployment("gone", "m", WORKER), QuotaUsedUp(QUOTA, 40.0), 0.0)
     book.admit(place, 1, 30.0)
-    assert book.is_empty, "what is over is forgotten"
+    assert not book.is_empty
+    book.admit(place, 1, 40.0)
+    assert book.is_empty, "what is over is forgotten, also of a worker that nobody asks any more"
 
 
 def test_a_person_s_reset_forgets_what_workers_said() -> None:

@@ -39,8 +39,6 @@ _STRUCTURED = frozenset({"role", "tool_calls", "function_call"})
 _OUTSIDE_REST = ("index", "delta", "finish_reason")
 _NULL_USAGE = b',"usage":null'
 _PROBE = b"orcestator-probe"
-
-
 _RUN_OF = 3
 """So many chunks that are alike are worth a look at all of them at once."""
 _BETWEEN = b'","'

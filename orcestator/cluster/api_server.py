@@ -19,7 +19,6 @@ from orcestator.cluster.recording import Recording
 from orcestator.cluster.router import Router
 from orcestator.cluster.worker_health import WorkerHealthFeed
 from orcestator.gateway.cors import marks_for
-from orcestator.routing.attempts.summary import OURS
 from orcestator.routing.state.quota import QuotaBook
 from orcestator.server.asgi import Scope, header_map
 from orcestator.server.drain import Drain
@@ -108,8 +107,8 @@ class ApiServer:
         self.gateway.policy = parts.exchange_policy(settings)
         self.gateway.carry = self._carrier(settings).attempt
         self.brain.retune(settings)
-        # What a ledger refused by the old limits it may take by the new ones; asking it calls nobody.
-        self.brain.attempts.health.forget_causes(OURS)
+        # What a worker's ledger refused by the old limits it may take by the new ones; asking it calls nobody.
+        self.brain.planner.quota.forget_elsewhere()
         self.rules.configure(settings.rules)
         self._directory.rename(parts.names(settings))
 
@@ -137,9 +136,8 @@ class ApiServer:
         ``check`` gives what the background checks of this process know of a provider; without it workers tell; ``added`` keeps what is added over HTTP."""
         settings = self._settings
         await self._take_access(settings)
-        told = WorkerHealthFeed(
-            self.brain.attempts.health, self.brain.planner.catalog, settings.breaker_longest_open_seconds
-        )
+        planner = self.brain.planner
+        told = WorkerHealthFeed(planner.health, planner.quota, planner.catalog, settings.breaker_longest_open_seconds)
         overview = Overview(self.brain.planner, time.monotonic, time.time, check or told.status)
         app = ApiApp(
             self.gateway,

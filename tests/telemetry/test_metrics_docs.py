@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded, Waited
+from orcestator.routing.events import AttemptEnded, HealthChanged, QuotaRefused, RequestEnded, Waited
 from orcestator.telemetry.metrics import Metrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -42,7 +42,7 @@ def test_the_page_and_the_metrics_agree(
     metrics(request_ended(error="X"))
     for verdict in ("retry", "fall_back"):
         metrics(attempt_ended(error="X", cause="y", verdict=verdict, maybe_billed=True))
-    metrics(attempt_ended(error="X", cause="quota"))
+    metrics(QuotaRefused("r", "p", "m", "quota", 1.0))
     metrics(attempt_ended(verdict="hedge_lost"))
     metrics(HealthChanged("p", "m", "open", 1.0, ""))
     metrics.checked("p", is_up=True, response_ms=1.0)

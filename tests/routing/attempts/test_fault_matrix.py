@@ -164,7 +164,7 @@ class Stage:
             AsyncioConcurrency(lambda answer: None),
         )
 
-    async def attempt(self, candidate: Candidate) -> Answer:
+    async def attempt(self, candidate: Candidate, _taken_at: float) -> Answer:
         self.tried.append(candidate)
         fault = self.faults.get(candidate)
         name = candidate.deployment.provider

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from scripted_provider import answering
 
 from orcestator.cluster import factory as parts
 from orcestator.doctor.finding import OK, PROBLEM, WARNING
@@ -18,6 +17,7 @@ from orcestator.providers.rows import Provider
 from orcestator.providers.secret import Secret
 from orcestator.settings import ProviderSetting, Settings
 from tests.cluster.harness import SandboxThread, free_port
+from tests.doctor.scripted_provider import answering
 
 SECRET = "sk-canary-6bc1bee22e409f96"
 

@@ -173,7 +173,10 @@ class _Mutated(MetaPathFinder, Loader):
     ) -> ModuleSpec | None:
         if fullname != self._mutant.module:
             return None
-        return spec_from_loader(fullname, self, origin=str(self._path), is_package=self._path.stem == "__init__")
+        spec = spec_from_loader(fullname, self, origin=str(self._path), is_package=self._path.stem == "__init__")
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec.submodule_search_locations.append(str(self._path.parent))
+        return spec
 
     def exec_module(self, module: ModuleType) -> None:
         module.__file__ = str(self._path)

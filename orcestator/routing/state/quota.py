@@ -287,7 +287,7 @@ class QuotaBook:
         for reading in readings:
             key = (provider, credential, FREE if reading.is_shared else model)
             account = self.accounts.get(key) or self._opened(key)
-            self._hear(account, reading, sent, wall, wait, is_pacific=is_pacific)
+            self._update_from(account, reading, sent, wall, wait, is_pacific=is_pacific)
             if account.is_limited:
                 self.limited.add((provider, credential))
             self._keep(key, account)
@@ -467,7 +467,7 @@ class QuotaBook:
         for key, _ in (old or list(self.accounts.items()))[: MOST_ACCOUNTS // 16]:
             del self.accounts[key]
 
-    def _hear(
+    def _update_from(
         self, account: Account, reading: Reading, sent: float, wall: float, wait: float | None, *, is_pacific: bool
     ) -> None:
         """Put into the account what one reading says."""
@@ -480,7 +480,9 @@ class QuotaBook:
             reset = self._reset_seconds(reading, wall, wait, is_pacific=is_pacific)
         if left is not None and reset is not None:
             whole = max(limit or 0.0, left, 1.0)
-            account.told(unit, reading.seconds, self.minute).hear(whole, left, reset, asked_at=sent, now=wall)
+            account.reported_limit(unit, reading.seconds, self.minute).update(
+                whole, left, reset, asked_at=sent, now=wall
+            )
         elif limit is not None and reading.seconds == DAY and not _has_day(account, unit):
             used = 0.0 if left is None else limit - left
             end = next_midnight(wall, is_pacific=is_pacific)

@@ -34,6 +34,7 @@ from orcestator.errors import (
 from orcestator.providers.secret import Secret
 from orcestator.routing.offer import Deployment
 from orcestator.server.edge import EdgeLimits
+from orcestator.server.in_flight import InFlight
 from orcestator.server.serving import Server, listen
 from orcestator.upstream.call import Answer, UpstreamCall, WholeAnswer
 from orcestator.upstream.http.timeouts import Timeouts
@@ -144,6 +145,7 @@ async def worker(attempts: Attempts, secret: Secret | None = None, *, on_loopbac
         routes,
         secret,
         1 << 20,
+        InFlight(),
         limits=list,
         reset=lambda _provider, _model: None,
         on_loopback=on_loopback,

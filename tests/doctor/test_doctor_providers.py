@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from scripted_provider import answering
 
-from orcestator.cluster import factory as parts
+from orcestator.cluster import factory
 from orcestator.doctor.finding import OK, PROBLEM, WARNING
 from orcestator.doctor.progress import Waiting
 from orcestator.doctor.providers import Looked, after_probe, clock_finding, look_at_all
@@ -35,7 +35,7 @@ def looked_at(*providers: ProviderSetting) -> list[Looked]:
 
     async def look() -> list[Looked]:
         settings = Settings(providers=tuple(providers))
-        client = parts.upstream_client(settings)
+        client = factory.make_upstream_client(settings)
         try:
             return await look_at_all(settings, client, Waiting([found.row.name for found in providers]))
         finally:

@@ -5,7 +5,6 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from orcestator.bridge.carrier import Carrier
@@ -21,7 +20,6 @@ from orcestator.cluster.router import Router, wait_queue
 from orcestator.cluster.worker_health import WorkerHealthFeed
 from orcestator.gateway.cors import marks_for
 from orcestator.providers.secret import Secret
-from orcestator.routing.attempts.summary import OURS
 from orcestator.routing.planning.catalog import Catalog
 from orcestator.routing.state.quota import QuotaBook
 from orcestator.server.asgi import App, Scope, header_map
@@ -31,6 +29,7 @@ from orcestator.server.serving import Server
 from orcestator.settings import Settings
 from orcestator.settings.changes import document_of
 from orcestator.settings.management_token import made_token
+from orcestator.store.documents import Document, open_documents
 from orcestator.telemetry.background import BackgroundWriter
 from orcestator.telemetry.exposition import CONTENT_TYPE
 from orcestator.telemetry.json_log import LogWriter
@@ -135,9 +134,11 @@ class ApiServer:
             wants_token=factory.is_reached_by_others(settings),
             refusals=refusals,
         )
-        self.rules = RulesBook(Path(settings.state_dir) / RULES_FILE, settings.rules, self.router.use_rules)
+        self.rules = RulesBook(
+            Document(open_documents(settings.state_dir), RULES_FILE), settings.rules, self.router.use_rules
+        )
         self._worker_health = WorkerHealthFeed(
-            self.router.attempts.health, directory.catalog, settings.breaker_longest_open_seconds
+            self.router.planner.health, quota, directory.catalog, settings.breaker_longest_open_seconds
         )
 
     async def apply_settings(self, settings: Settings) -> None:
@@ -147,8 +148,8 @@ class ApiServer:
         self._gateway.policy = factory.exchange_policy(settings)
         self._gateway.carry = self._carrier(settings).attempt
         self.router.apply_settings(settings)
-        # What a ledger refused by the old limits it may take by the new ones; asking it calls nobody.
-        self.router.attempts.health.forget_causes(OURS)
+        # What a worker's ledger refused by the old limits it may take by the new ones; asking it calls nobody.
+        self.router.planner.quota.forget_elsewhere()
         self.rules.configure(settings.rules)
         self._directory.rename(factory.public_names(settings))
 

@@ -50,7 +50,7 @@ async def run_replica(
     try:
         drain = await _start(settings, controller, listener, load_from, replicas, lifetime)
         await say_ready(lifetime.stopping.supervisor)
-        await lifetime.wait()
+        await lifetime.wait(drain)
         await drain_exchanges(drain, settings.drain_seconds)
     finally:
         await lifetime.close()

@@ -60,6 +60,7 @@ class Router:
             hedging=_hedging(settings),
             line=wait_queue(settings) if line is None else line,
             verdicts=_verdicts(settings),
+            quota=quota,
         )
         planner = Planner(catalog, health, stats, quota, random.random, planning(settings, settings.rules))
         return cls(planner, attempts, DecisionBook(stats))

@@ -92,7 +92,7 @@ async def run_api_server(
     try:
         api = await _start_api_server(settings, controller, listener, announce, load_from, lifetime)
         await say_ready(lifetime.stopping.supervisor)
-        await lifetime.wait()
+        await lifetime.wait(api.drain)
         await drain_exchanges(api.drain, settings.drain_seconds)
     finally:
         await lifetime.close()

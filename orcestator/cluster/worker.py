@@ -231,7 +231,7 @@ class Worker:
         app = WorkerApp(
             self._carrier, stock_routes(self._model_worker, settings.connections_per_provider), settings.worker_secret,
             settings.max_body_bytes, self.in_flight,
-            limits=lambda: limits_in(quota, time.monotonic()), reset=self._reset,
+            limits=lambda: limits_in(quota, time.monotonic()), reset=self._reset, quota=quota,
             on_loopback=is_loopback(listener.getsockname()[0]),
         )  # fmt: skip
         server = Server(app, listener, factory.edge_limits(settings))

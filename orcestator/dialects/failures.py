@@ -357,6 +357,11 @@ def _kind_in_answer(status: int | None, words: list[str]) -> type[UpstreamError]
     return UpstreamUnavailable if not _OVERLOADED_CODES.isdisjoint(words) else UpstreamBroken
 
 
+def unreadable(provider: str) -> UpstreamBroken:
+    """An event of a stream from which nobody can tell what it means."""
+    return UpstreamBroken(f"{provider} sent an event that cannot be read.", cause="garbage")
+
+
 def failure_to_wire(error: UpstreamError) -> Json:
     """An error object that keeps the class and facts of a failure across a process border of ours."""
     facts = {

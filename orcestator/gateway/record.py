@@ -54,7 +54,7 @@ def record(state: RequestState) -> None:
             estimated,
             seconds,
             state.first_content,
-            tally.calls,
+            tally.attempts,
             tally.fallbacks,
             parse,
             planned,

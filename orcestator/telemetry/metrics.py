@@ -14,8 +14,16 @@ from prometheus_client import CollectorRegistry, GCCollector, Metric, ProcessCol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from orcestator import __version__
-from orcestator.routing.attempts.summary import OURS
-from orcestator.routing.events import HEDGE_LOST, HEDGE_WON, AttemptEnded, Event, HealthChanged, RequestEnded, Waited
+from orcestator.routing.events import (
+    HEDGE_LOST,
+    HEDGE_WON,
+    AttemptEnded,
+    Event,
+    HealthChanged,
+    QuotaRefused,
+    RequestEnded,
+    Waited,
+)
 from orcestator.telemetry.series import (
     LARGEST_SERIES,
     OTHER,
@@ -87,6 +95,8 @@ class Metrics:
             self._count_request(event)
         elif isinstance(event, AttemptEnded):
             self._count_attempt(event)
+        elif isinstance(event, QuotaRefused):
+            self._quota_refusals.at((event.provider,)).value += 1
         elif isinstance(event, Waited):
             self._waits.at(("served" if event.was_served else "refused",)).observe(event.seconds)
         else:
@@ -299,10 +309,6 @@ class Metrics:
     def _count_attempt(self, event: AttemptEnded) -> None:
         provider = event.provider
         verdict = event.verdict
-        if event.cause in OURS:
-            # Nobody was called.
-            self._count_unserved(event)
-            return
         if verdict in (HEDGE_WON, HEDGE_LOST):
             self._hedges.at((provider, verdict)).value += 1
         # Of one that another outran nobody knows how long it takes.
@@ -323,8 +329,6 @@ class Metrics:
             self._fallbacks.at((event.provider, event.error)).value += 1
         elif event.verdict == "retry":
             self._retries.at((event.provider, event.error)).value += 1
-        if event.cause in OURS:
-            self._quota_refusals.at((event.provider,)).value += 1
 
     def _note_health(self, event: HealthChanged) -> None:
         model = self._label(event.model) if event.model else ""

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.samples import Sample
 
 from orcestator import __version__
-from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded, Waited
+from orcestator.routing.events import AttemptEnded, HealthChanged, QuotaRefused, RequestEnded, Waited
 from orcestator.telemetry.background import BackgroundWriter
 from orcestator.telemetry.metrics import Metrics
 from orcestator.telemetry.series import LARGEST_SERIES, Counter, Distribution, Gauge, Histogram
@@ -94,7 +94,7 @@ def test_an_attempt_that_was_outrun_is_neither_good_nor_an_error(metrics: Metric
 
 
 def test_quota_refusals_are_counted(metrics: Metrics, attempt_ended: BuildAttempt) -> None:
-    metrics(attempt_ended(error="UpstreamRateLimited", cause="quota", verdict="fall_back"))
+    metrics(QuotaRefused("r", "openai", "gpt-4o", "quota", 30.0))
     metrics(attempt_ended(error="UpstreamRateLimited", cause="http_429", verdict="fall_back"))
     assert value(metrics, "quota_refusals_total", provider="openai") == 1
 

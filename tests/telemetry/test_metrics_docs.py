@@ -7,7 +7,7 @@ from pathlib import Path
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded, Waited
+from orcestator.routing.events import AttemptEnded, HealthChanged, QuotaRefused, RequestEnded, Waited
 from orcestator.telemetry.exposition import MergedExposition, ProcessPage, render
 from orcestator.telemetry.metrics import Metrics
 
@@ -57,7 +57,7 @@ def test_the_page_and_the_metrics_agree(
     metrics(request_ended(error="X"))
     for verdict in ("retry", "fall_back"):
         metrics(attempt_ended(error="X", cause="y", verdict=verdict, maybe_billed=True))
-    metrics(attempt_ended(error="X", cause="quota"))
+    metrics(QuotaRefused("r", "p", "m", "quota", 1.0))
     metrics(attempt_ended(verdict="hedge_lost"))
     metrics(HealthChanged("p", "m", "open", 1.0, ""))
     metrics.checked("p", is_up=True, response_ms=1.0)

@@ -11,6 +11,7 @@ from typing import Any
 from orcestator.dialects.anthropic.dropped import Dropped
 from orcestator.dialects.anthropic.models import Traits
 from orcestator.dialects.anthropic.upstream_thinking import Thinking
+from orcestator.dialects.canonical_call import stops_in
 
 Json = dict[str, Any]
 
@@ -40,8 +41,7 @@ def sampling_of(call: Json, traits: Traits, thinking: Thinking, dropped: Dropped
 
 def stop_sequences_of(call: Json, dropped: Dropped) -> Json:
     """``stop_sequences``; {} when there are none. White space alone is refused, and named as ``stop``."""
-    stop = call.get("stop")
-    given = [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else []
+    given = stops_in(call)
     kept = [one for one in given if isinstance(one, str) and one.strip()]
     if len(kept) != len(given):
         dropped.add("stop")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from orcestator.dialects.anthropic.dropped import Dropped
 from orcestator.dialects.anthropic.models import ADAPTIVE, NO_THINKING, Traits
 from orcestator.dialects.canonical import EFFORT_SHARES, effort_of, reasoning_budget
+from orcestator.dialects.canonical_call import reasoning_wish
 
 Json = dict[str, Any]
 
@@ -62,19 +63,16 @@ def thinking_of(call: Json, traits: Traits, max_tokens: int, dropped: Dropped) -
 
 
 def _wish_of(call: Json) -> _Wish | None:
-    effort, reasoning = call.get("reasoning_effort"), call.get("reasoning")
-    if effort is None and reasoning is None:
-        return None
-    reasoning = reasoning if isinstance(reasoning, dict) else {}
+    wish = reasoning_wish(call)
+    said, effort, budget = wish.said, wish.effort, wish.budget
     name = "reasoning_effort" if isinstance(effort, str) else "reasoning"
-    effort = effort if isinstance(effort, str) else reasoning.get("effort")
+    effort = effort if isinstance(effort, str) else said.get("effort")
     effort = effort if isinstance(effort, str) and (effort in EFFORT_SHARES or effort == "none") else None
-    budget = reasoning.get("max_tokens")
     budget = budget if type(budget) is int and budget > 0 else None
-    is_off = effort == "none" or reasoning.get("enabled") is False
-    if effort is None and budget is None and not is_off and reasoning.get("enabled") is not True:
+    is_off = effort == "none" or wish.is_off
+    if effort is None and budget is None and not is_off and said.get("enabled") is not True:
         return None
-    return _Wish(name, effort, budget, is_off, reasoning.get("exclude") is True)
+    return _Wish(name, effort, budget, is_off, wish.is_hidden)
 
 
 def _off(wish: _Wish, traits: Traits, dropped: Dropped) -> Thinking:

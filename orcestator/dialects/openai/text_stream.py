@@ -36,7 +36,7 @@ class TextStream(ChatStream):
             self._keep(text)
             self.committed = True
             self.moves += 1
-            self._went_on(choice)
+            choice.go_on()
         if has_reason:
             self._take_reason(choice, wire, extras, speaks=bool(text))
         if text or not has_reason:

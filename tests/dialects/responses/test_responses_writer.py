@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from openai import OpenAI
 
 from orcestator.dialects.canonical import RESPONSES_FORMAT
-from orcestator.dialects.openai.stream import ChatStream, StreamTerms
+from orcestator.dialects.openai.events import StreamTerms
+from orcestator.dialects.openai.stream import ChatStream
 from orcestator.dialects.responses.caller import CALLER
 from orcestator.dialects.responses.writer import ResponsesWriter
 from orcestator.errors import (

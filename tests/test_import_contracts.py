@@ -111,10 +111,20 @@ BREACHES = [
         "orcestator.web.stock_routes -> fastapi",
     ),
     *breaches(
-        "SQL only in store",
+        "SQLite only in its engine",
         "orcestator.web.models -> sqlite3",
-        "orcestator.bridge.control -> sqlalchemy",
+        "orcestator.bridge.control -> sqlite3",
+        "orcestator.store.ledger -> sqlite3",
+    ),
+    *breaches(
+        "SQLModel only in the store's schema",
         "orcestator.settings.table -> sqlmodel",
+        "orcestator.store.sqlite.engine -> sqlalchemy",
+    ),
+    *breaches(
+        "whoever uses the store knows its protocols, not its engines",
+        "orcestator.cluster.factory -> orcestator.store.sqlite.engine",
+        "orcestator.store.ledger -> orcestator.store.sqlite.engine",
     ),
     *breaches(
         "in the store SQLite stands in its engine, and SQLModel in the schema",

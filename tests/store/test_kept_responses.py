@@ -17,7 +17,8 @@ from orcestator.errors import InvalidRequest, RouteNotFound
 from orcestator.gateway.conversations import PREVIOUS_NOT_FOUND, Conversations
 from orcestator.store.kept_responses import KeptResponses
 from orcestator.store.kept_rows import KeptRows
-from orcestator.store.kept_turns import Bounds, Change
+from orcestator.store.kept_turns import Bounds, Change, Put
+from orcestator.store.rows import Transaction
 from orcestator.telemetry.background import BackgroundWriter
 from tests.store.engines import kept_response_rows
 
@@ -351,6 +352,31 @@ def test_nobody_pushes_out_what_another_caller_keeps(tmp_path: Path, bounds: Bou
     assert kept[:3] == ["quiet_0", "quiet_1", "quiet_2"]
     assert kept[3:] == [f"loud_{number:02}" for number in range(60)][-len(kept[3:]) :]
     assert 10 <= len(kept) <= 14
+
+
+def test_after_a_failure_the_bounds_are_looked_at_anew(tmp_path: Path) -> None:
+    """Others may have written meanwhile, who knows how much."""
+    path = tmp_path / "or.db"
+    bounds = Bounds(bytes=64_000)
+
+    def turn(name: str, size: int) -> Put:
+        return Put("me", name, "", b'{"output":[]}', b"x" * size, (), lambda: b"[]", NOON)
+
+    ours = KeptRows(kept_response_rows(path, waits_seconds=0.02), bounds, lambda: NOON)
+    ours.write([turn("ours", 10)])
+    ours.write([])
+    other = kept_response_rows(path)
+    KeptRows(other, Bounds(), lambda: NOON).write([turn("theirs", 100_000)])
+
+    def meanwhile(_transaction: Transaction) -> None:
+        with pytest.raises(OSError, match="locked"):
+            ours.write([turn("late", 10)])
+
+    other.transact(meanwhile)
+    ours.write([turn("late", 10)])
+    assert rows(path, "SELECT response_id FROM kept_response") == [("late",)]
+    ours.close()
+    other.close()
 
 
 def test_a_locked_database_fails_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,6 +126,17 @@ BREACHES = [
         "orcestator.cluster.factory -> orcestator.store.sqlite.engine",
         "orcestator.store.ledger -> orcestator.store.sqlite.engine",
     ),
+    *breaches(
+        "in the store SQLite stands in its engine, and SQLModel in the schema",
+        "orcestator.store.ledger -> sqlite3",
+        "orcestator.store.kept_rows -> sqlalchemy",
+        "orcestator.store.sqlite.engine -> sqlmodel",
+    ),
+    *breaches(
+        "whoever uses the store knows its protocols, not its engines",
+        "orcestator.cluster.quota -> orcestator.store.sqlite.engine",
+        "orcestator.store.kept_rows -> orcestator.store.sqlite.check",
+    ),
     *breaches("the HTTP server is started in server", "orcestator.cluster.embedded -> uvicorn"),
     *breaches("HTTP is parsed by the server and by the client of our own", "orcestator.upstream.call -> httptools"),
     *breaches("Prometheus only in telemetry", "orcestator.cluster.factory -> prometheus_client"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from orcestator.cluster import factory as parts
+from orcestator.cluster import factory
 from orcestator.cluster.lifetime import Lifetime
 from orcestator.cluster.sandbox import EmbeddedSandbox
 from orcestator.connect.asking import ask
@@ -92,7 +92,7 @@ async def _with_sandbox(settings: Settings) -> AsyncIterator[Settings]:
 
 
 async def _look_at_providers(wish: Wish, settings: Settings) -> tuple[list[Finding], dict[str, Any]]:
-    client = parts.upstream_client(settings)
+    client = factory.make_upstream_client(settings)
     names = [provider.row.name for provider in settings.providers]
     try:
         async with shown("asking", names, sys.stderr) as waiting:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from orcestator.cluster import factory as parts
+from orcestator.cluster import factory
 from orcestator.doctor.finding import OK, PROBLEM, WARNING, Finding, State
 from orcestator.doctor.progress import Waiting
 from orcestator.errors import Overloaded, UpstreamError
@@ -79,7 +79,7 @@ async def _check(
     settings: Settings, provider: ProviderSetting, client: UpstreamClient, waiting: Waiting
 ) -> ProviderCheck:
     watch = Watch(client)
-    link = parts.link_maker(settings, watch, QuotaBook())(provider)
+    link = factory.provider_client_maker(settings, watch, QuotaBook())(provider)
     if link.lists_models:
         found = await link.discover()
         finding = _judged(link, provider, watch, found=found)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cluster.harness import WIRINGS, Cluster, SandboxThread, chat, until
+from tests.cluster.harness import EVERY_WIRING, WIRINGS, Cluster, SandboxThread, chat, until
 
 Json = dict[str, Any]
 TOKEN = "the-admin-token-1"
@@ -41,7 +41,7 @@ def cluster_in(directory: Path, text: str, wiring: str, **more: str) -> Cluster:
     return Cluster(directory, text, wiring, {**ENVIRONMENT, **more})
 
 
-@pytest.fixture(scope="module", params=WIRINGS)
+@pytest.fixture(scope="module", params=EVERY_WIRING)
 def cluster(
     request: pytest.FixtureRequest, sandbox: SandboxThread, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from orcestator.cli import CLIENT_NAMES
+from orcestator.connect.arguments import CLIENT_NAMES
 from orcestator.connect.machine import Machine
 from orcestator.connect.registry import CLIENTS
 from tests.connect.connect_samples import GUARDED, KEY, LINUX, MACOS, OPEN, WINDOWS, said, texts

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from orcestator.cluster import factory as parts
+from orcestator.cluster import factory
 from orcestator.doctor.finding import OK, PROBLEM, WARNING
 from orcestator.doctor.progress import Waiting
 from orcestator.doctor.providers import ProviderCheck, after_probe, check_all, clock_finding
@@ -35,7 +35,7 @@ def looked_at(*providers: ProviderSetting) -> list[ProviderCheck]:
 
     async def look() -> list[ProviderCheck]:
         settings = Settings(providers=tuple(providers))
-        client = parts.upstream_client(settings)
+        client = factory.make_upstream_client(settings)
         try:
             return await check_all(settings, client, Waiting([found.row.name for found in providers]))
         finally:

@@ -98,6 +98,8 @@ class QuotaBook:
     """Accounts of keys that we do not have now, by (provider, name, model)."""
     elsewhere: dict[Deployment, Refusal] = field(default_factory=dict)
     """What the ledgers of workers said of their deployments: a worker has the key, and counts what is asked with it."""
+    all_back_at: float = 0.0
+    """When the last of those takes requests again: then there is nothing to look at any more."""
 
     @property
     def is_empty(self) -> bool:
@@ -157,16 +159,17 @@ class QuotaBook:
             return
         if len(self.elsewhere) >= MOST_ACCOUNTS:
             self.elsewhere = {place: told for place, told in self.elsewhere.items() if told.until > now}
-        self.elsewhere[deployment] = Refusal(now + refusal.retry_after, refusal.cause == QUOTA_GUESSED)
+        until = now + refusal.retry_after
+        self.elsewhere[deployment] = Refusal(until, refusal.cause == QUOTA_GUESSED)
+        self.all_back_at = max(self.all_back_at, until)
 
     def _back_elsewhere(self, deployment: Deployment, now: float, *, is_last_resort: bool) -> float:
         """When the ledger of a deployment's worker takes requests again, as it said last; 0.0: now. A request that is the
         ``is_last_resort`` is held back by no guess: it is the worker's to say whether it may try."""
+        if now >= self.all_back_at:
+            self.elsewhere.clear()
         told = self.elsewhere.get(deployment)
-        if told is None or (told.is_guessed and is_last_resort):
-            return 0.0
-        if told.until <= now:
-            del self.elsewhere[deployment]
+        if told is None or told.until <= now or (told.is_guessed and is_last_resort):
             return 0.0
         return told.until
 

@@ -108,7 +108,7 @@ def test_one_port_one_banner_one_page(sandbox: SandboxThread, tmp_path: Path) ->
         assert len(set(of_processes(metrics, "process_start_time_seconds").values())) > 1
         assert sum_of(metrics, "orcestator_build_info") == 1
         assert sum_of(metrics, "orcestator_request_latency_seconds_count") == 5
-        assert len(cluster.traffic()) == 5
+        until(lambda: len(cluster.traffic()) == 5, "each has its line")
 
 
 @linux_only
@@ -178,7 +178,7 @@ def test_one_that_hangs_is_left_out_of_the_page(sandbox: SandboxThread, tmp_path
 
 @linux_only
 def test_a_reload_and_a_reset_reach_every_process(sandbox: SandboxThread, tmp_path: Path) -> None:
-    """Whichever of them was asked."""
+    """Whichever of them was asked: in each of them nothing is left of what was held against the model."""
     text = config(sandbox)
     environment = {"OR_BREAKER_CONSECUTIVE_FAILURES": "1", "OR_ATTEMPTS": "1", "OR_BREAKER_OPEN_SECONDS": "300"}
     with cluster_in(tmp_path, text, **environment) as cluster, caller_at_each(cluster) as callers:
@@ -186,7 +186,7 @@ def test_a_reload_and_a_reset_reach_every_process(sandbox: SandboxThread, tmp_pa
             assert ask(caller, "alpha/fault:H1:500").status_code >= 500
         assert [states(caller) for caller in callers] == [{"OPEN"}] * 2
         assert callers[0].post("/admin/state/reset", json={}, headers=ADMIN).status_code == 200
-        assert [states(caller) for caller in callers] == [{"CLOSED"}] * 2
+        assert [states(caller) for caller in callers] == [set()] * 2
 
         (cluster.directory / "config.yaml").write_text(f"{text}attempts: 7\naliases: {{twin: alpha/echo}}\n", "utf-8")
         assert callers[1].post("/admin/reload", json={}, headers=ADMIN).status_code == 200

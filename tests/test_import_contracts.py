@@ -111,10 +111,31 @@ BREACHES = [
         "orcestator.web.stock_routes -> fastapi",
     ),
     *breaches(
-        "SQL only in store",
+        "SQLite only in its engine",
         "orcestator.web.models -> sqlite3",
-        "orcestator.bridge.control -> sqlalchemy",
+        "orcestator.bridge.control -> sqlite3",
+        "orcestator.store.ledger -> sqlite3",
+    ),
+    *breaches(
+        "SQLModel only in the store's schema",
         "orcestator.settings.table -> sqlmodel",
+        "orcestator.store.sqlite.engine -> sqlalchemy",
+    ),
+    *breaches(
+        "whoever uses the store knows its protocols, not its engines",
+        "orcestator.cluster.factory -> orcestator.store.sqlite.engine",
+        "orcestator.store.ledger -> orcestator.store.sqlite.engine",
+    ),
+    *breaches(
+        "in the store SQLite stands in its engine, and SQLModel in the schema",
+        "orcestator.store.ledger -> sqlite3",
+        "orcestator.store.kept_rows -> sqlalchemy",
+        "orcestator.store.sqlite.engine -> sqlmodel",
+    ),
+    *breaches(
+        "whoever uses the store knows its protocols, not its engines",
+        "orcestator.cluster.quota -> orcestator.store.sqlite.engine",
+        "orcestator.store.kept_rows -> orcestator.store.sqlite.check",
     ),
     *breaches("the HTTP server is started in server", "orcestator.cluster.embedded -> uvicorn"),
     *breaches("HTTP is parsed by the server and by the client of our own", "orcestator.upstream.call -> httptools"),

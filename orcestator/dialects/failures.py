@@ -30,9 +30,8 @@ from orcestator.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from orcestator.json_text import dumps, loads
+from orcestator.json_text import Json, dumps, loads
 
-Json = dict[str, Any]
 LONGEST_MESSAGE = 2048
 _MOST_ERRORS = 8
 SPENT_SECONDS = 3600.0

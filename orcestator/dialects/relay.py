@@ -12,9 +12,8 @@ from orcestator.dialects.failures import unreadable
 from orcestator.dialects.openai.choice import ChoiceState
 from orcestator.dialects.openai.stream import ChatStream
 from orcestator.errors import OrcestatorError
-from orcestator.json_text import dumps, loads, with_plain_grammar
+from orcestator.json_text import Json, dumps, loads, with_plain_grammar
 
-Json = dict[str, Any]
 _TYPE_FIRST = re.compile(rb'\s*\{\s*"type"\s*:\s*"([\w.\-]+)"')
 _MODEL = re.compile(rb'"model"\s*:')
 """A field of that name, and not Gemini's role of that name."""

@@ -71,7 +71,7 @@ async def examine(wish: Wish) -> Examined:
         return Examined((*findings, configuration.unloadable(problem.message)), {})
     findings += configuration.settings_findings(settings, variables)
     findings += installation.place_findings(settings)
-    found = await server.look(settings)
+    found = await server.ask(settings)
     findings.append(found.finding)
     probed: dict[str, Any] = {}
     async with _with_sandbox(settings) as reachable:
@@ -96,7 +96,7 @@ async def _look_at_providers(wish: Wish, settings: Settings) -> tuple[list[Findi
     names = [provider.row.name for provider in settings.providers]
     try:
         async with shown("asking", names, sys.stderr) as waiting:
-            looked = await providers.look_at_all(settings, client, waiting)
+            looked = await providers.check_all(settings, client, waiting)
         findings = [found.finding for found in looked]
         clock = providers.clock_finding(looked)
         findings += [clock] if clock else []

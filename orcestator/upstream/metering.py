@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
+from orcestator.json_text import Json
 from orcestator.routing.state.quota import QuotaBook
 from orcestator.upstream.call import FlowingAnswer, Sink
 
-Json = dict[str, Any]
 _MILLION = 1e6
 
 

@@ -161,8 +161,8 @@ class Asked:
 def test_sigterm(alpha: SandboxThread, tmp_path: Path, wiring: str) -> None:
     """Not ready at once, new ones refused, running ones finished in time, the rest told, nothing lost, status 0."""
     alpha.reset()
-    with cluster_over(alpha, tmp_path, wiring, OR_DRAIN_SECONDS="5") as cluster:
-        brief = Asked(cluster, chat("x", "alpha/echo?tps=20&tokens=20", stream=True)).start()
+    with cluster_over(alpha, tmp_path, wiring, OR_DRAIN_SECONDS="3") as cluster:
+        brief = Asked(cluster, chat("x", "alpha/echo?tps=40&tokens=20", stream=True)).start()
         endless = Asked(cluster, chat("x", "alpha/echo?tps=5&tokens=100000", stream=True)).start()
         waiting = Asked(cluster, chat("x", "alpha/echo?ttft=60")).start()
         silent = Asked(cluster, chat("x", "alpha/echo?ttft=25", stream=True)).start()

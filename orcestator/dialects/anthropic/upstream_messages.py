@@ -8,15 +8,13 @@ empty texts and thinking blocks of another issuer are refused.
 from typing import Any, NamedTuple
 
 from orcestator.dialects.anthropic.dropped import Dropped
-from orcestator.dialects.anthropic.thinking_marks import OUR_SIGNATURE
+from orcestator.dialects.anthropic.thinking_blocks import OUR_SIGNATURE
 from orcestator.dialects.anthropic.tool_ids import ToolIds
 from orcestator.dialects.anthropic.upstream_parts import blocks_of, is_cache_mark, text_block, text_blocks_of
 from orcestator.dialects.canonical import ANTHROPIC_FORMAT, text_of
 from orcestator.dialects.canonical_call import ToolCall, tool_calls_in
 from orcestator.dialects.tool_results import NO_RESULT
-from orcestator.json_text import dumps, loads_exactly
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, dumps, loads_exactly
 
 OPENING = "(The conversation begins.)"
 """The user's turn that the API demands first, where a conversation has none."""

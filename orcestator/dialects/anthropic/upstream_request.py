@@ -18,16 +18,13 @@ from orcestator.dialects.anthropic.upstream_messages import (
     with_trimmed_prefill,
     without_prefill,
 )
-from orcestator.dialects.anthropic.upstream_sampling import sampling_of, stop_sequences_of
-from orcestator.dialects.anthropic.upstream_thinking import Thinking, thinking_of
 from orcestator.dialects.anthropic.upstream_tools import reply_tool, tools_of_history, wire_choice, wire_tools
+from orcestator.dialects.anthropic.upstream_tuning import Thinking, sampling_of, stop_sequences_of, thinking_of
 from orcestator.dialects.canonical import Target, WireCall
 from orcestator.dialects.canonical_call import AnswerFormat, answer_format
 from orcestator.dialects.fitting import fitted
 from orcestator.errors import InvalidRequest
-from orcestator.json_text import dumps
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, dumps
 
 PATH = "/messages"
 USUAL_MAX_TOKENS = 8192

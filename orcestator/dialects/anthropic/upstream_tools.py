@@ -12,8 +12,7 @@ from orcestator.dialects.anthropic.dropped import Dropped
 from orcestator.dialects.anthropic.models import Traits
 from orcestator.dialects.anthropic.upstream_parts import is_cache_mark
 from orcestator.dialects.canonical_call import allowed_tools, function_name_of, function_of, tools_in
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 REPLY_TOOL = "orcestator_reply_as_json"
 """Stands for ``response_format`` where the model has no structured outputs; its input is the answer's text."""

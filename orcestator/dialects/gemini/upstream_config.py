@@ -11,8 +11,8 @@ from orcestator.dialects.canonical import effort_of, reasoning_budget
 from orcestator.dialects.canonical_call import AnswerFormat, output_limit, reasoning_wish, stops_in
 from orcestator.dialects.gemini.model_traits import OUTPUT_LIMIT, ModelTraits
 from orcestator.dialects.gemini.schema import declared
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 MOST_STOPS = 5
 DYNAMIC = -1
 """A budget that the model chooses."""

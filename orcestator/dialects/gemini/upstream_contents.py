@@ -23,8 +23,8 @@ from orcestator.dialects.gemini.signatures import (
 )
 from orcestator.dialects.gemini.upstream_media import image_part, wire_parts
 from orcestator.dialects.tool_results import NO_RESULT
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 OPENING = "(continued)"
 """The user turn before a history that begins with the model: a call must come after one."""
 

@@ -5,8 +5,6 @@ https://ai.google.dev/api/generate-content (checked 2026-11). Models before Gemi
 instruction.
 """
 
-from typing import Any
-
 from orcestator.dialects.canonical import Target, WireCall
 from orcestator.dialects.canonical_call import answer_format
 from orcestator.dialects.fitting import fitted
@@ -16,9 +14,8 @@ from orcestator.dialects.gemini.upstream_contents import Contents
 from orcestator.dialects.gemini.upstream_tools import tool_fields
 from orcestator.dialects.url_path import segment
 from orcestator.errors import InvalidRequest
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 
-Json = dict[str, Any]
 VERTEX = "vertex"
 JSON_ONLY = "When you answer instead of calling a tool, answer with one JSON value and nothing around it."
 JSON_SCHEMA = " It must be valid against this JSON Schema: "

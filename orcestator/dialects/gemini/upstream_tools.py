@@ -9,8 +9,8 @@ from typing import Any
 from orcestator.dialects.canonical_call import allowed_tools, function_name_of, function_of
 from orcestator.dialects.gemini.model_traits import ModelTraits
 from orcestator.dialects.gemini.schema import declared
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 _TAKING = ("properties", "patternProperties", "additionalProperties", "anyOf", "oneOf", "allOf", "$ref")
 """Keywords of which a schema has one when a function takes something."""
 _MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY"}

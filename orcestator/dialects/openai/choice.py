@@ -1,14 +1,12 @@
 """How far one choice of a stream has come: what it said, which calls it makes, and how it ends."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from orcestator.dialects.failures import unreadable
 from orcestator.dialects.openai.finish import MAY_CUT, reason_beside
 from orcestator.dialects.openai.tool_calls import ToolCallOrder, half_call_failure, is_half
 from orcestator.errors import UpstreamBroken
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 @dataclass(slots=True)

@@ -16,9 +16,8 @@ from orcestator.dialects.split_characters import CharacterJoiner
 from orcestator.dialects.sse import LONGEST_EVENT_BYTES, LineSplitter, SseSplitter
 from orcestator.dialects.tool_names import NO_ALIASES
 from orcestator.errors import UpstreamBroken, UpstreamError
-from orcestator.json_text import Forgiven, dumps, loads, loads_event, loads_forgiving
+from orcestator.json_text import Forgiven, Json, dumps, loads, loads_event, loads_forgiving
 
-Json = dict[str, Any]
 _WORKER_FAILURE = b'{"error":{"'
 
 

@@ -27,9 +27,8 @@ from orcestator.dialects.openai.tool_calls import ToolCallOrder
 from orcestator.dialects.openai.usage import Usage, UsageTally, estimate, usage_body
 from orcestator.dialects.sse import DONE, LineSplitter, SseSplitter
 from orcestator.errors import OrcestatorError, UpstreamBroken
-from orcestator.json_text import dumps, loads, loads_strictly
+from orcestator.json_text import Json, dumps, loads, loads_strictly
 
-Json = dict[str, Any]
 MOST_CHOICES = 128
 MOST_HELD = 65_536
 """Deltas that wait for the end of a tool call."""

@@ -1,13 +1,11 @@
 """An upstream's legacy text-completion stream, held to the same rules as a chat stream."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from orcestator.dialects.openai.content import spoken, usable_created, usable_id
 from orcestator.dialects.openai.finish import has_finished
 from orcestator.dialects.openai.stream import ChatStream
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 @dataclass(slots=True)

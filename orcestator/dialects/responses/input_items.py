@@ -13,8 +13,8 @@ from typing import Any
 from orcestator.dialects.canonical import RESPONSES_FORMAT, parts_of
 from orcestator.dialects.canonical_call import ToolCall, tool_calls_in
 from orcestator.dialects.shapes import count_in, dropped_name, object_in, objects_in, text_in
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 LONGEST_CALL_ID = 64
 _IMAGE_DETAILS = ("auto", "low", "high", "original")
 _FILE_FIELDS = ("file_data", "file_id", "filename")

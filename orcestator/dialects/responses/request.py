@@ -18,8 +18,8 @@ from orcestator.dialects.fitting import fitted
 from orcestator.dialects.responses.input_items import items_of
 from orcestator.dialects.responses.models import least_effort, reasons, takes_sampling
 from orcestator.dialects.shapes import count_in, dropped_name, object_in, objects_in, text_in
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 PATH = "/responses"
 LEAST_OUTPUT_TOKENS = 16
 USUAL_OUTPUT_LIMIT = 32_000

@@ -10,7 +10,7 @@ from orcestator.dialects.custom_tools import emulated_custom_tools, restored_inp
 from orcestator.dialects.responses.caller import CALLER
 from orcestator.dialects.responses.tool_names import ToolBook, flat_name
 from orcestator.errors import InvalidRequest, UpstreamRejected
-from tests.dialects.responses.test_responses_request import JUNK
+from tests.dialects.responses.test_request import JUNK
 
 Json = dict[str, Any]
 

@@ -26,7 +26,7 @@ NAME = "simulated"
 _CHANCE = 0xC1
 
 
-class BrainRouter:
+class RealRouter:
     """Planner and attempt loop as a process has them, before the modelled upstreams. To be made within the running event loop."""
 
     def __init__(self, scenario: Scenario, upstreams: Upstreams, settings: Settings, strategy: str, seed: int) -> None:

@@ -1,13 +1,44 @@
-"""Token counts: Anthropic's input excludes what the cache read and wrote, ours includes it.
+"""What stands beside the content of an answer, in Anthropic's words and in the canonical ones: why it ended, and tokens.
 
-platform.claude.com/docs/en/build-with-claude/prompt-caching (checked 2026-11): all input is ``input_tokens`` +
-``cache_read_input_tokens`` + ``cache_creation_input_tokens``; ``output_tokens`` includes thinking.
+platform.claude.com/docs/en/api/messages, ``stop_reason``, and …/build-with-claude/prompt-caching (checked 2026-11): all input is
+``input_tokens`` + ``cache_read_input_tokens`` + ``cache_creation_input_tokens``, where ours is one number; ``output_tokens`` includes thinking.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
+_FROM_WIRE = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+_TO_WIRE = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "content_filter": "refusal",
+}
+
+
+def finish_reason(stop_reason: object) -> str | None:
+    """The canonical reason; None while there is none. One that nobody knows goes on as it is."""
+    if not isinstance(stop_reason, str) or not stop_reason:
+        return None
+    return _FROM_WIRE.get(stop_reason, stop_reason)
+
+
+def stop_reason(reason: object) -> str:
+    """Anthropic's word for a canonical reason."""
+    return _TO_WIRE.get(reason, "end_turn") if isinstance(reason, str) else "end_turn"
+
+
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _INNER_COUNTS = (
     ("thinking_tokens", "output_tokens_details", "thinking_tokens"),

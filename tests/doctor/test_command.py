@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from scripted_provider import answering
 
 from orcestator.cli import main
 from orcestator.doctor.probed_file import save
 from orcestator.errors import StartupProblem
 from orcestator.store.documents import open_documents
 from tests.cluster.harness import Cluster, SandboxThread, clean_environment, free_port
+from tests.doctor.scripted_provider import answering
 
 
 @dataclass(frozen=True)

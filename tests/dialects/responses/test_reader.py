@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from orcestator.dialects.responses.upstream import UPSTREAM
 from orcestator.errors import UpstreamBroken, UpstreamError, UpstreamRateLimited, UpstreamUnavailable
 from tests.dialects.responses.responses_sdk import read_terms
-from tests.dialects.responses.test_responses_request import JUNK
+from tests.dialects.responses.test_request import JUNK
 
 Json = dict[str, Any]
 MESSAGE = {"type": "message", "content": [{"type": "output_text", "text": "Hi", "annotations": []}]}

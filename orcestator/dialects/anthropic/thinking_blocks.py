@@ -1,12 +1,30 @@
-"""Thinking blocks of ours: reasoning of another model, shown to a caller whose format demands a signature.
+"""Thinking blocks: those of Anthropic as ``reasoning_details``, which it wants back unchanged, and those that we make.
 
-Anthropic would refuse them ("thinking blocks … cannot be modified"), so they are recognised and taken out on the way
-back.
+Ours are reasoning of another model, shown to a caller whose format demands a signature. Anthropic would refuse them ("thinking blocks …
+cannot be modified"), so they are recognised and taken out on the way back.
 """
 
 from typing import Any
 
-Json = dict[str, Any]
+from orcestator.dialects.canonical import ANTHROPIC_FORMAT
+from orcestator.json_text import Json
+
+
+def text_detail(text: str, signature: str, index: int) -> Json:
+    """A thinking block. ``index`` counts the details of one answer."""
+    return {
+        "type": "reasoning.text",
+        "text": text,
+        "signature": signature,
+        "format": ANTHROPIC_FORMAT,
+        "index": index,
+    }
+
+
+def encrypted_detail(data: str, index: int) -> Json:
+    """A redacted thinking block."""
+    return {"type": "reasoning.encrypted", "data": data, "format": ANTHROPIC_FORMAT, "index": index}
+
 
 OUR_SIGNATURE = "orcestator-"
 """What the signatures that we make begin with."""

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from scripted_provider import answering
 
 from orcestator.cluster import factory
 from orcestator.doctor.finding import OK, PROBLEM, WARNING
 from orcestator.doctor.progress import Waiting
-from orcestator.doctor.providers import Looked, after_probe, clock_finding, look_at_all
+from orcestator.doctor.providers import ProviderCheck, after_probe, check_all, clock_finding
 from orcestator.providers.models import MOST_MODELS
 from orcestator.providers.rows import Provider
 from orcestator.providers.secret import Secret
 from orcestator.settings import ProviderSetting, Settings
 from tests.cluster.harness import SandboxThread, free_port
+from tests.doctor.scripted_provider import answering
 
 SECRET = "sk-canary-6bc1bee22e409f96"
 
@@ -30,14 +30,14 @@ def provider(base_url: str, *, key: str = SECRET, default_model: str = "") -> Pr
     return ProviderSetting(row, base_url, (Secret(key),) if key else (), 1)
 
 
-def looked_at(*providers: ProviderSetting) -> list[Looked]:
+def looked_at(*providers: ProviderSetting) -> list[ProviderCheck]:
     """What the doctor finds at them."""
 
-    async def look() -> list[Looked]:
+    async def look() -> list[ProviderCheck]:
         settings = Settings(providers=tuple(providers))
         client = factory.make_upstream_client(settings)
         try:
-            return await look_at_all(settings, client, Waiting([found.row.name for found in providers]))
+            return await check_all(settings, client, Waiting([found.row.name for found in providers]))
         finally:
             await client.close()
 

@@ -83,6 +83,7 @@ class ApiServer:
         self.drain = Drain()
         self.recording.active = lambda: len(self.drain.active)
         self.brain = Router.of(settings, directory.catalog, self.recording.emit, quota)
+        self.recording.subscribe(self.brain.decisions)
         self.recording.waiting = lambda: len(self.brain.attempts.line)
         self._owners = parts.lasting_owners(settings)
         shelf = parts.shelf(settings, self.recording, self._owners, is_shared=is_shared)

@@ -22,9 +22,10 @@ from orcestator.gateway.gateway import Gateway, Route
 from orcestator.gateway.keepalive import KeepAlive
 from orcestator.gateway.request_reader import RequestReader
 from orcestator.json_text import dumps
-from orcestator.providers.prices import cost
+from orcestator.prices import cost, dollars
+from orcestator.routing.attempts.attempt import records_of
 from orcestator.routing.attempts.loop import Tally
-from orcestator.routing.events import Outcome, RequestEnded
+from orcestator.routing.events import Outcome, RequestEnded, cost_of_serving
 from orcestator.routing.offer import Deployment
 from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.planning.plan import Plan
@@ -33,12 +34,14 @@ from orcestator.server.asgi import Receive, Scope, Send, header_map, send_bytes
 from orcestator.server.json_body import LARGE_BYTES, CallerLeft, parse_object, read_body
 from orcestator.server.large_json import Span, parse_large_object
 from orcestator.server.request_id import request_id_of
-from orcestator.upstream.call import Answer, FlowingAnswer, UpstreamCall, WholeAnswer
+from orcestator.upstream.call import BYTES_PER_TOKEN, Answer, FlowingAnswer, UpstreamCall, WholeAnswer
 from orcestator.upstream.ids import new_id
+from orcestator.usage import NOTHING, Usage
 
 Json = dict[str, Any]
 logger = logging.getLogger(__name__)
 CALLER_LEFT_STATUS = 499
+_new = tuple.__new__
 EVENT_ENDPOINTS = frozenset({"chat", "completions"})
 """Endpoints whose streams are chat events, so that a comment may be sent before the upstream has answered."""
 ROUTER_HEADER = b"x-orcestator-router"
@@ -303,10 +306,8 @@ class Exchange:
 
     def _cost(self, answer: WholeAnswer) -> float | None:
         """US dollars by the price list; None where the model's price is not known."""
-        served = self._served
-        pricing = self._gateway.catalog().facts(served).get("pricing") if served else None
-        usage = (answer.wire or {}).get("usage")
-        return cost(pricing, usage) if isinstance(pricing, dict) and isinstance(usage, dict) else None
+        served = self._tally.served
+        return dollars(cost(served.traits.prices, answer.usage)) if served else None
 
     async def _send_flowing(self, answer: FlowingAnswer) -> None:
         """Relay to the end. After the first content a failure is told inside the stream."""
@@ -452,11 +453,11 @@ class Exchange:
         """The loop's answer came to its end, or broke."""
         attempts = self._gateway.attempts
         if isinstance(answer, WholeAnswer):
-            attempts.ended(self._tally, tokens=answer.completion_tokens, seconds=0.0, failure=None)
+            attempts.ended(self._tally, usage=answer.usage, seconds=0.0, failure=None)
             return
         answer.close()
         seconds = self._now() - self._intake.started - self._first_content
-        attempts.ended(self._tally, tokens=answer.tokens[1], seconds=seconds, failure=failure)
+        attempts.ended(self._tally, usage=answer.usage, seconds=seconds, failure=failure)
 
     def _id_header(self) -> tuple[bytes, bytes]:
         caller = self._route.caller
@@ -464,51 +465,48 @@ class Exchange:
 
     def _tell(self) -> None:
         """The one event of this request."""
-        gateway, route, intake = self._gateway, self._route, self._intake
+        gateway, route, intake, order = self._gateway, self._route, self._intake, self._order
         answer, error, tally, served = self._answer, self._error, self._tally, self._served
-        prompt, completion, estimated, text = 0, 0, False, ""
-        if isinstance(answer, WholeAnswer):
-            prompt, completion, estimated = answer.prompt_tokens, answer.completion_tokens, answer.estimated
-            text = answer.text
-        elif answer is not None:
-            prompt, completion, estimated = answer.tokens
-            text = answer.text
+        text, winner = "" if answer is None else answer.text, tally.winner
+        usage: Usage = NOTHING
+        nano_usd: int | None = 0
+        tried = records_of(tally.made, intake.started, 0 if order is None else len(order.body) // BYTES_PER_TOKEN)
+        if winner is not None and winner.usage is not None:
+            usage, nano_usd = winner.usage, tried[winner.number - 1].nano_usd
         if self._continuing is not None and self._continuing.text:
             text = self._continuing.text + text
-            prompt, completion = self._continuing.counted(prompt, completion)
-        ended = self._now()
-        name = type(error).__name__ if error else ""
-        parse, planned = self._parsed - intake.started, self._planned - self._parsed
-        seconds = ended - intake.started
-        gateway.decisions.note(
-            intake.request_id, self._plan, tally, self._outcome, self._status, name, intake.model, intake.caller,
-            route.name, intake.streamed, intake.arrived_at, self._parsed, parse, planned, self._first_content, seconds,
-        )  # fmt: skip
-        gateway.emit(
-            RequestEnded(
-                intake.request_id,
-                intake.arrived_at,
-                route.name,
-                intake.streamed,
-                self._outcome,
-                self._status,
-                name,
-                error.message if error else "",
-                intake.caller,
-                intake.model,
-                served.provider if served else "",
-                served.model if served else "",
-                intake.user_text,
-                text[: gateway.policy.text_chars],
-                prompt,
-                completion,
-                estimated,
-                seconds,
-                self._first_content,
-                tally.calls,
-                tally.fallbacks,
-                parse,
-                planned,
-                self._relay,
-            )
-        )
+            usage = self._continuing.counted(NOTHING if answer is None else usage)
+            nano_usd = cost_of_serving(tried)
+        # The fields in their order, without a call of the class.
+        gateway.emit(_new(RequestEnded, (
+            intake.request_id,
+            intake.arrived_at,
+            route.name,
+            intake.streamed,
+            self._outcome,
+            self._status,
+            type(error).__name__ if error else "",
+            intake.caller,
+            intake.model,
+            "attempt" if served else "",
+            served.provider if served else "",
+            served.model if served else "",
+            usage,
+            nano_usd,
+            self._now() - intake.started,
+            self._first_content,
+            tally.calls,
+            tally.retries,
+            tally.fallbacks,
+            tally.hedges,
+            served is not None and tally.fallback_used,
+            self._parsed - intake.started,
+            self._planned - self._parsed,
+            self._relay,
+            tried,
+            self._parsed,
+            self._plan,
+            error.message if error else "",
+            intake.user_text,
+            text[: gateway.policy.text_chars],
+        )))  # fmt: skip

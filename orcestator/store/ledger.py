@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orcestator.routing.events import AttemptEnded, Event, RequestEnded
+from orcestator.routing.events import Event, RequestEnded
 from orcestator.store import ledger_file
+from orcestator.store.record_rows import attempt_row, request_row
 
 if TYPE_CHECKING:
     from orcestator.store.ledger_connection import LedgerConnection
@@ -35,12 +36,13 @@ class Ledger:
         self._connected()
 
     def write(self, items: Sequence[Event]) -> None:
-        """Commit a row for each request and attempt among ``items``. Raises OSError when nothing was written."""
-        requests = [self._kept(event) for event in items if isinstance(event, RequestEnded)]
-        attempts = [event for event in items if isinstance(event, AttemptEnded)]
+        """Commit a row for each request among ``items``, and for each of its attempts. Raises OSError when nothing was written."""
+        events = [self._kept(event) for event in items if isinstance(event, RequestEnded)]
         connection = self._connected()
-        if not requests and not attempts:
+        if not events:
             return
+        requests = [request_row(event) for event in events]
+        attempts = [attempt_row(event.request_id, attempt) for event in events for attempt in event.tried]
         try:
             connection.insert(requests, attempts)
         except OSError:

@@ -5,21 +5,21 @@ write half a batch, and never let one impossible row hold up the others.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, func, insert, select
+from sqlalchemy import URL, Connection, Engine, create_engine, func, insert, inspect, select, update
 from sqlalchemy import event as listeners
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
 
-from orcestator.routing.events import AttemptEnded, RequestEnded
 from orcestator.store import database_file, ledger_file
-from orcestator.store.tables import AttemptRow, RequestRow, SchemaVersion
+from orcestator.store.record_rows import ATTEMPTS, COLUMNS, REQUESTS, Row
+from orcestator.store.tables import SchemaVersion, additions
 
 BUSY_MILLISECONDS = 5_000
 """How long a transaction waits for another process's one."""
@@ -38,7 +38,6 @@ _PRAGMAS = (
     f"PRAGMA journal_size_limit = {LARGEST_WAL_BYTES}",
 )
 
-RowEvent = RequestEnded | AttemptEnded
 Result = TypeVar("Result")
 
 logger = logging.getLogger("orcestator.store")
@@ -63,12 +62,24 @@ class DatabaseConnection:
         try:
             with connection.begin():
                 SQLModel.metadata.create_all(connection)
-                if connection.execute(select(func.count()).select_from(SchemaVersion)).scalar() == 0:
-                    connection.execute(insert(SchemaVersion).values(version=ledger_file.VERSION))
+                _bring_up_to_date(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def _bring_up_to_date(connection: Connection) -> None:
+    """Write the version of the schema, and add the columns that a file of an older one lacks."""
+    version = connection.execute(select(func.max(SchemaVersion.version))).scalar()
+    if version is None:
+        connection.execute(insert(SchemaVersion).values(version=ledger_file.VERSION))
+    elif version < ledger_file.VERSION:
+        for table in COLUMNS:
+            there = {column["name"] for column in inspect(connection).get_columns(table)}
+            for statement in additions(table, there, connection.dialect):
+                connection.exec_driver_sql(statement)
+        connection.execute(update(SchemaVersion).values(version=ledger_file.VERSION))
 
 
 class LedgerConnection(DatabaseConnection):
@@ -76,42 +87,40 @@ class LedgerConnection(DatabaseConnection):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._inserts = {
-            RequestEnded: _insert_text(RequestRow, RequestEnded._fields, self._engine),
-            AttemptEnded: _insert_text(AttemptRow, AttemptEnded._fields, self._engine),
-        }
+        self._inserts = {name: _insert_text(name, tuple(columns), self._engine) for name, columns in COLUMNS.items()}
 
-    def insert(self, requests: Sequence[RequestEnded], attempts: Sequence[AttemptEnded]) -> None:
-        """Commit a row for each. A row that SQLite can never take is logged and left out."""
+    def insert(self, requests: Sequence[Row], attempts: Sequence[Row]) -> None:
+        """Commit the rows. One that SQLite can never take is logged and left out."""
+        rows = {REQUESTS: requests, ATTEMPTS: attempts}
         try:
-            as_os_error(lambda: self._insert_all(requests, attempts))
+            as_os_error(lambda: self._insert_all(rows))
         except (IntegrityError, UnicodeEncodeError, OverflowError):
-            events: list[RowEvent] = [*requests, *attempts]
-            as_os_error(lambda: self._insert_singly([_storable(event) for event in events]))
+            as_os_error(lambda: self._insert_singly({name: [_storable(row) for row in rows[name]] for name in rows}))
 
-    def _insert_all(self, requests: Sequence[RequestEnded], attempts: Sequence[AttemptEnded]) -> None:
+    def _insert_all(self, rows: Mapping[str, Sequence[Row]]) -> None:
         with self._connection.begin():
-            self._insert_in_portions(self._inserts[RequestEnded], requests)
-            self._insert_in_portions(self._inserts[AttemptEnded], attempts)
+            for table, of_table in rows.items():
+                self._insert_in_portions(self._inserts[table], of_table)
 
-    def _insert_in_portions(self, text: str, events: Sequence[RowEvent]) -> None:
+    def _insert_in_portions(self, text: str, rows: Sequence[Row]) -> None:
         """Many rows a statement: the driver lets other threads run at each, and to get its turn back from a busy event loop costs
         both of them more than the row."""
-        whole = len(events) - len(events) % PORTION
+        whole = len(rows) - len(rows) % PORTION
         for start in range(0, whole, PORTION):
-            flat = tuple(chain.from_iterable(events[start : start + PORTION]))
+            flat = tuple(chain.from_iterable(rows[start : start + PORTION]))
             self._connection.exec_driver_sql(_with_rows(text, PORTION), flat)
-        if whole < len(events):
-            rest = events[whole:]
+        if whole < len(rows):
+            rest = rows[whole:]
             self._connection.exec_driver_sql(_with_rows(text, len(rest)), tuple(chain.from_iterable(rest)))
 
-    def _insert_singly(self, events: Sequence[RowEvent]) -> None:
+    def _insert_singly(self, rows: Mapping[str, Sequence[Row]]) -> None:
         with self._connection.begin():
-            for event in events:
-                try:
-                    self._connection.exec_driver_sql(self._inserts[type(event)], tuple(event))
-                except IntegrityError as problem:
-                    logger.error("a row was refused: %s", problem.orig, extra={"request_id": event.request_id})
+            for table, of_table in rows.items():
+                for row in of_table:
+                    try:
+                        self._connection.exec_driver_sql(self._inserts[table], row)
+                    except IntegrityError as problem:
+                        logger.error("a row was refused: %s", problem.orig, extra={"request_id": row[0]})
 
 
 def _engine(path: Path, pragmas: Sequence[str]) -> Engine:
@@ -128,9 +137,8 @@ def _prepare(connection: Any, pragmas: Sequence[str]) -> None:
         connection.execute(pragma)
 
 
-def _insert_text(row: type[SQLModel], columns: Sequence[str], engine: Engine) -> str:
-    table = SQLModel.metadata.tables[str(row.__tablename__)]
-    return str(insert(table).compile(engine, column_keys=list(columns)))
+def _insert_text(table: str, columns: Sequence[str], engine: Engine) -> str:
+    return str(insert(SQLModel.metadata.tables[table]).compile(engine, column_keys=list(columns)))
 
 
 @cache
@@ -150,9 +158,9 @@ def as_os_error(step: Callable[[], Result]) -> Result:
         raise OSError(str(problem.orig)) from problem
 
 
-def _storable(event: RowEvent) -> RowEvent:
-    """The event with what SQLite cannot hold replaced: lone surrogates, integers over 64 bits."""
-    return type(event)(*(_storable_value(value) for value in event))
+def _storable(row: Row) -> Row:
+    """The row with what SQLite cannot hold replaced: lone surrogates, integers over 64 bits."""
+    return tuple(map(_storable_value, row))
 
 
 def _storable_value(value: Any) -> Any:

@@ -10,8 +10,11 @@ from pathlib import Path
 from orcestator.errors import StartupProblem
 from orcestator.store import database_file
 
-VERSION = 1
-"""The version of the schema in ``tables``; a file of a newer one is refused."""
+VERSION = 2
+"""The version of the schema in ``tables``; a file of a newer one is refused, one of an older one gets the columns it lacks.
+
+2: the classes of usage, what it costs, and a row for every attempt (2026-11).
+"""
 BUSY_SECONDS = 0.2
 """How long the check waits for a process that is writing."""
 LARGEST_CHECKED_BYTES = 64 * 1024 * 1024

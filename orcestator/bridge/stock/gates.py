@@ -69,7 +69,7 @@ class StockGates:
         call = {"model": params.get("model"), "input": params.get("input"), "encoding_format": "float"}
         try:
             answer = self._whole(await self._run("embeddings", call, streamed=False))
-            return {"embedding": _vectors(answer), "token_num": answer.prompt_tokens}
+            return {"embedding": _vectors(answer), "token_num": answer.usage.prompt_tokens}
         except OrcestatorError as error:
             return stock_failure(error)
 
@@ -98,11 +98,11 @@ class StockGates:
         """The answer came to its end, or broke."""
         answer = given.answer
         if isinstance(answer, WholeAnswer):
-            tokens, seconds = answer.completion_tokens, 0.0
+            seconds = 0.0
         else:
             answer.close()
-            tokens, seconds = answer.tokens[1], time.monotonic() - given.began
-        self._attempts.ended(given.tally, tokens=tokens, seconds=seconds, failure=failure)
+            seconds = time.monotonic() - given.began
+        self._attempts.ended(given.tally, usage=answer.usage, seconds=seconds, failure=failure)
 
     async def _answer(self, params: Json, *, streamed: bool) -> "_Given":
         room = self._context_length - self.count_tokens(params)

@@ -16,12 +16,21 @@ def canonical_usage(wire: Any) -> Json | None:
     prompt = _count(wire, "promptTokenCount") + _count(wire, "toolUsePromptTokenCount")
     thoughts = _count(wire, "thoughtsTokenCount")
     completion = _count(wire, "candidatesTokenCount") + thoughts
+    heard, spoken = _sound(wire.get("promptTokensDetails")), _sound(wire.get("candidatesTokensDetails"))
+    # Of the sound in a cache we know no price: it is as cached as the rest of it.
+    heard = max(0, heard - _sound(wire.get("cacheTokensDetails")))
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": _count(wire, "cachedContentTokenCount")},
-        "completion_tokens_details": {"reasoning_tokens": thoughts},
+        "prompt_tokens_details": {
+            "cached_tokens": _count(wire, "cachedContentTokenCount"),
+            **({"audio_tokens": heard} if heard else {}),
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": thoughts,
+            **({"audio_tokens": spoken} if spoken else {}),
+        },
     }
 
 
@@ -41,6 +50,14 @@ def wire_usage(usage: Any) -> Json:
     if cached:
         wire["cachedContentTokenCount"] = cached
     return wire
+
+
+def _sound(counts: Any) -> int:
+    """The tokens of sound in a list by modality."""
+    listed = counts if isinstance(counts, list) else []
+    return sum(
+        _count(each, "tokenCount") for each in listed if isinstance(each, dict) and each.get("modality") == "AUDIO"
+    )
 
 
 def _count(wire: Any, name: str) -> int:

@@ -23,13 +23,14 @@ from orcestator.dialects.openai.content import spoken, usable_created, usable_id
 from orcestator.dialects.openai.finish import FAILED, MAY_CUT, finish_reason, has_finished, is_failure, reason_beside
 from orcestator.dialects.openai.memory import Memory, Remember
 from orcestator.dialects.openai.tool_calls import OBJECT_ARGUMENTS, ToolCallOrder, half_call_failure, is_half
-from orcestator.dialects.openai.usage import Usage, UsageTally, estimate, usage_body
+from orcestator.dialects.openai.usage import UsageTally, estimate, usage_body
 from orcestator.dialects.progress import is_progress
 from orcestator.dialects.split_characters import CharacterJoiner
 from orcestator.dialects.sse import DONE, LONGEST_EVENT_BYTES, LineSplitter, SseSplitter
 from orcestator.dialects.tool_names import NO_ALIASES
 from orcestator.errors import OrcestatorError, UpstreamBroken, UpstreamError
 from orcestator.json_text import Forgiven, dumps, loads, loads_event, loads_forgiving, loads_strictly
+from orcestator.usage import Usage
 
 Json = dict[str, Any]
 MOST_CHOICES = 128

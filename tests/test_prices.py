@@ -109,6 +109,7 @@ def test_the_answer_the_quota_ledger_and_the_plan_agree() -> None:
 
     quota = QuotaBook()
     quota.limit("p", "", "", {"usd_per_day": 1.0})
+    quota.take("p", "", "m", 0, 0.0)
     meter = Meter(quota, "p", "", "m", 0, pricing, 0.0)
     meter.settle(usage, 0.0)
     (state,) = quota.states(0.0)

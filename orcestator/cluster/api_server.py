@@ -5,7 +5,6 @@ import socket
 import time
 from collections.abc import Callable, Collection, Coroutine
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from orcestator.bridge.carrier import Carrier
@@ -20,7 +19,6 @@ from orcestator.cluster.recording import Recording
 from orcestator.cluster.router import Router
 from orcestator.cluster.worker_health import WorkerHealthFeed
 from orcestator.gateway.cors import marks_for
-from orcestator.routing.attempts.summary import OURS
 from orcestator.routing.state.quota import QuotaBook
 from orcestator.server.asgi import Scope, header_map
 from orcestator.server.drain import Drain
@@ -29,6 +27,7 @@ from orcestator.server.serving import Server
 from orcestator.settings import Settings
 from orcestator.settings.changes import document_of
 from orcestator.settings.management_token import made_token
+from orcestator.store.documents import Document, open_documents
 from orcestator.telemetry.exposition import CONTENT_TYPE
 from orcestator.telemetry.json_log import LogWriter
 from orcestator.telemetry.metrics_server import MetricsServer
@@ -92,7 +91,9 @@ class ApiServer:
             settings, self.brain, carrier(settings), self.recording.emit, self.drain, shelf, self._refusals
         )
         self._access = ManagementAccess(None, wants_token=True, refusals=self._refusals)
-        self.rules = RulesBook(Path(settings.state_dir) / RULES_FILE, settings.rules, self.brain.use_rules)
+        self.rules = RulesBook(
+            Document(open_documents(settings.state_dir), RULES_FILE), settings.rules, self.brain.use_rules
+        )
         self.live = LiveSettings(
             settings, load_again, self.take, lambda problem: self.recording.notices.tell(reloaded(problem))
         )
@@ -107,8 +108,8 @@ class ApiServer:
         self.gateway.policy = parts.exchange_policy(settings)
         self.gateway.carry = self._carrier(settings).attempt
         self.brain.retune(settings)
-        # What a ledger refused by the old limits it may take by the new ones; asking it calls nobody.
-        self.brain.attempts.health.forget_causes(OURS)
+        # What a worker's ledger refused by the old limits it may take by the new ones; asking it calls nobody.
+        self.brain.planner.quota.forget_elsewhere()
         self.rules.configure(settings.rules)
         self._directory.rename(parts.names(settings))
 
@@ -136,9 +137,8 @@ class ApiServer:
         ``check`` gives what the background checks of this process know of a provider; without it workers tell; ``added`` keeps what is added over HTTP."""
         settings = self._settings
         await self._take_access(settings)
-        told = WorkerHealthFeed(
-            self.brain.attempts.health, self.brain.planner.catalog, settings.breaker_longest_open_seconds
-        )
+        planner = self.brain.planner
+        told = WorkerHealthFeed(planner.health, planner.quota, planner.catalog, settings.breaker_longest_open_seconds)
         overview = Overview(self.brain.planner, time.monotonic, time.time, check or told.status)
         app = ApiApp(
             self.gateway,

@@ -38,7 +38,7 @@ async def run_embedded(settings: Settings, announce: Callable[[str], None], load
     lifetime.stopping.install()
     try:
         drain = await _start(settings, lifetime, announce, load_again)
-        await lifetime.wait()
+        await lifetime.wait(drain)
         await drain_exchanges(drain, settings.drain_seconds)
     finally:
         await lifetime.close()

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from orcestator.bridge.carrier import Carrier, Carriers, LocalCarrier
 from orcestator.bridge.control import ControlClient
@@ -33,7 +32,12 @@ from orcestator.server.edge import EdgeLimits
 from orcestator.server.failed_logins import FailedLogins
 from orcestator.settings import Settings
 from orcestator.settings.choices import ProviderSetting
-from orcestator.store.kept_responses import Change, KeptResponses, KeptRows
+from orcestator.store.documents import Document, open_documents
+from orcestator.store.engines import open_rows
+from orcestator.store.kept_responses import KeptResponses
+from orcestator.store.kept_rows import GUARANTEES, KeptRows
+from orcestator.store.kept_turns import Change
+from orcestator.store.schema import RECORDS
 from orcestator.telemetry.background import BackgroundWriter
 from orcestator.upstream.http.client import UpstreamClient
 from orcestator.upstream.http.origin import Origin
@@ -124,7 +128,7 @@ def shelf(settings: Settings, recording: Recording, owners: Mapping[str, str], *
     ``is_shared``: other API servers keep theirs there."""
     if not settings.db_path:
         return None
-    rows = KeptRows(Path(settings.db_path))
+    rows = KeptRows(open_rows(settings.db_path, RECORDS, GUARANTEES))
     # No window: the next turn may be on its way to another process.
     writer = BackgroundWriter[Change]("kept_responses", rows, keeps_failed=True, window_seconds=0.0)
     recording.watch(writer)
@@ -192,7 +196,6 @@ def gateway(
         catalog=brain.planner.catalog,
         planner=brain.planner,
         attempts=brain.attempts,
-        decisions=brain.decisions,
         carry=carrier.attempt,
         emit=emit,
         drain=drain,
@@ -226,7 +229,7 @@ def controller(settings: Settings, client: UpstreamClient, host: str, *, is_alon
             draw=random.random, dispatch=settings.dispatch_method, first_version=int(time.time() * 1000)
         ),
         policy=policy,
-        persist_path=Path(settings.state_dir) / "workers.json",
+        kept_table=Document(open_documents(settings.state_dir), "workers.json"),
         fetch_status=fetch_status,
         clock=time.monotonic,
         on_wrong_secret=partial(FailedLogins().note, "controller", "wrong_key"),

@@ -10,7 +10,9 @@ from orcestator.cluster.health_watch import make_notices, notice_writers
 from orcestator.cluster.lifetime import Lifetime
 from orcestator.routing.events import Event, EventSink, HealthChanged, Outcome, RequestEnded
 from orcestator.settings import Settings
-from orcestator.store.ledger import Ledger
+from orcestator.store.engines import open_rows
+from orcestator.store.ledger import GUARANTEES, Ledger
+from orcestator.store.schema import RECORDS
 from orcestator.telemetry.background import BackgroundWriter
 from orcestator.telemetry.exposition import render
 from orcestator.telemetry.json_log import LogWriter, setup_logging
@@ -41,7 +43,7 @@ class Recording:
             self.watch(traffic)
             self._request_sinks.append(traffic)
         if settings.db_path:
-            ledger = BackgroundWriter("ledger", Ledger(Path(settings.db_path), texts, redact), keeps_failed=True)
+            ledger = BackgroundWriter("ledger", _ledger(settings, texts, redact), keeps_failed=True)
             self.watch(ledger)
             self._request_sinks.append(ledger)
         self.metrics.watch(log)
@@ -125,7 +127,11 @@ def check_files(settings: Settings) -> None:
     if settings.log_file:
         TrafficLog(Path(settings.log_file), str, str).close()
     if settings.db_path:
-        Ledger(Path(settings.db_path), str, str)
+        _ledger(settings, str, str)
+
+
+def _ledger(settings: Settings, texts: Callable[[str], str], redact: Callable[[str], str]) -> Ledger:
+    return Ledger(open_rows(settings.db_path, RECORDS, GUARANTEES), texts, redact)
 
 
 def start_log(settings: Settings, lifetime: Lifetime) -> tuple[LogWriter, Redactor]:

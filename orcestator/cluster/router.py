@@ -52,6 +52,7 @@ class Router:
             hedging=_hedging(settings),
             line=WaitQueue(_line(settings)),
             verdicts=_verdicts(settings),
+            quota=quota,
         )
         planner = Planner(catalog, health, stats, quota, random.random, planning(settings, settings.rules))
         return cls(planner, attempts, DecisionBook(stats))

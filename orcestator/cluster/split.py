@@ -99,7 +99,7 @@ async def run_api_server(
         )
         lifetime.run_beside(directory.run(lifetime.stopping.event))
         announce(f"orcestator API server listens on {settings.host}:{server.port}, controller {controller}\n")
-        await lifetime.wait()
+        await lifetime.wait(front.drain)
         await drain_exchanges(front.drain, settings.drain_seconds)
     finally:
         await lifetime.close()

@@ -159,7 +159,7 @@ class _Worker:
         self.app = WorkerApp(
             self._carrier, routes, settings.worker_secret, settings.max_body_bytes,
             limits=lambda: limits_in(self._brain.planner.quota, time.monotonic()), reset=self._reset,
-            on_loopback=is_loopback(listener.getsockname()[0]),
+            quota=self._brain.planner.quota, on_loopback=is_loopback(listener.getsockname()[0]),
         )  # fmt: skip
         server = Server(self.app, listener, parts.edge_limits(settings))
         await server.start()

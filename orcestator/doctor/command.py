@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from orcestator.cluster import factory as parts
@@ -25,6 +24,7 @@ from orcestator.doctor.report import machine_report, table
 from orcestator.errors import StartupProblem
 from orcestator.settings import Settings, load
 from orcestator.settings.environment import read_variables
+from orcestator.store.documents import open_documents
 from orcestator.upstream.provider_client import ProviderClient
 
 OTHER_SETTINGS = "The server may run with another environment or file: start doctor with the same."
@@ -121,7 +121,7 @@ async def _probe(
     new = probed_file.entries(tried, datetime.now(UTC).date().isoformat())
     if new:
         try:
-            probed_file.save(Path(settings.state_dir), new)
+            probed_file.save(open_documents(settings.state_dir), new)
         except StartupProblem as problem:
             findings.append(
                 Finding("probe", PROBLEM, problem.message, "Make OR_STATE_DIR a folder that can be written to.")

@@ -106,7 +106,7 @@ async def _result(target: Target, trial: Trial) -> bool | None:
 
 
 async def _attempt(target: Target, trial: Trial) -> bool:
-    answer = await target.link.attempt(target.model, _order(trial.call(target.model)))
+    answer = await target.link.attempt_beside(target.model, _order(trial.call(target.model)))
     if not isinstance(answer, WholeAnswer):
         answer.close()
         return False
@@ -118,7 +118,7 @@ async def _attempt(target: Target, trial: Trial) -> bool:
 async def _streams_usage(target: Target) -> bool | None:
     call = {**PLAIN.call(target.model), "stream": True, "stream_options": {"include_usage": True}}
     try:
-        answer = await target.link.attempt(target.model, _order(call))
+        answer = await target.link.attempt_beside(target.model, _order(call))
         if isinstance(answer, WholeAnswer):
             return False
         try:

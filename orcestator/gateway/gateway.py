@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orcestator.dialects.canonical import CallerDialect, WriteTerms
+from orcestator.dialects.sse import KEEP_ALIVE
 from orcestator.gateway.admission import Admission
 from orcestator.gateway.call_rules import CallLimits
 from orcestator.gateway.conversations import Conversations
 from orcestator.routing.attempts.loop import AttemptLoop
-from orcestator.routing.decision import DecisionBook
 from orcestator.routing.events import EventSink
 from orcestator.routing.offer import Deployment
 from orcestator.routing.planning.catalog import Catalog
@@ -20,6 +20,8 @@ from orcestator.server.drain import Drain
 from orcestator.upstream.call import Answer, UpstreamCall
 
 Json = dict[str, Any]
+EVENT_ENDPOINTS = frozenset({"chat", "completions"})
+"""Endpoints whose streams are chat events, so that a comment may be sent before the upstream has answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,7 @@ class Gateway:
     catalog: Callable[[], Catalog]
     planner: Planner
     attempts: AttemptLoop[Answer]
-    decisions: DecisionBook
-    carry: Callable[[Deployment, UpstreamCall], Awaitable[Answer]]
+    carry: Callable[[Deployment, UpstreamCall, float], Awaitable[Answer]]
     emit: EventSink
     drain: Drain
     conversations: Conversations
@@ -73,3 +74,13 @@ class Route:
     keeps: bool = False
     tells_cost: bool = False
     at_once: Callable[[Json, WriteTerms], Json | None] | None = None
+    keep_alive: bytes = field(init=False)
+    """What may be sent on a stream while nothing comes; b"" where the format has no such thing."""
+    id_header: bytes = field(init=False)
+    """The header in which the answer has the request's id."""
+
+    def __post_init__(self) -> None:
+        caller = self.caller
+        plain = KEEP_ALIVE if self.endpoint in EVENT_ENDPOINTS else b""
+        object.__setattr__(self, "keep_alive", plain if caller is None else caller.keep_alive)
+        object.__setattr__(self, "id_header", b"x-request-id" if caller is None else caller.id_header.encode())

@@ -69,7 +69,7 @@ class RequestEnded(NamedTuple):
     nano_usd: int | None = 0  # what that costs in nano-dollars, None when nobody knows
     latency_s: float = 0.0
     first_content_s: float = -1.0  # time to first content; -1.0 when there was none
-    attempts: int = 0  # that reached an upstream, or tried to
+    attempts: int = 0
     retries: int = 0
     fallbacks: int = 0
     hedges: int = 0
@@ -91,6 +91,16 @@ NOT_FACTS = frozenset({"tried", "planned_at", "plan"})
 """Its fields that are not written with it: the attempts are told one by one, the rest is for this process alone."""
 
 
+class QuotaRefused(NamedTuple):
+    """A candidate was passed over because a quota ledger of ours knows that its upstream would refuse: nobody was asked."""
+
+    request_id: str
+    provider: str
+    model: str
+    cause: str  # "quota", "quota_guessed" or "quota_size"
+    seconds: float  # until its upstream would take the request
+
+
 class Waited(NamedTuple):
     """A request waited for a permit, because every deployment for it was full."""
 
@@ -109,5 +119,5 @@ class HealthChanged(NamedTuple):
     credential: str = ""  # the id of the provider's key that it is about
 
 
-Event = RequestEnded | HealthChanged | Waited
+Event = RequestEnded | QuotaRefused | HealthChanged | Waited
 EventSink = Callable[[Event], None]

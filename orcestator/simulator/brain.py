@@ -58,15 +58,15 @@ class BrainRouter:
         plan = self._planner.plan(ask, self._loop.time())
         tally = Tally()
 
-        async def attempt(candidate: Candidate) -> Answer:
+        async def attempt(candidate: Candidate, taken_at: float) -> Answer:
             place = self._places[candidate.deployment.provider, candidate.deployment.model]
-            return await self._ledgered.call(
-                place, candidate.deployment, request, trace, is_last_resort=plan.is_last_resort(candidate)
-            )
+            return await self._ledgered.call(place, candidate.deployment, request, trace, taken_at)
 
         try:
             deadline = request.at + self._total_seconds
-            answer = await self._attempts.run(str(request.number), plan, attempt, tally, deadline)
+            answer = await self._attempts.run(
+                str(request.number), plan, attempt, tally, deadline, request.prompt_tokens
+            )
         finally:
             trace.hedges = tally.hedges
         trace.first_content = self._loop.time() - request.at

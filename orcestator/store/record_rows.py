@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 from orcestator.routing.events import NOT_FACTS, AttemptEnded, RequestEnded
+from orcestator.store.rows import Row
 from orcestator.usage import Usage
 
-Row = tuple[Any, ...]
 REQUESTS, ATTEMPTS = "request_row", "attempt_row"
 
 

@@ -2,25 +2,20 @@
 
 Importing this takes most of a second (SQLModel brings pydantic and SQLAlchemy), so only the writers' threads do. All
 tables are here because two threads may come for them at once: once this is imported, nothing is added any more.
-A change of a column needs a new ``ledger_file.VERSION``.
+A change of a column needs a new ``schema.VERSION``.
 """
 
-from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Dialect, Float, Integer, String, Table, text
-from sqlalchemy.schema import CreateTable
-from sqlalchemy.sql.compiler import DDLCompiler
-from sqlalchemy.types import TypeEngine
-from sqlmodel import Field, Index, SQLModel
+from sqlmodel import BigInteger, Boolean, Column, Field, Float, Index, Integer, SQLModel, String, Table, text
 
 from orcestator.store.record_rows import ATTEMPTS, COLUMNS, REQUESTS
 
-_TYPES: dict[type, tuple[type[TypeEngine[Any]], str]] = {
+_TYPES: dict[type, tuple[Any, str]] = {
     str: (String, "''"),
-    int: (Integer, "0"),
+    int: (BigInteger, "0"),
     float: (Float, "0"),
-    bool: (Boolean, "0"),
+    bool: (Boolean, "FALSE"),
 }
 """How a column of a type is made, and what stands in it where a row was written before there was such a column."""
 _INDEXED = frozenset({"request_id", "started_at"})
@@ -41,17 +36,6 @@ def _table(name: str) -> Table:
 
 
 REQUEST_TABLE, ATTEMPT_TABLE = _table(REQUESTS), _table(ATTEMPTS)
-
-
-def additions(table: str, there: Collection[str], dialect: Dialect) -> list[str]:
-    """The statements that give a table of an older version the columns that it lacks; ``there`` are those that it has."""
-    compiler = CreateTable(SQLModel.metadata.tables[table]).compile(dialect=dialect)
-    assert isinstance(compiler, DDLCompiler)
-    return [
-        f"ALTER TABLE {table} ADD COLUMN {compiler.get_column_specification(column)}"
-        for column in SQLModel.metadata.tables[table].columns
-        if column.name not in there
-    ]
 
 
 class KeptConversation(SQLModel, table=True):

@@ -9,7 +9,7 @@ import traceback
 from typing import Any, NamedTuple
 
 from orcestator.prices import dollars
-from orcestator.routing.events import BROKE, NOT_FACTS, AttemptEnded, Event, HealthChanged, RequestEnded
+from orcestator.routing.events import BROKE, NOT_FACTS, AttemptEnded, Event, HealthChanged, QuotaRefused, RequestEnded
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _LEFT_OUT = ("user_text", "assistant_text", "started_at", *NOT_FACTS)
@@ -38,6 +38,8 @@ def of_event(event: Event) -> list[LogEntry]:
     if isinstance(event, RequestEnded):
         failed = [attempt for attempt in event.tried if attempt.error and attempt.verdict != BROKE]
         return [*(_of_attempt(attempt, event) for attempt in failed), _of_request(event)]
+    if isinstance(event, QuotaRefused):
+        return [_of_refusal(event)]
     return [_of_health(event)] if isinstance(event, HealthChanged) else []
 
 
@@ -66,6 +68,11 @@ def _flat(fields: dict[str, Any]) -> dict[str, Any]:
     """Each class of what was used as a field of its own, and money as people read it: in US dollars."""
     usage, nano_usd = fields.pop("usage"), fields.pop("nano_usd")
     return {**fields, **usage._asdict(), "usd": dollars(nano_usd)}
+
+
+def _of_refusal(event: QuotaRefused) -> LogEntry:
+    message = f"{event.provider}/{event.model} was not asked: {event.cause}, {event.seconds:.1f} s to go"
+    return LogEntry(time.time(), logging.WARNING, "orcestator.quota", message, event._asdict())
 
 
 def _of_health(event: HealthChanged) -> LogEntry:

@@ -16,7 +16,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from orcestator import __version__
 from orcestator.prices import NANO_DOLLARS
-from orcestator.routing.attempts.summary import OURS
 from orcestator.routing.events import (
     ABANDONED,
     BROKE,
@@ -26,6 +25,7 @@ from orcestator.routing.events import (
     AttemptEnded,
     Event,
     HealthChanged,
+    QuotaRefused,
     RequestEnded,
     Waited,
 )
@@ -90,6 +90,8 @@ class Metrics:
         """Count one event. Costs a few microseconds."""
         if type(event) is RequestEnded:
             self._count_request(event)
+        elif isinstance(event, QuotaRefused):
+            self._quota_refusals.at((event.provider,)).value += 1
         elif isinstance(event, Waited):
             self._waits.at(("served" if event.was_served else "refused",)).observe(event.seconds)
         elif isinstance(event, HealthChanged):
@@ -339,10 +341,6 @@ class Metrics:
         if verdict == ABANDONED:
             # Its caller did not wait to see what becomes of it.
             return
-        if attempt.cause in OURS:
-            # Nobody was called.
-            self._count_unserved(attempt)
-            return
         if verdict == HEDGE_LOST or (attempt.kind == "hedge" and verdict in SERVING):
             self._hedges.at((provider, HEDGE_LOST if verdict == HEDGE_LOST else HEDGE_WON)).value += 1
         # An answer that broke after its first content is the request's failure. Of one that another outran nobody knows how
@@ -364,8 +362,6 @@ class Metrics:
             self._fallbacks.at((attempt.provider, attempt.error)).value += 1
         elif attempt.verdict == "retry":
             self._retries.at((attempt.provider, attempt.error)).value += 1
-        if attempt.cause in OURS:
-            self._quota_refusals.at((attempt.provider,)).value += 1
 
     def _note_health(self, event: HealthChanged) -> None:
         model = self._label(event.model) if event.model else ""

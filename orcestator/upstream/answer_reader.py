@@ -54,7 +54,9 @@ async def open_answer(
         return await _opened_other(response, order, provider, speech)
     if order.streamed:
         return await _opened_stream(response, order, provider, speech, comments_count=comments_count)
-    body = await response.read_all()
+    body = response.whole()
+    if body is None:
+        body = await response.read_all()
     may_be_streamed = order.endpoint == "chat" and (speech.dialect is not None or not body.startswith(b"{"))
     if may_be_streamed and _is_streamed(body, speech):
         return _put_together(body, order, provider, speech)

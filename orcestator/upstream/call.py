@@ -1,6 +1,6 @@
 """What one attempt needs to know, in the form that crosses process borders, and the kinds of answer it gives."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -71,6 +71,11 @@ class UpstreamCall:
     model_span: tuple[int, int] | None = None
     _canonical_body: bytes = field(default=b"", repr=False)
 
+    @property
+    def tokens(self) -> int:
+        """About how many tokens the request has, for the quota ledger."""
+        return len(self.body) // BYTES_PER_TOKEN
+
     def canonical_body(self) -> bytes:
         """The bytes of the canonical call: the caller's own where that is what it sent."""
         if self.dialect == OPENAI:
@@ -87,7 +92,7 @@ class UpstreamCall:
             self.new_id,
             self.request_id,
             self.include_usage,
-            len(self.body) // BYTES_PER_TOKEN,
+            self.tokens,
             self.asked or {},
         )
 
@@ -135,6 +140,10 @@ class WholeAnswer:
         return loads(self.body) if self.is_relayed else self._native
 
 
+Sink = Callable[[bytes], bool]
+"""Takes frames for the caller at once; false: the caller has not taken enough of them yet to be given more."""
+
+
 class FlowingAnswer(Protocol):
     """An answer that is still coming. It reached its commit point, so that failures from here on are the caller's."""
 
@@ -143,6 +152,17 @@ class FlowingAnswer(Protocol):
 
     async def next(self) -> bytes:
         """The next bytes for the caller, b"" at the end. Raises StreamInterrupted."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is known that ``next`` has given all there is: it would only give b"" from now on."""
+
+    def push(self, sink: Sink) -> Awaitable[None] | None:
+        """Hand bytes to ``sink`` in the very callback in which they come, without waking whoever waits.
+
+        What to await: it is done when ``next`` has to be asked again, for the last bytes, for a failure, or because the sink is full.
+        None where ``next`` has to be asked now.
+        """
 
     def failure_frames(self, error: Any) -> bytes:
         """What to send when it breaks, b"" when the format has no way to say it (then the connection is cut)."""

@@ -69,7 +69,7 @@ class ApiApp:
         path: str = scope["path"]
         matched = match(path, scope["query_string"])
         if matched is not None and scope["method"] == "POST":
-            await Exchange(self._gateway, matched.route, send, matched.from_path).serve(scope, receive)
+            await Exchange(self._gateway, matched.route, scope, send, matched.from_path).serve(receive)
             return
         headers = header_map(scope["headers"])
         origin = headers.get(b"origin")

@@ -6,6 +6,7 @@ The stock side runs the same attempt loop over this worker's own deployments, so
 import asyncio
 import hmac
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from orcestator.bridge.protocol import (
     ORDER_HEADER,
     RESET_PATH,
     order_from_wire,
+    quota_refusal_to_wire,
 )
 from orcestator.bridge.registration_policy import SECRET_HEADER
 from orcestator.dialects.failures import failure_to_wire
@@ -24,6 +26,7 @@ from orcestator.errors import (
     Forbidden,
     MethodNotAllowed,
     OrcestatorError,
+    QuotaUsedUp,
     RouteNotFound,
     StreamInterrupted,
     Unauthorized,
@@ -31,6 +34,7 @@ from orcestator.errors import (
 )
 from orcestator.json_text import dumps
 from orcestator.providers.secret import Secret
+from orcestator.routing.state.quota import QuotaBook
 from orcestator.server.asgi import Receive, Scope, Send, header_map, send_bytes, send_error, send_json
 from orcestator.server.failed_logins import FailedLogins
 from orcestator.server.json_body import LARGE_BYTES, CallerLeft, parse_object, read_body
@@ -47,7 +51,8 @@ StockRoute = Callable[[Json, Send], Awaitable[None]]
 
 class WorkerApp:
     """``stock_routes`` maps the stock worker paths to their handlers; ``secret`` is asked of everybody when set. ``limits`` gives what the
-    quota ledger knows; ``reset`` forgets what is held against a (provider, model), "" for all."""
+    quota ledger knows; ``reset`` forgets what is held against a (provider, model), "" for all. ``quota`` is that ledger, which is asked
+    before each attempt: an API server's loop cannot."""
 
     def __init__(
         self,
@@ -58,11 +63,13 @@ class WorkerApp:
         *,
         limits: Callable[[], list[Json]],
         reset: Callable[[str, str], None],
+        quota: QuotaBook,
         on_loopback: bool = False,
     ) -> None:
         """``on_loopback``: it listens on this machine alone, where without a secret only names of this machine are answered to."""
         self._limits = limits
         self._reset = reset
+        self._quota = quota
         self._carrier = carrier
         self._stock_routes = dict(stock_routes)
         self._secret = secret.reveal().encode() if secret else b""
@@ -155,7 +162,12 @@ class WorkerApp:
         deployment, order = order_from_wire(text, body, call, content_type, now)
         order.model_span = span
         try:
-            answer = await self._carrier.attempt(deployment, order)
+            taken_at = time.monotonic()
+            self._quota.admit(deployment, order.tokens, taken_at, is_last_resort=order.is_last_resort)
+            answer = await self._carrier.attempt(deployment, order, taken_at)
+        except QuotaUsedUp as refused:
+            await send_json(send, refused.http_status, {"error": quota_refusal_to_wire(refused)})
+            return
         except UpstreamError as error:
             await send_json(send, error.http_status, {"error": failure_to_wire(error)})
             return

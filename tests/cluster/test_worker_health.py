@@ -12,6 +12,7 @@ from orcestator.routing.events import Event, HealthChanged
 from orcestator.routing.offer import Deployment, Offer
 from orcestator.routing.planning.catalog import Catalog
 from orcestator.routing.state.circuit_breaker import BreakerPolicy, CircuitBreakers
+from orcestator.routing.state.quota import QuotaBook
 from orcestator.routing.verdict import judge
 from orcestator.upstream.health_checks import UNKNOWN, Check
 from tests.routing.failures import failure
@@ -45,7 +46,8 @@ class Process:
         self.events: list[HealthChanged] = []
         policy = BreakerPolicy(consecutive_failures=1, open_seconds=FAR, longest_open_seconds=FAR)
         self.health = CircuitBreakers(policy, self._emit, random.random)
-        self.told = WorkerHealthFeed(self.health, lambda: self.catalog, OUT_SECONDS)
+        self.quota = QuotaBook()
+        self.told = WorkerHealthFeed(self.health, self.quota, lambda: self.catalog, OUT_SECONDS)
         self.reads(*offers)
 
     def _emit(self, event: Event) -> None:

@@ -12,6 +12,7 @@ from scripted_provider import answering
 from orcestator.cli import main
 from orcestator.doctor.probed_file import save
 from orcestator.errors import StartupProblem
+from orcestator.store.documents import open_documents
 from tests.cluster.harness import Cluster, SandboxThread, clean_environment, free_port
 
 
@@ -167,4 +168,4 @@ def test_a_state_folder_that_cannot_be_written(tmp_path: Path) -> None:
     """The facts are lost, and that is said."""
     (tmp_path / "file").write_text("", "utf-8")
     with pytest.raises(StartupProblem, match=r"probed\.json"):
-        save(tmp_path / "file" / "state", {})
+        save(open_documents(str(tmp_path / "file" / "state")), {})

@@ -34,7 +34,7 @@ def note(book: DecisionBook, request_id: str, plan: Plan | None = OF_BOTH, **mor
 
 def served_by_beta() -> dict[str, Any]:
     """What is told of an attempt that failed and one that served."""
-    first, second = Attempt(ALPHA, 1, 9.001), Attempt(BETA, 2, 9.102, "fallback")
+    first, second = Attempt(ALPHA, 9.001), Attempt(BETA, 9.102, "fallback")
     first.error, first.cause, first.status, first.verdict = "UpstreamUnavailable", "http_503", 503, "fall_back"
     first.seconds, first.is_probe, first.maybe_billed = 0.1, True, True
     second.status, second.seconds, second.lasted, second.usage = 200, 0.148, 1.3, Usage(40, 5, cache_read_tokens=10)

@@ -7,7 +7,6 @@ import pytest
 from orcestator import errors
 from orcestator.errors import (
     NO_SUCH_PATH,
-    QUOTA,
     QUOTA_SIZE,
     SPENT,
     UpstreamBroken,
@@ -128,9 +127,7 @@ def test_only_a_model_that_is_missing_is_gone_for_good_and_a_wrong_path_is_not()
     assert (astray.is_final, astray.cooldown_seconds, astray.counts) == (False, 0.0, True)
 
 
-def test_our_own_ledgers_refusal_is_not_retried_and_one_for_its_size_cools_nothing() -> None:
-    assert judge(of(UpstreamRateLimited, QUOTA)).cooldown_seconds > 0.0
-    assert not judge(of(UpstreamRateLimited, QUOTA)).retries
+def test_a_refusal_for_the_size_of_one_request_cools_nothing() -> None:
     assert judge(of(UpstreamRateLimited, QUOTA_SIZE)).cooldown_seconds == 0.0
     assert judge(of(UpstreamRateLimited, QUOTA_SIZE)).falls_back
 

@@ -14,11 +14,12 @@ import pytest
 
 from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded
 from orcestator.store.ledger import Ledger
-from orcestator.store.ledger_file import VERSION
 from orcestator.store.record_rows import ATTEMPTS, COLUMNS, REQUESTS, attempt_row, request_row
+from orcestator.store.schema import VERSION
 from orcestator.telemetry.background import BackgroundWriter
 from orcestator.usage import Usage
 from tests.cluster.harness import until
+from tests.store.engines import ledger_rows
 
 BuildRequest = Callable[..., RequestEnded]
 BuildAttempt = Callable[..., AttemptEnded]
@@ -29,8 +30,8 @@ def same(text: str) -> str:
 
 
 @contextmanager
-def ledger_at(path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(path, same, same)
+def ledger_at(path: Path, **more: Any) -> Iterator[Ledger]:
+    ledger = Ledger(ledger_rows(path, **more), same, same)
     try:
         yield ledger
     finally:
@@ -75,7 +76,7 @@ def test_a_table_has_the_columns_of_its_rows(tmp_path: Path, table: str) -> None
     with ledger_at(path) as ledger:
         ledger.prepare()
     described = {row[1]: (row[2], not row[3]) for row in rows(path, f"PRAGMA table_info({table})")}
-    kinds = {str: "VARCHAR", int: "INTEGER", float: "FLOAT", bool: "BOOLEAN"}
+    kinds = {str: "VARCHAR", int: "BIGINT", float: "FLOAT", bool: "BOOLEAN"}
     assert described == {"id": ("INTEGER", False)} | {
         name: (kinds[kind], is_nullable) for name, (kind, is_nullable) in COLUMNS[table].items()
     }
@@ -106,7 +107,7 @@ def test_a_file_of_the_first_version_goes_on_with_its_rows(
 
 def test_texts_go_through_their_policies(tmp_path: Path, request_ended: BuildRequest) -> None:
     path = tmp_path / "or.db"
-    ledger = Ledger(path, str.upper, str.title)
+    ledger = Ledger(ledger_rows(path), str.upper, str.title)
     ledger.write([request_ended(message="why")])
     ledger.close()
     assert rows(path, "SELECT user_text, assistant_text, requested_model, message FROM request_row") == [
@@ -138,12 +139,10 @@ def test_impossible_values_do_not_hold_up_the_others(tmp_path: Path, request_end
     ]
 
 
-def test_a_locked_database_delays_rows_and_loses_none(
-    tmp_path: Path, request_ended: BuildRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("orcestator.store.ledger_connection._PRAGMAS", ("PRAGMA busy_timeout = 50",))
+def test_a_locked_database_delays_rows_and_loses_none(tmp_path: Path, request_ended: BuildRequest) -> None:
     path = tmp_path / "or.db"
-    writer = BackgroundWriter("ledger", Ledger(path, same, same), keeps_failed=True)
+    rows = ledger_rows(path, waits_seconds=0.05)
+    writer = BackgroundWriter("ledger", Ledger(rows, same, same), keeps_failed=True)
     writer.start()
     writer(request_ended(request_id="first"))
     assert writer.flush(20)
@@ -182,12 +181,9 @@ def test_a_damaged_file_is_an_os_error_and_the_next_one_works(tmp_path: Path, re
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks at the process's open files")
-def test_a_connection_that_failed_is_not_used_again(
-    tmp_path: Path, request_ended: BuildRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("orcestator.store.ledger_connection._PRAGMAS", ("PRAGMA busy_timeout = 1",))
+def test_a_connection_that_failed_is_not_used_again(tmp_path: Path, request_ended: BuildRequest) -> None:
     path = tmp_path / "or.db"
-    with ledger_at(path) as ledger:
+    with ledger_at(path, waits_seconds=0.001) as ledger:
         ledger.prepare()
         assert is_open(path)
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -230,8 +226,9 @@ def test_a_killed_process_loses_at_most_its_last_moment(tmp_path: Path) -> None:
 def test_the_program_s_own_thread_never_imports_sqlmodel(tmp_path: Path) -> None:
     """It takes most of a second that the start of the server does not have."""
     program = (
-        "import sys; from pathlib import Path; from orcestator.store.ledger import Ledger; "
-        f"Ledger(Path({str(tmp_path / 'or.db')!r}), str, str); "
+        "import sys; from orcestator.store.engines import open_rows; from orcestator.store.schema import RECORDS; "
+        "from orcestator.store.ledger import GUARANTEES, Ledger; "
+        f"Ledger(open_rows({str(tmp_path / 'or.db')!r}, RECORDS, GUARANTEES), str, str); "
         "print(sorted({'sqlmodel', 'sqlalchemy', 'pydantic'} & set(sys.modules)))"
     )
     child = subprocess.run([sys.executable, "-c", program], env=child_env(), capture_output=True, text=True, check=True)
@@ -268,7 +265,7 @@ def test_a_table_of_somebody_else_s_is_told(tmp_path: Path, request_ended: Build
     path = tmp_path / "or.db"
     with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE request_row (id INTEGER PRIMARY KEY, note TEXT)")
-    writer = BackgroundWriter("ledger", Ledger(path, same, same), keeps_failed=True)
+    writer = BackgroundWriter("ledger", Ledger(ledger_rows(path), same, same), keeps_failed=True)
     writer.start()
     writer(request_ended(request_id="first"))
     until(lambda: writer.is_failing, "the writer knows that it fails")

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.samples import Sample
 
 from orcestator import __version__
-from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded, Waited
+from orcestator.routing.events import AttemptEnded, HealthChanged, QuotaRefused, RequestEnded, Waited
 from orcestator.telemetry.background import BackgroundWriter
 from orcestator.telemetry.metrics import Metrics
 from orcestator.telemetry.series import LARGEST_SERIES, Counter, Distribution, Gauge, Histogram
@@ -121,8 +121,8 @@ def test_an_attempt_whose_caller_left_is_not_counted(metrics: Metrics, tell: Cal
 
 
 def test_quota_refusals_are_counted(metrics: Metrics, tell: Callable[..., None]) -> None:
-    refused = {"error": "UpstreamRateLimited", "verdict": "fall_back"}
-    tell({**refused, "cause": "quota"}, {**refused, "cause": "http_429"})
+    metrics(QuotaRefused("r", "openai", "gpt-4o", "quota", 30.0))
+    tell({"error": "UpstreamRateLimited", "verdict": "fall_back", "cause": "http_429"})
     assert value(metrics, "quota_refusals_total", provider="openai") == 1
 
 

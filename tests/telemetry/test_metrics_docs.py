@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded, Waited
+from orcestator.routing.events import AttemptEnded, HealthChanged, QuotaRefused, RequestEnded, Waited
 from orcestator.telemetry.metrics import Metrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -41,9 +41,10 @@ def test_the_page_and_the_metrics_agree(
     metrics.watch(Writer())
     failures = [
         attempt_ended(error="X", cause=cause, verdict=verdict, maybe_billed=True)
-        for cause, verdict in (("y", "retry"), ("y", "fall_back"), ("quota", "fall_back"))
+        for cause, verdict in (("y", "retry"), ("y", "fall_back"))
     ]
     metrics(request_ended(error="X", tried=(*failures, attempt_ended(verdict="hedge_lost"))))
+    metrics(QuotaRefused("r", "p", "m", "quota", 1.0))
     metrics(HealthChanged("p", "m", "open", 1.0, ""))
     metrics.checked("p", is_up=True, response_ms=1.0)
     metrics.count_notice("fallback_used", "told")

@@ -64,6 +64,11 @@ class StreamTerms(NamedTuple):
     longest_event: int = LONGEST_EVENT_BYTES
 
 
+_RUN_OF = 3
+"""So many chunks that are alike are worth a look at all of them at once."""
+_BETWEEN = b'","'
+
+
 @dataclass(slots=True)
 class ChoiceState:
     """How far one choice of the answer has come."""
@@ -174,12 +179,25 @@ class ChatStream:
         frames.clear()
         return taken
 
+    def give_back(self, frames: bytes) -> None:
+        """Have ``take`` hand these out once more, before any other."""
+        if frames:
+            self._frames.insert(0, frames)
+
     def feed(self, piece: bytes) -> None:
         """Take bytes as they came. Raises UpstreamError when the stream says or shows that it failed."""
-        for data in self._splitter.feed(piece):
+        events = self._splitter.feed(piece)
+        many = len(events) >= _RUN_OF
+        relayed = 0
+        for place, data in enumerate(events):
+            if place < relayed:
+                continue
             if self.done:
                 return
-            if self._like_last is None or not self._relay_like_last(data, self._like_last):
+            like = self._like_last
+            if many and like is not None and (relayed := place + self._relay_run(events, place, like)) > place:
+                continue
+            if like is None or not self._relay_like_last(data, like):
                 self._event(data)
         if self._splitter.error is not None:
             self._named_error()
@@ -389,6 +407,41 @@ class ChatStream:
         writer = self.writer
         self._frames.append(like.shown_prefix + text + like.shown_suffix if writer is None else writer.text(content))
         return True
+
+    def _relay_run(self, events: list[bytes], start: int, like: _Template) -> int:
+        """Relay the chunks from ``start`` on that differ from the last one only inside their text, all in one go; how many those were.
+
+        Their texts are checked as one list of JSON strings. None of them has a quotation mark, so that none can end early, and one that
+        ends in a lone backslash would make the list shorter: those, and runs of one, are for ``_relay_like_last``.
+        """
+        prefix, suffix, shortest = like.prefix, like.suffix, like.shortest
+        before, after = len(prefix), len(suffix)
+        texts: list[bytes] = []
+        for data in events[start:] if start else events:
+            if not (data.startswith(prefix) and data.endswith(suffix)) or len(data) <= shortest:
+                break
+            texts.append(data[before:-after])
+        count = len(texts)
+        if count < _RUN_OF:
+            return 0
+        joined = _BETWEEN.join(texts)
+        if joined.count(b'"') != 2 * (count - 1):
+            return 0
+        try:
+            contents = loads_strictly(b'["' + joined + b'"]')
+        except ValueError:
+            return 0
+        if len(contents) != count:
+            return 0
+        if like.is_content:
+            self._keep("".join(contents))
+        self.moves += count
+        if self.writer is None:
+            between = like.shown_suffix + like.shown_prefix
+            self._frames.append(like.shown_prefix + between.join(texts) + like.shown_suffix)
+        else:
+            self._frames += map(self.writer.text, contents)
+        return count
 
     def _template(self, name: str, content: str, data: bytes) -> _Template | None:
         """Learn the bytes around a chunk's text; None when they cannot be told apart for certain."""

@@ -20,13 +20,12 @@ class Attempt:
     """One attempt; what is not known yet is empty. The fields are those of ``AttemptEnded``, moments are monotonic seconds."""
 
     __slots__ = (
-        "candidate", "cause", "error", "is_over", "is_probe", "kind", "lasted", "maybe_billed", "number", "seconds", "started",
+        "candidate", "cause", "error", "is_over", "is_probe", "kind", "lasted", "maybe_billed", "seconds", "started",
         "status", "usage", "verdict",
     )  # fmt: skip
 
-    def __init__(self, candidate: Candidate, number: int, started: float, kind: Kind = "") -> None:
+    def __init__(self, candidate: Candidate, started: float, kind: Kind = "") -> None:
         self.candidate = candidate
-        self.number = number
         self.started = started
         self.kind = kind
         self.is_probe = False
@@ -44,16 +43,16 @@ def records_of(attempts: Iterable[Attempt], since: float, prompt_tokens: int) ->
 
     ``prompt_tokens`` is an estimate of its prompt: what those may have been billed for that served nobody.
     """
-    return tuple([_record_of(attempt, since, prompt_tokens) for attempt in attempts])
+    return tuple([_record_of(number, attempt, since, prompt_tokens) for number, attempt in enumerate(attempts, 1)])
 
 
-def _record_of(attempt: Attempt, since: float, prompt_tokens: int) -> AttemptEnded:
+def _record_of(number: int, attempt: Attempt, since: float, prompt_tokens: int) -> AttemptEnded:
     candidate, usage = attempt.candidate, attempt.usage
     if usage is None:
         usage = Usage(prompt_tokens, tokens_estimated=True) if attempt.maybe_billed else NOTHING
     deployment = candidate.deployment
     return _new(AttemptEnded, (
-        attempt.number, deployment.provider, deployment.model, deployment.worker, deployment.credential, candidate.name,
+        number, deployment.provider, deployment.model, deployment.worker, deployment.credential, candidate.name,
         attempt.kind, attempt.is_probe, attempt.error, attempt.cause, attempt.status, attempt.verdict,
         attempt.started - since, attempt.seconds, attempt.lasted or attempt.seconds, attempt.maybe_billed,
         usage, 0 if usage is NOTHING else cost(candidate.traits.prices, usage),

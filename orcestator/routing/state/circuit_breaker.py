@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from orcestator.errors import QUOTA_GUESSED, UpstreamError, UpstreamRateLimited
+from orcestator.errors import UpstreamError, UpstreamRateLimited
 from orcestator.routing.events import EventSink, HealthChanged
 from orcestator.routing.offer import Deployment
 from orcestator.routing.verdict import Scope, Verdict
@@ -270,7 +270,6 @@ class CircuitBreakers:
         if verdict.cooldown_seconds:
             asked = verdict.cooldown_seconds if error.retry_after is None else error.retry_after
             is_told = isinstance(error, UpstreamRateLimited) and error.retry_after is not None
-            is_told = is_told and error.cause != QUOTA_GUESSED
             self._cool_down(deployment, asked, verdict, reason, now, is_told=is_told)
 
     def soonest(self, deployments: tuple[Deployment, ...]) -> Deployment:
@@ -323,12 +322,6 @@ class CircuitBreakers:
     def has_other_keys(self, provider: str) -> None:
         """A person gave the provider other keys: what was held against those before it is over."""
         for place in [place for place in self.pauses if place[0] == provider and len(place) == CREDENTIAL_PLACE]:
-            pause = self.pauses.pop(place)
-            self._tell(place, "closed", 0.0, pause.reason)
-
-    def forget_causes(self, causes: Collection[str]) -> None:
-        """What these causes took out is in again: they may be over."""
-        for place in [place for place, pause in self.pauses.items() if pause.reason.rpartition(": ")[2] in causes]:
             pause = self.pauses.pop(place)
             self._tell(place, "closed", 0.0, pause.reason)
 

@@ -1,15 +1,13 @@
-"""The routing rules in use: those of the configuration, and those that a person set while it runs, which are kept in a file.
+"""The routing rules in use: those of the configuration, and those that a person set while it runs, which are kept in a document.
 
-A change is in use at once here, and within a poll in the other API servers that share the file. Of two rules with one id
+A change is in use at once here, and within a poll in the other API servers that share it. Of two rules with one id
 the one that was set stands in for the configured one, so that it can be switched off without a restart.
 """
 
 import logging
-import os
 import secrets
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Protocol
 
 import orjson
 
@@ -24,15 +22,33 @@ MOST_RULES = 256
 CONFIGURED, SET = "configuration", "api"
 
 
+class RulesDocument(Protocol):
+    """Where the rules that were set are kept. All methods block."""
+
+    def get(self) -> bytes | None:
+        """The content, None where there is none. Raises OSError."""
+
+    def put(self, content: bytes) -> Hashable:
+        """Keep the content, lastingly; its version. Raises OSError, and then nothing changed."""
+
+    def version(self) -> Hashable | None:
+        """Another one with every ``put``; None where there is no document."""
+
+    def place(self) -> str:
+        """Where a person finds it."""
+
+
 class RulesBook:
     """``use`` puts a new set of rules into use; it is called with every change, and once at the start."""
 
-    def __init__(self, path: Path, configured: tuple[Rule, ...], use: Callable[[tuple[Rule, ...]], None]) -> None:
-        self._path = path
+    def __init__(
+        self, document: RulesDocument, configured: tuple[Rule, ...], use: Callable[[tuple[Rule, ...]], None]
+    ) -> None:
+        self._document = document
         self._configured = configured
         self._use = use
         self._set: dict[str, Rule] = {}
-        self._seen: tuple[int, int] | None = None
+        self._seen: Hashable | None = None
         self._apply()
         self.poll()
 
@@ -88,29 +104,30 @@ class RulesBook:
         self._apply()
 
     def poll(self) -> None:
-        """Take over what another process wrote. A file that cannot be read changes nothing."""
-        try:
-            facts = self._path.stat()
-        except OSError:
-            return
-        seen = (facts.st_mtime_ns, facts.st_ino)
-        if seen == self._seen:
+        """Take over what another process wrote. What cannot be read changes nothing."""
+        seen = self._document.version()
+        if seen is None or seen == self._seen:
             return
         self._seen = seen
         try:
-            self._set = {rule.id: rule for rule in _rules_in(orjson.loads(self._path.read_bytes()))}
+            content = self._document.get()
+            if content is None:
+                return
+            self._set = {rule.id: rule for rule in _rules_in(orjson.loads(content))}
         except (OSError, ValueError, KeyError, TypeError) as problem:
-            logger.warning("the routing rules in %s cannot be read, those in use stay: %r", self._path, problem)
+            place = self._document.place()
+            logger.warning("the routing rules in %s cannot be read, those in use stay: %r", place, problem)
             return
         self._apply()
 
     def _change(self, rules: dict[str, Rule]) -> None:
         """Written first: a rule that is in use is one that outlives a restart. Raises Overloaded when it cannot be."""
         try:
-            self._seen = _written(self._path, rules)
+            self._seen = self._document.put(_content(rules))
         except OSError as problem:
             raise Overloaded(
-                f"The rules were not changed: {self._path} cannot be written ({problem.strerror}). Check OR_STATE_DIR.",
+                f"The rules were not changed: {self._document.place()} cannot be written ({problem.strerror})."
+                " Check OR_STATE_DIR.",
                 code="state_not_writable",
             ) from problem
         self._set = rules
@@ -131,18 +148,10 @@ def _rules_in(document: Any) -> list[Rule]:
     return rules
 
 
-def _written(path: Path, rules: Mapping[str, Rule]) -> tuple[int, int]:
-    """Write the file in one step, for its owner alone; what ``poll`` will see of it."""
+def _content(rules: Mapping[str, Rule]) -> bytes:
     rows = [
         {"id": rule.id, "condition": dict(rule.condition), "provider": rule.provider}
         | {"priority": rule.priority, "active": rule.is_active}
         for rule in rules.values()
     ]
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(orjson.dumps({"rules": rows}, option=orjson.OPT_INDENT_2))
-    facts = beside.stat()
-    beside.replace(path)
-    return facts.st_mtime_ns, facts.st_ino
+    return orjson.dumps({"rules": rows}, option=orjson.OPT_INDENT_2)

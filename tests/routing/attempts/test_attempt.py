@@ -14,7 +14,7 @@ UNPRICED = candidate_of(Deployment("q", "m", "", "proxy"))
 
 
 def test_everything_of_an_attempt_that_served() -> None:
-    attempt = Attempt(AT, 2, 105.0, "fallback")
+    attempt = Attempt(AT, 105.0, "fallback")
     attempt.status, attempt.seconds, attempt.lasted, attempt.is_probe, attempt.usage = (
         200,
         0.5,
@@ -32,7 +32,7 @@ def test_everything_of_an_attempt_that_served() -> None:
 
 
 def test_what_may_have_been_billed_is_estimated_by_the_prompt() -> None:
-    sent, unsent = Attempt(AT, 1, 0.0), Attempt(AT, 2, 0.0)
+    sent, unsent = Attempt(AT, 0.0), Attempt(AT, 0.0)
     sent.maybe_billed, sent.seconds = True, 1.0
     billed, free = records_of([sent, unsent], 0.0, 500)
     assert (billed.usage, billed.nano_usd, billed.total_s) == (Usage(500, 0, tokens_estimated=True), 1_000_000, 1.0)
@@ -40,13 +40,13 @@ def test_what_may_have_been_billed_is_estimated_by_the_prompt() -> None:
 
 
 def test_what_has_no_price_has_an_unknown_cost() -> None:
-    attempt = Attempt(UNPRICED, 1, 0.0)
+    attempt = Attempt(UNPRICED, 0.0)
     attempt.usage = Usage(10, 1)
     assert records_of([attempt], 0.0, 0)[0].nano_usd is None
 
 
 def test_a_caller_pays_for_the_answers_that_it_got() -> None:
-    broke, lost, won = Attempt(AT, 1, 0.0), Attempt(AT, 2, 0.0), Attempt(AT, 3, 0.0)
+    broke, lost, won = Attempt(AT, 0.0), Attempt(AT, 0.0), Attempt(AT, 0.0)
     broke.verdict, broke.usage = "broke", Usage(100, 10)
     lost.verdict, lost.maybe_billed = "hedge_lost", True
     won.verdict, won.usage = "hedge_won", Usage(100, 20)

@@ -69,7 +69,7 @@ class World:
         self.tally = Tally()
         self.tried.clear()
 
-        async def attempt(at: Candidate) -> str:
+        async def attempt(at: Candidate, _taken_at: float) -> str:
             self.tried.append(at.deployment)
             self.time += self.attempt_seconds
             outcome = next(outcomes)
@@ -563,10 +563,10 @@ def test_every_attempt_leaves_a_note_of_words_and_numbers() -> None:
 
     world.run([limited(1.5), failure(), "hi"], A, B, C)
 
-    assert [(made.number, made.candidate.deployment, made.error, made.verdict) for made in world.tally.made] == [
-        (1, A, "UpstreamRateLimited", "fall_back"),
-        (2, B, "UpstreamUnavailable", "fall_back"),
-        (3, C, "", ""),
+    assert [(made.candidate.deployment, made.error, made.verdict) for made in world.tally.made] == [
+        (A, "UpstreamRateLimited", "fall_back"),
+        (B, "UpstreamUnavailable", "fall_back"),
+        (C, "", ""),
     ]
     assert [(told.started_s, told.latency_s) for told in world.attempts] == [(0.0, 1.0), (1.0, 1.0), (2.0, 1.0)]
 

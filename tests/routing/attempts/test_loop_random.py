@@ -124,7 +124,6 @@ def _check(served: Served) -> None:
     request, tally, outcome = served.request, served.tally, outcome_of(served.task)
     notes = tally.made
     assert tally.attempts == len(notes)
-    assert sorted(note.number for note in notes) == list(range(1, len(notes) + 1))
     ordinary = [note for note in notes if not note.candidate.is_paid_fallback]
     assert len(ordinary) <= POLICY.attempts
     assert len(notes) - len(ordinary) <= 1

@@ -7,6 +7,7 @@ import pytest
 
 from orcestator.errors import InvalidRequest, MethodNotAllowed, Overloaded, RouteNotFound
 from orcestator.routing.planning.rules import Rule
+from orcestator.store.documents import Document, open_documents
 from orcestator.web.admin.rules_book import MOST_RULES, RULES_FILE, RulesBook
 
 CONFIGURED = (Rule("config-1", {"model": "gpt-4"}, "openai"), Rule("config-2", {"urgency": "high"}, "openai", 2))
@@ -24,7 +25,8 @@ class InUse:
 
 def book(directory: Path, in_use: InUse | None = None) -> RulesBook:
     """A book over the configured rules."""
-    return RulesBook(directory / "state" / RULES_FILE, CONFIGURED, in_use or InUse())
+    document = Document(open_documents(str(directory / "state")), RULES_FILE)
+    return RulesBook(document, CONFIGURED, in_use or InUse())
 
 
 def test_a_rule_is_in_use_at_once_and_after_a_restart(tmp_path: Path) -> None:

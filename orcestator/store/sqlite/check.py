@@ -1,4 +1,4 @@
-"""Looks at a ledger file before the program starts, with the standard library alone because that takes no time.
+"""Looks at a file before the program starts, with the standard library alone because that takes no time.
 
 Must never change the rows of a file it did not make.
 """
@@ -8,21 +8,17 @@ from contextlib import closing
 from pathlib import Path
 
 from orcestator.errors import StartupProblem
-from orcestator.store import database_file
+from orcestator.store.sqlite import database_file
 
-VERSION = 2
-"""The version of the schema in ``tables``; a file of a newer one is refused, one of an older one gets the columns it lacks.
-
-2: the classes of usage, what it costs, and a row for every attempt (2026-11).
-"""
 BUSY_SECONDS = 0.2
 """How long the check waits for a process that is writing."""
 LARGEST_CHECKED_BYTES = 64 * 1024 * 1024
 """Up to this size a file is read through for damage; beyond it that would take too long for a start."""
 
 
-def check(path: Path) -> None:
-    """Find out whether the file at ``path`` can be the ledger; make its folder and an empty file when there is none.
+def check(path: Path, known: int) -> None:
+    """Find out whether the file at ``path`` can be the ledger; make its folder and an empty file when there is none. ``known`` is the
+    newest version of the schema that this program can write.
 
     Raises StartupProblem with the one sentence to print.
     """
@@ -32,15 +28,15 @@ def check(path: Path) -> None:
             _check_sound(connection, path)
             _check_writable(connection)
             version = _version(connection)
-            if version <= VERSION:
+            if version <= known:
                 _use_write_ahead_log(connection)
     except OSError as problem:
         raise StartupProblem(f"{path} cannot be made for the ledger: {problem.strerror}; {_REMEDY}") from problem
     except sqlite3.DatabaseError as problem:
         raise StartupProblem(f"{path} cannot be used as the ledger: {problem}; {_REMEDY}") from problem
-    if version > VERSION:
+    if version > known:
         raise StartupProblem(
-            f"{path} was written by a newer orcestator (schema {version}, this one knows {VERSION}); {_REMEDY}"
+            f"{path} was written by a newer orcestator (schema {version}, this one knows {known}); {_REMEDY}"
         )
 
 

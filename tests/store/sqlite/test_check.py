@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from orcestator.errors import StartupProblem
-from orcestator.store import ledger_file
 from orcestator.store.ledger import Ledger
+from orcestator.store.schema import VERSION
+from tests.store.engines import ledger_rows
 
 if sys.platform != "win32":
     import resource
@@ -22,7 +23,7 @@ def same(text: str) -> str:
 
 
 def made(path: Path) -> Path:
-    ledger = Ledger(path, same, same)
+    ledger = Ledger(ledger_rows(path), same, same)
     ledger.prepare()
     ledger.close()
     return path
@@ -35,21 +36,21 @@ def execute(path: Path, statement: str) -> None:
 
 def test_a_missing_file_and_its_folder_are_made(tmp_path: Path) -> None:
     path = tmp_path / "data" / "deep" / "or.db"
-    ledger_file.check(path)
+    ledger_rows(path).check()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_ledger_is_accepted_and_left_as_it_is(tmp_path: Path) -> None:
     path = made(tmp_path / "or.db")
     before = path.read_bytes()
-    ledger_file.check(path)
+    ledger_rows(path).check()
     assert path.read_bytes() == before
 
 
 def test_the_version_is_written_once(tmp_path: Path) -> None:
     path = made(made(tmp_path / "or.db"))
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(ledger_file.VERSION,)]
+        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(VERSION,)]
 
 
 @pytest.mark.parametrize("what", ["text", "damage", "folder", "parent", "newer", "views"])
@@ -68,11 +69,11 @@ def test_what_cannot_be_a_ledger_is_refused(tmp_path: Path, what: str) -> None:
         (tmp_path / "file").write_text("")
         path = tmp_path / "file" / "or.db"
     elif what == "newer":
-        execute(made(path), f"UPDATE schema_version SET version = {ledger_file.VERSION + 1}")
+        execute(made(path), f"UPDATE schema_version SET version = {VERSION + 1}")
     elif what == "views":
         execute(path, "CREATE VIEW schema_version AS SELECT 1 AS number")
     with pytest.raises(StartupProblem, match=r"or\.db .*set OR_DB_PATH to another file"):
-        Ledger(path, same, same)
+        Ledger(ledger_rows(path), same, same)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the file size limit is a POSIX one")
@@ -80,8 +81,8 @@ def test_what_cannot_be_a_ledger_is_refused(tmp_path: Path, what: str) -> None:
 def test_a_disk_that_takes_nothing_is_found_at_the_start(tmp_path: Path, is_new: bool) -> None:
     path = tmp_path / "or.db" if is_new else made(tmp_path / "or.db")
     with no_byte_may_be_written(), pytest.raises(StartupProblem, match="set OR_DB_PATH"):
-        ledger_file.check(path)
-    ledger_file.check(path)
+        ledger_rows(path).check()
+    ledger_rows(path).check()
 
 
 @contextmanager
@@ -98,4 +99,4 @@ def test_a_file_someone_is_writing_to_is_accepted(tmp_path: Path) -> None:
     path = made(tmp_path / "or.db")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        ledger_file.check(path)
+        ledger_rows(path).check()

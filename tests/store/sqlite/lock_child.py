@@ -1,20 +1,18 @@
-"""Writes rows and kept responses to one file, as many as a line of its standard input says. Killed by test_database_lock.py."""
+"""Writes rows and kept responses to one file, as many as a line of its standard input says. Killed by test_database_file.py."""
 
 import sys
 from pathlib import Path
 
-from conftest import REQUEST
-
-from orcestator.store import kept_connection, ledger_connection
-from orcestator.store.kept_responses import KeptRows, Put
+from orcestator.store.kept_rows import KeptRows
+from orcestator.store.kept_turns import Put
 from orcestator.store.ledger import Ledger
 from orcestator.telemetry.background import BackgroundWriter
+from tests.store.conftest import REQUEST
+from tests.store.engines import kept_response_rows, ledger_rows
 
-ledger_connection._PRAGMAS = ("PRAGMA busy_timeout = 20", *ledger_connection._PRAGMAS[1:])
-kept_connection._PRAGMAS = (*kept_connection._PRAGMAS[:-1], "PRAGMA busy_timeout = 20")
 path, name = Path(sys.argv[1]), sys.argv[2]
-ledger = BackgroundWriter("ledger", Ledger(path, str, str), keeps_failed=True)
-shelf = BackgroundWriter("kept_responses", KeptRows(path), keeps_failed=True)
+ledger = BackgroundWriter("ledger", Ledger(ledger_rows(path, waits_seconds=0.02), str, str), keeps_failed=True)
+shelf = BackgroundWriter("kept_responses", KeptRows(kept_response_rows(path, waits_seconds=0.02)), keeps_failed=True)
 for writer in (ledger, shelf):
     writer.start()
 for line in sys.stdin:

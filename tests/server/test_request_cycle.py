@@ -30,7 +30,7 @@ class Scripted:
         try:
             for message in self.messages:
                 await send(message)
-                self.unsent = max(self.unsent, send.__self__.transport.get_write_buffer_size())
+                self.unsent = max(self.unsent, send.__self__.unsent_bytes)
         except RuntimeError as error:
             self.refusal = str(error)
             raise

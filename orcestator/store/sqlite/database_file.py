@@ -5,6 +5,7 @@ program then believes itself alone and removes the write-ahead log under us (sql
 2026-11-30). So a file that is there is never opened here.
 """
 
+import logging
 import os
 import sys
 import threading
@@ -12,11 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from orcestator.store.files import set_aside
+
 if sys.platform != "win32":
     import fcntl
 
 _LEFT_BEHIND = ("-wal", "-shm", "-journal")
 _one_at_a_time = threading.Lock()
+
+logger = logging.getLogger("orcestator.store")
 
 
 def make(path: Path) -> None:
@@ -32,6 +37,13 @@ def make(path: Path) -> None:
         for ending in _LEFT_BEHIND:
             path.with_name(path.name + ending).unlink(missing_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def put_aside(path: Path, problem: Exception) -> None:
+    """Give a file that is no database another name, so that a new one can be made. Raises OSError."""
+    aside = path.with_suffix(".damaged")
+    set_aside(path, aside)
+    logger.warning("%s is damaged and was put aside as %s: %s", path, aside.name, problem)
 
 
 class Opened:

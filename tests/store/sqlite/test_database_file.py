@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from orcestator.routing.state.quota import QuotaRow
-from orcestator.store import database_file
 from orcestator.store.ledger import Ledger
-from orcestator.store.quota_rows import QuotaRows
+from orcestator.store.sqlite import database_file
+from tests.store.engines import ledger_rows, quotas_at
 
 # The other program is a process of its own: within one process SQLite knows of all its connections.
 HOLDER = """
@@ -30,7 +30,7 @@ class Child:
     """A Python program that takes a line and answers it with one."""
 
     def __init__(self, *arguments: str) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
         self.process = subprocess.Popen(
             [sys.executable, *arguments], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -132,11 +132,11 @@ def test_a_file_that_is_there_is_opened_by_sqlite_alone(
 
     monkeypatch.setattr(os, "open", watched)
     if what == "ledger":
-        ledger = Ledger(path, str, str)
+        ledger = Ledger(ledger_rows(path), str, str)
         ledger.prepare()
         ledger.close()
     else:
-        rows = QuotaRows(path)
+        rows = quotas_at(path)
         assert rows.salt()
         rows.write([QuotaRow("p", "2", "m", {})])
         rows.close()
@@ -151,12 +151,12 @@ def test_a_link_that_leads_nowhere_yet_is_followed(tmp_path: Path) -> None:
 
 def test_quotas_go_on_in_a_new_file_when_theirs_was_removed(tmp_path: Path) -> None:
     path = tmp_path / "quota.sqlite"
-    rows = QuotaRows(path)
+    rows = quotas_at(path)
     rows.write([QuotaRow("p", "2", "m", {})])
     for file in tmp_path.iterdir():
         file.unlink()
     rows.write([QuotaRow("p", "2", "n", {})])
-    assert [row.model for row in QuotaRows(path).read()] == ["n"]
+    assert [row.model for row in quotas_at(path).read()] == ["n"]
     rows.close()
 
 

@@ -72,7 +72,7 @@ def test_a_refused_or_spent_key_is_told_once_and_not_as_a_fallback_too(
 
 def test_an_exhausted_quota_is_told(reader: NoticeReader) -> None:
     refused = QuotaRefused("r", "openai", "gpt-4o", "quota", 30.0)
-    assert reader.notice_of(refused._replace(cause="quota_size")) is None, "a smaller request would be taken"
+    assert notice_of(reader, refused._replace(cause="quota_size")) is None, "a smaller request would be taken"
     assert told(reader, refused) == ("warning", "quota_exhausted", "openai/gpt-4o")
     pause = HealthChanged("openai", "gpt-4o", "cooldown", 3600.0, "UpstreamRateLimited: http_429")
     assert told(reader, pause) == ("warning", "quota_exhausted", "openai/gpt-4o")

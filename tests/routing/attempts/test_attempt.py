@@ -24,7 +24,7 @@ def test_everything_of_an_attempt_that_served() -> None:
     )
     assert records_of([attempt], 100.0, 7) == (
         AttemptEnded(
-            number=2, provider="p", model="m", worker="http://worker", credential="2", name="m", kind="fallback", is_probe=True,
+            number=1, provider="p", model="m", worker="http://worker", credential="2", name="m", kind="fallback", is_probe=True,
             error="", cause="", upstream_status=200, verdict="", started_s=5.0, latency_s=0.5, total_s=3.0, maybe_billed=False,
             usage=Usage(1000, 100), nano_usd=2_800_000,
         ),

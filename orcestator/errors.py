@@ -12,6 +12,7 @@ Facts live in the exception; judgement lives in ``routing/verdict.py``; HTTP liv
     │   └── QuotaExceeded 429
     ├── Overloaded 503                   we shed this request; it may come back later
     │   └── ShuttingDown 503
+    ├── QuotaUsedUp 429                  our own quota ledger lets nobody ask this candidate: no attempt
     ├── UpstreamError                    one attempt failed; carries what the upstream said
     │   ├── UpstreamRejected             the upstream will never take this request (400, 413, 422 …)
     │   │   ├── UpstreamContextExceeded  too long for this model; one with a larger context may take it
@@ -31,7 +32,7 @@ Facts live in the exception; judgement lives in ``routing/verdict.py``; HTTP liv
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 SPENT = "spent"
 """The cause of a refusal for want of money: waiting does not help, another credential may."""

@@ -61,7 +61,7 @@ def edge_limits(settings: Settings) -> EdgeLimits:
     )
 
 
-def upstream_client(settings: Settings) -> UpstreamClient:
+def make_upstream_client(settings: Settings) -> UpstreamClient:
     """The process's HTTP client."""
     return UpstreamClient(
         connections_per_origin=settings.connections_per_provider,
@@ -71,7 +71,7 @@ def upstream_client(settings: Settings) -> UpstreamClient:
     )
 
 
-def patience(settings: Settings) -> ProviderTimeouts:
+def provider_timeouts(settings: Settings) -> ProviderTimeouts:
     """How long a provider is waited for."""
     return ProviderTimeouts(
         connect=settings.connect_timeout_seconds,
@@ -85,11 +85,11 @@ def patience(settings: Settings) -> ProviderTimeouts:
     )
 
 
-def link_maker(
+def provider_client_maker(
     settings: Settings, client: UpstreamClient, quota: QuotaBook
 ) -> Callable[[ProviderSetting], ProviderClient]:
     """What makes a link for a provider that is switched on."""
-    waiting = patience(settings)
+    waiting = provider_timeouts(settings)
 
     def make(provider: ProviderSetting) -> ProviderClient:
         proxy = proxy_for(
@@ -104,7 +104,7 @@ def link_maker(
     return make
 
 
-def carriers(
+def make_carriers(
     settings: Settings, client: UpstreamClient, link_of: Callable[[str], ProviderClient | None], pulse: WorkerPing
 ) -> Carriers:
     """The ways an attempt can go from this process."""
@@ -118,12 +118,14 @@ def carriers(
     control = ControlClient(client, None)
     return Carriers(
         local,
-        WorkerCarrier(client, settings.worker_secret, patience(settings), pulse),
+        WorkerCarrier(client, settings.worker_secret, provider_timeouts(settings), pulse),
         StockCarrier(client, control, waiting),
     )
 
 
-def shelf(settings: Settings, recording: Recording, owners: Mapping[str, str], *, is_shared: bool) -> Shelf | None:
+def make_kept_responses(
+    settings: Settings, recording: Recording, owners: Mapping[str, str], *, is_shared: bool
+) -> Shelf | None:
     """Where responses are kept beyond this process, if anywhere. ``owners`` are ``lasting_owners``, and change with the caller keys;
     ``is_shared``: other API servers keep theirs there."""
     if not settings.db_path:
@@ -143,7 +145,7 @@ def lasting_owners(settings: Settings) -> dict[str, str]:
     }
 
 
-def names(settings: Settings) -> Names:
+def public_names(settings: Settings) -> Names:
     """The public names of the configuration."""
     return Names(settings.public_aliases(), settings.default_targets(), settings.auto_alias(), settings.paid_fallback())
 
@@ -180,9 +182,9 @@ def call_limits(settings: Settings) -> CallLimits:
     return CallLimits(settings.max_messages, settings.max_n, settings.max_tools, settings.max_stop)
 
 
-def gateway(
+def make_gateway(
     settings: Settings,
-    brain: Router,
+    router: Router,
     carrier: Carrier,
     emit: EventSink,
     drain: Drain,
@@ -193,9 +195,9 @@ def gateway(
     return Gateway(
         policy=exchange_policy(settings),
         admission=Admission(admission_policy(settings), refusals),
-        catalog=brain.planner.catalog,
-        planner=brain.planner,
-        attempts=brain.attempts,
+        catalog=router.planner.catalog,
+        planner=router.planner,
+        attempts=router.attempts,
         carry=carrier.attempt,
         emit=emit,
         drain=drain,
@@ -204,7 +206,7 @@ def gateway(
     )
 
 
-def controller(settings: Settings, client: UpstreamClient, host: str, *, is_alone: bool = False) -> ControllerApp:
+def make_controller(settings: Settings, client: UpstreamClient, host: str, *, is_alone: bool = False) -> ControllerApp:
     """The controller's application and its table. Raises StartupProblem when it would be open to strangers.
 
     ``is_alone``: no worker of ours will come to it. Then without a secret of the user's nobody may register: every account of this

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +28,27 @@ SHORT_CHARACTERS = 100
 
 
 class Recording:
-    """The subscribers of one process. ``emit`` is the sink that the core is given."""
+    """The subscribers of one process. ``emit`` is the sink that the core is given.
 
-    def __init__(self, settings: Settings, log: LogWriter, redact: Redactor, knows: Callable[[str], bool]) -> None:
+    ``active`` and ``waiting`` give the requests of this moment; ``others`` are writers that somebody else starts and closes.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        log: LogWriter,
+        redact: Redactor,
+        knows: Callable[[str], bool],
+        *,
+        active: Callable[[], int],
+        waiting: Callable[[], int],
+        others: Sequence[BackgroundWriter[Any]] = (),
+    ) -> None:
         texts = text_policy(settings.log_texts, min(SHORT_CHARACTERS, settings.log_text_chars), redact)
         self._log = log
-        self.metrics = Metrics(knows)
+        self.metrics = Metrics(knows, active=active, waiting=waiting)
         self.writers: list[BackgroundWriter[Any]] = []
-        self.others: list[BackgroundWriter[Any]] = [log]
-        """Writers that somebody else starts and closes."""
+        self._others: list[BackgroundWriter[Any]] = [log, *others]
         self._request_sinks: list[EventSink] = [self.metrics, log]
         if settings.log_file:
             traffic = BackgroundWriter("traffic_log", TrafficLog(Path(settings.log_file), texts, redact))
@@ -51,8 +63,6 @@ class Recording:
         for writer in writers:
             self.watch(writer)
         self.notices = make_notices(settings, writers, self.metrics, redact, knows)
-        self.active: Callable[[], int] = lambda: 0
-        self.waiting: Callable[[], int] = lambda: 0
         self.lag = LoopLag(self.metrics.observe_lag)
 
     def emit(self, event: Event) -> None:
@@ -87,14 +97,12 @@ class Recording:
 
     def state(self) -> tuple[bool, dict[str, object]]:
         """Whether each writer takes what it is given now, and which ones do not; with all that was ever lost."""
-        writers = [*self.writers, *self.others]
+        writers = [*self.writers, *self._others]
         failing = [writer.name for writer in writers if writer.is_failing]
         return not failing, {"failing": failing, "dropped": {writer.name: writer.dropped for writer in writers}}
 
     def exposition(self) -> bytes:
         """The metrics as Prometheus reads them."""
-        self.metrics.active = self.active()
-        self.metrics.waiting = self.waiting()
         return render(self.metrics.registry)
 
     def rejected(self, status: int, code: str, request_id: str) -> None:

@@ -1,4 +1,4 @@
-"""What the offers of a new catalog tell this process's health board: which models are listed, and what workers' checks found."""
+"""The health of workers' providers, as their offers tell it: which models are listed, and what the workers' checks found."""
 
 import time
 from collections.abc import Callable
@@ -15,8 +15,8 @@ _Place = tuple[str, str]
 
 
 class WorkerHealthFeed:
-    """Looked at now and then; a catalog that is the same as before has no news. ``out_seconds`` is how long checks that failed keep
-    a provider out, unless something goes well."""
+    """Feeds what the offers of each new catalog say to the circuit breakers of this process. ``out_seconds`` is how long checks that
+    failed keep a provider out, unless something goes well."""
 
     def __init__(
         self, health: CircuitBreakers, quota: QuotaBook, catalog: Callable[[], Catalog], out_seconds: float
@@ -39,8 +39,8 @@ class WorkerHealthFeed:
         checks = (offer.check for offer in self._catalog().offers if offer.provider == provider and offer.check)
         return next((Check.from_wire(check) for check in checks), UNKNOWN)
 
-    def look(self) -> None:
-        """Take over what is new."""
+    def refresh(self) -> None:
+        """Take over what a new catalog says; one that is the same as before has no news."""
         catalog = self._catalog()
         if catalog is self._seen:
             return

@@ -6,8 +6,8 @@ reports as left out, is the dialect's.
 
 from typing import Any, NamedTuple
 
-from orcestator.dialects.canonical import Json
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 """The roles of the canonical call, as most other APIs call them."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from orcestator.cluster import factory as parts
+from orcestator.cluster import factory
 from orcestator.cluster.lifetime import Lifetime
 from orcestator.cluster.sandbox import EmbeddedSandbox
 from orcestator.connect.asking import ask
@@ -71,7 +71,7 @@ async def examine(wish: Wish) -> Examined:
         return Examined((*findings, configuration.unloadable(problem.message)), {})
     findings += configuration.settings_findings(settings, variables)
     findings += installation.place_findings(settings)
-    found = await server.look(settings)
+    found = await server.ask(settings)
     findings.append(found.finding)
     probed: dict[str, Any] = {}
     async with _with_sandbox(settings) as reachable:
@@ -92,11 +92,11 @@ async def _with_sandbox(settings: Settings) -> AsyncIterator[Settings]:
 
 
 async def _look_at_providers(wish: Wish, settings: Settings) -> tuple[list[Finding], dict[str, Any]]:
-    client = parts.upstream_client(settings)
+    client = factory.make_upstream_client(settings)
     names = [provider.row.name for provider in settings.providers]
     try:
         async with shown("asking", names, sys.stderr) as waiting:
-            looked = await providers.look_at_all(settings, client, waiting)
+            looked = await providers.check_all(settings, client, waiting)
         findings = [found.finding for found in looked]
         clock = providers.clock_finding(looked)
         findings += [clock] if clock else []

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from orcestator.doctor.finding import OK, PROBLEM, WARNING, Finding
 from orcestator.doctor.progress import Waiting
-from orcestator.doctor.trials import PLAIN, TRIALS, Facts, Json, Trial, differences, learned
+from orcestator.doctor.trials import PLAIN, TRIALS, Facts, Trial, differences, learned
 from orcestator.errors import OrcestatorError, UpstreamModelMissing, UpstreamRejected
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 from orcestator.upstream.call import UpstreamCall, WholeAnswer
 from orcestator.upstream.ids import new_id
 from orcestator.upstream.provider_client import ProviderClient

@@ -29,7 +29,7 @@ from orcestator.server.json_body import LARGE_BYTES, CallerLeft, parse_object, r
 from orcestator.server.large_json import Span, parse_large_object
 from orcestator.server.request_cycle import cycle_of
 from orcestator.server.request_id import request_id_of
-from orcestator.upstream.call import Answer, FlowingAnswer, UpstreamCall, WholeAnswer
+from orcestator.upstream.call import BYTES_PER_TOKEN, Answer, FlowingAnswer, UpstreamCall, WholeAnswer
 from orcestator.upstream.ids import new_id
 
 Json = dict[str, Any]
@@ -86,7 +86,7 @@ class Exchange:
             if state.streamed:
                 self._expect_stream(order)
             answer = state.answer = await gateway.attempts.run(
-                state.request_id, plan, self._attempt, state.tally, order.deadline, order.tokens
+                state.request_id, plan, self._attempt, state.tally, order.deadline, len(order.body) // BYTES_PER_TOKEN
             )
             if plan.ask.conversation and state.tally.served is not None:
                 gateway.planner.served(plan, state.tally.served, gateway.attempts.now())

@@ -5,13 +5,12 @@ and a provider's own list come before it.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
+from orcestator.json_text import Json
 from orcestator.prices import CLASSES
 from orcestator.providers.models import ModelFacts
 
 FACTS_FILE = "facts.json"
-Json = dict[str, Any]
 
 
 def known_models(document: Json, provider: str) -> tuple[ModelFacts, ...]:

@@ -7,7 +7,6 @@ from orcestator.errors import OrcestatorError
 from orcestator.json_text import dumps
 from orcestator.server.request_cycle import cycle_of
 
-Json = dict[str, Any]
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

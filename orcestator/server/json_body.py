@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 
 import orjson
 
-from orcestator.errors import BodyTooLarge, InvalidRequest, Json
-from orcestator.json_text import loads_exactly
+from orcestator.errors import BodyTooLarge, InvalidRequest
+from orcestator.json_text import Json, loads_exactly
 from orcestator.server.request_cycle import cycle_of
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -1,14 +1,14 @@
 """Routes that are rows: a method, a path with at most one name in it, and what answers. For everything but model calls."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
 from orcestator.errors import InvalidRequest, MethodNotAllowed, OrcestatorError
+from orcestator.json_text import Json
 from orcestator.server.asgi import Headers, Receive, Scope, Send, header_map, send_bytes, send_json
 from orcestator.server.json_body import parse_object, read_body
 
-Json = dict[str, Any]
 MOST_BODY_BYTES = 4 << 20
 NAME = "{}"
 """Stands in a path for a name, which may have slashes in it."""

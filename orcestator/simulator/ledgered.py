@@ -52,7 +52,7 @@ class Ledgered:
         limits = self._upstreams.condition(place, now).limits
         if not (limits.is_told and limits.requests_per_minute):
             return ()
-        left, seconds = self._upstreams.meters[place].told(limits, now)
+        left, seconds = self._upstreams.meters[place].remaining(limits, now)
         return (Reading("requests", MINUTE, limits.requests_per_minute, left, seconds),)
 
     def ended(self, answer: Answer, deployment: Deployment, request: Request) -> None:

@@ -65,12 +65,20 @@ class WriterCounts(Protocol):
 
 
 class Metrics:
-    """An EventSink, and the collector behind ``registry``. ``known_models`` tells which names may be labels."""
+    """An EventSink, and the collector behind ``registry``. ``known_models`` tells which names may be labels; ``active`` and ``waiting``
+    give the requests of this moment."""
 
-    def __init__(self, known_models: Callable[[str], bool], now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        known_models: Callable[[str], bool],
+        now: Callable[[], float] = time.monotonic,
+        *,
+        active: Callable[[], int] = lambda: 0,
+        waiting: Callable[[], int] = lambda: 0,
+    ) -> None:
         self.registry = CollectorRegistry()
-        self.active = 0
-        self.waiting = 0
+        self._active = active
+        self._waiting = waiting
         self._known_models = known_models
         self._now = now
         self._started = now()
@@ -144,8 +152,10 @@ class Metrics:
         """Every metric, for the registry; may be called from any thread."""
         for series in self._series:
             yield series.family()
-        yield GaugeMetricFamily("orcestator_active_requests", "Requests being served.", value=self.active)
-        yield GaugeMetricFamily("orcestator_waiting_requests", "Requests that wait for a permit.", value=self.waiting)
+        yield GaugeMetricFamily("orcestator_active_requests", "Requests being served.", value=self._active())
+        yield GaugeMetricFamily(
+            "orcestator_waiting_requests", "Requests that wait for a permit.", value=self._waiting()
+        )
         yield self._highest_lag_family()
         yield self._deployment_family()
         yield self._writer_family("orcestator_dropped_events", _DROPPED, lambda writer: writer.dropped)

@@ -5,6 +5,7 @@ from typing import Any
 from orcestator.dialects.canonical import ReadTerms, UpstreamDialect
 from orcestator.dialects.embeddings import embeddings_reply
 from orcestator.dialects.failures import error_in_answer
+from orcestator.dialects.openai.events import StreamTerms
 from orcestator.dialects.openai.gathering import Gatherer
 from orcestator.dialects.openai.reply import (
     Reply,
@@ -15,7 +16,7 @@ from orcestator.dialects.openai.reply import (
     text_reply,
     translated_reply,
 )
-from orcestator.dialects.openai.stream import ChatStream, StreamTerms
+from orcestator.dialects.openai.stream import ChatStream
 from orcestator.dialects.openai.text_stream import TextStream
 from orcestator.dialects.relay import RelayStream, with_model
 from orcestator.dialects.sniffing import BLANK, begins_as_events, begins_as_json, begins_as_page, is_text

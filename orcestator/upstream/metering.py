@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
+from orcestator.json_text import Json
 from orcestator.prices import cost, dollars, prices_of
 from orcestator.routing.state.quota import QuotaBook
 from orcestator.upstream.call import FlowingAnswer, Sink
 from orcestator.usage import Usage
 
-Json = dict[str, Any]
 
 
 class Meter(NamedTuple):

@@ -167,7 +167,7 @@ class ProviderClient:
         connection is cut."""
         self._check_credential(credential)
         attempt = self._answer(model, order, credential, taken_at)
-        if not self.quota.knows(self.row.name, credential):
+        if (self.row.name, credential) not in self.quota.limited:
             return attempt
         pricing = (self.offer.models.get(model) or {}).get("pricing") or {}
         return _metered(attempt, Meter(self.quota, self.row.name, credential, model, order.tokens, pricing, taken_at))

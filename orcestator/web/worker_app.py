@@ -37,6 +37,7 @@ from orcestator.providers.secret import Secret
 from orcestator.routing.state.quota import QuotaBook
 from orcestator.server.asgi import Receive, Scope, Send, header_map, send_bytes, send_error, send_json
 from orcestator.server.failed_logins import FailedLogins
+from orcestator.server.in_flight import InFlight
 from orcestator.server.json_body import LARGE_BYTES, CallerLeft, parse_object, read_body
 from orcestator.server.large_json import parse_large_object
 from orcestator.server.local_names import LOCAL_NAMES, host_name, is_loopback, is_of_a_page
@@ -50,8 +51,8 @@ StockRoute = Callable[[Json, Send], Awaitable[None]]
 
 
 class WorkerApp:
-    """``stock_routes`` maps the stock worker paths to their handlers; ``secret`` is asked of everybody when set. ``limits`` gives what the
-    quota ledger knows; ``reset`` forgets what is held against a (provider, model), "" for all. ``quota`` is that ledger, which is asked
+    """``stock_routes`` maps the stock worker paths to their handlers; ``secret`` is asked of everybody when set. ``in_flight`` counts
+    what runs. ``limits`` gives what the quota ledger knows; ``reset`` forgets what is held against a (provider, model), "" for all. ``quota`` is that ledger, which is asked
     before each attempt: an API server's loop cannot."""
 
     def __init__(
@@ -60,6 +61,7 @@ class WorkerApp:
         stock_routes: Mapping[str, StockRoute],
         secret: Secret | None,
         max_body_bytes: int,
+        in_flight: InFlight,
         *,
         limits: Callable[[], list[Json]],
         reset: Callable[[str, str], None],
@@ -76,8 +78,7 @@ class WorkerApp:
         self._max_body_bytes = max_body_bytes
         self._wants_local_name = on_loopback and not secret
         self._refusals = FailedLogins()
-        self.in_flight = 0
-        self._empty = asyncio.Event()
+        self._in_flight = in_flight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; the caller leaving cancels what runs for it."""
@@ -85,7 +86,7 @@ class WorkerApp:
         if task is not None:
             scope["orcestator.on_disconnect"] = task.cancel
         headers = header_map(scope["headers"])
-        self.in_flight += 1
+        self._in_flight.enter()
         try:
             await self._serve(scope, headers, receive, send)
         except (asyncio.CancelledError, CallerLeft):
@@ -93,25 +94,13 @@ class WorkerApp:
         except OrcestatorError as error:
             await send_error(send, error, request_id_of(headers))
         finally:
-            self.in_flight -= 1
-            if not self.in_flight:
-                self._empty.set()
-
-    async def emptied(self, seconds: float) -> bool:
-        """Wait for what runs to end; whether it did in time."""
-        self._empty.clear()
-        if self.in_flight:
-            try:
-                await asyncio.wait_for(self._empty.wait(), seconds)
-            except TimeoutError:
-                return False
-        return True
+            self._in_flight.leave()
 
     async def _serve(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
         path = scope["path"]
         self._refuse_browsers(scope, headers)
         if path == "/health" and scope["method"] in ("GET", "HEAD"):
-            await send_json(send, 200, {"status": "healthy", "in_flight": self.in_flight - 1})
+            await send_json(send, 200, {"status": "healthy", "in_flight": self._in_flight.count - 1})
             return
         if path == LIMITS_PATH and scope["method"] == "GET":
             self._admit(scope, headers)

@@ -37,6 +37,7 @@ from orcestator.providers.secret import Secret
 from orcestator.routing.offer import Deployment
 from orcestator.routing.state.quota import QuotaBook
 from orcestator.server.edge import EdgeLimits
+from orcestator.server.in_flight import InFlight
 from orcestator.server.serving import Server, listen
 from orcestator.upstream.call import Answer, UpstreamCall, WholeAnswer
 from orcestator.upstream.http.timeouts import Timeouts
@@ -149,6 +150,7 @@ async def worker(
         routes,
         secret,
         1 << 20,
+        InFlight(),
         limits=list,
         reset=lambda _provider, _model: None,
         quota=quota or QuotaBook(),

@@ -25,18 +25,16 @@ def test_what_lives_is_put_aside_and_freed_all_the_same(monkeypatch: pytest.Monk
     monkeypatch.setattr("orcestator.cluster.garbage.ASIDE_SECONDS", 0.0)
     monkeypatch.setattr("orcestator.cluster.garbage.WHOLE_SECONDS", 0.0)
     idle: list[bool] = []
-    looked = asyncio.Event()
+    looked, freed = asyncio.Event(), asyncio.Event()
 
     class Cycle:
         """Only the collector frees it."""
-
-        freed = 0
 
         def __init__(self) -> None:
             self.me = self
 
         def __del__(self) -> None:
-            Cycle.freed += 1
+            freed.set()
 
     def is_idle() -> bool:
         looked.set()
@@ -49,10 +47,9 @@ def test_what_lives_is_put_aside_and_freed_all_the_same(monkeypatch: pytest.Monk
         gc.freeze()
         task = asyncio.create_task(keep_pauses_short(is_idle))
         await looked.wait()
-        assert Cycle.freed == 0
+        assert not freed.is_set()
         idle.append(True)
-        while not Cycle.freed:
-            await asyncio.sleep(0)
+        await freed.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -186,3 +186,11 @@ def test_a_person_overrides_the_table_and_the_first_that_is_met_counts() -> None
 def test_an_override_that_cannot_be_is_refused_with_the_remedy(raw: object, said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
         read_override(raw)
+
+
+def test_a_person_is_known_by_the_override_that_is_met() -> None:
+    override = read_override({"when": {"provider": "a"}, "then": {"action": "give_up"}})
+    verdicts = Verdicts((override,))
+
+    assert verdicts.is_a_persons(failure(UpstreamTimeout), "a")
+    assert not verdicts.is_a_persons(failure(UpstreamTimeout), "b")

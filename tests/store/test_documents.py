@@ -74,6 +74,12 @@ def test_a_file_is_named_like_its_document_and_its_owner_s_alone(tmp_path: Path)
         assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
 
 
+def test_what_a_killed_process_was_writing_is_no_document(tmp_path: Path) -> None:
+    (tmp_path / f".{NAME}.0123.draft").write_bytes(b"{")
+    FileDocuments(tmp_path).put(NAME, b"{}")
+    assert FileDocuments(tmp_path).names() == [NAME]
+
+
 def test_a_change_of_another_process_is_another_version(tmp_path: Path) -> None:
     ours, theirs = FileDocuments(tmp_path), FileDocuments(tmp_path)
     before = ours.put(NAME, b"ours")

@@ -3,6 +3,7 @@ is tested here, and what they do is tested where they are."""
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,13 @@ def test_who_reads_sees_what_is_committed_and_waits_for_nobody(things: Rows) -> 
     assert names(things) == ["committed", "not yet"]
 
 
+def test_who_reads_changes_nothing(things: Rows) -> None:
+    add(things, "one")
+    with suppress(OSError):
+        things.read(lambda reading: reading.execute("DELETE FROM thing"))
+    assert names(things) == ["one"]
+
+
 def test_what_is_wrong_with_the_database_is_an_os_error(things: Rows) -> None:
     """And costs neither what is there nor the next one."""
     add(things, "before")
@@ -238,6 +246,20 @@ def test_conversations_are_found_removed_and_forgotten(opened: Open) -> None:
     kept.write([put("f", created=1000.0)])
     assert rows.read(lambda reading: reading.execute("SELECT response_id FROM kept_response")) == [("f",)]
     assert rows.read(lambda reading: reading.execute("SELECT item_id FROM kept_item")) == [("item-f",)]
+    kept.close()
+
+
+def test_over_its_bytes_the_caller_with_the_most_bytes_makes_room(opened: Open) -> None:
+    """Not the one with the most turns."""
+    rows = opened(RECORDS)
+    kept = KeptRows(rows, Bounds(bytes=20_000), lambda: 50.0)
+    large = put("large", owner="heavy")._replace(own=b'["%b"]' % (b"x" * 15_000))
+    kept.write([*(put(f"small-{number}") for number in range(20)), large])
+    kept.write([large._replace(response_id="larger")])
+    kept.write([put("last")])
+    texts = "SELECT response_id FROM kept_response ORDER BY id"
+    found = [name for (name,) in rows.read(lambda reading: reading.execute(texts))]
+    assert found == [*(f"small-{number}" for number in range(20)), "larger", "last"]
     kept.close()
 
 

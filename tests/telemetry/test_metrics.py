@@ -167,10 +167,8 @@ def test_background_looks_are_counted_and_their_last_result_shown(metrics: Metri
 def test_notices_and_waits_are_counted(metrics: Metrics) -> None:
     metrics.count_notice("fallback_used", "told")
     metrics(Waited(0.2, was_served=True))
-    metrics.waiting = 3
     assert value(metrics, "notices_total", kind="fallback_used", outcome="told") == 1
     assert value(metrics, "permit_wait_seconds_count", outcome="served") == 1
-    assert value(metrics, "waiting_requests") == 3
 
 
 def test_totals_before_the_first_request(metrics: Metrics) -> None:
@@ -205,10 +203,13 @@ def test_a_quantile_is_taken_within_its_bucket(values: list[float], share: float
     assert distribution.quantile(share) == expected
 
 
-def test_active_requests_are_what_was_told_last(metrics: Metrics) -> None:
-    assert value(metrics, "active_requests") == 0
-    metrics.active = 3
-    assert value(metrics, "active_requests") == 3
+def test_requests_of_this_moment_are_asked_for_at_each_scrape() -> None:
+    """Those that are served, and those that wait."""
+    running, waiting = [1, 2, 3], [4]
+    metrics = Metrics(lambda _name: True, active=lambda: len(running), waiting=lambda: len(waiting))
+    assert (value(metrics, "active_requests"), value(metrics, "waiting_requests")) == (3, 1)
+    running.clear()
+    assert (value(metrics, "active_requests"), value(metrics, "waiting_requests")) == (0, 1)
 
 
 def test_a_name_that_becomes_known_is_a_label_from_then_on(request_ended: BuildRequest) -> None:

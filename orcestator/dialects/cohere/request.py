@@ -7,7 +7,7 @@ https://docs.cohere.com/reference/errors lists (checked 2026-11): the system tur
 temperature is between 0 and 1, and only one of the two penalties may be set.
 """
 
-from orcestator.dialects.canonical import Json, Target, WireCall, parts_of, reasoning_budget, text_of
+from orcestator.dialects.canonical import Target, WireCall, parts_of, reasoning_budget, text_of
 from orcestator.dialects.canonical_call import (
     ROLES,
     answer_format,
@@ -23,7 +23,7 @@ from orcestator.dialects.canonical_call import (
 from orcestator.dialects.fitting import fitted
 from orcestator.dialects.losses import is_loss, lost_marks, lost_part, lost_tool
 from orcestator.errors import InvalidRequest
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 
 PATH = "/v2/chat"
 _TAKEN = frozenset(

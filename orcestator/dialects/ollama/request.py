@@ -6,7 +6,7 @@ cut without a word), ``top_k``, ``keep_alive`` and ``truncate``, makes 1.0 of a 
 instead of the model's own default, and tears a message with images into several (``openai/openai.go``).
 """
 
-from orcestator.dialects.canonical import Json, Target, WireCall, data_url, effort_of, parts_of, text_of
+from orcestator.dialects.canonical import Target, WireCall, data_url, effort_of, parts_of, text_of
 from orcestator.dialects.canonical_call import (
     ROLES,
     answer_format,
@@ -21,6 +21,7 @@ from orcestator.dialects.canonical_call import (
 from orcestator.dialects.fitting import fitted
 from orcestator.dialects.losses import is_loss, lost_marks, lost_part, lost_tool
 from orcestator.dialects.tool_arguments import as_object
+from orcestator.json_text import Json
 
 PATH = "/api/chat"
 _TAKEN = frozenset(

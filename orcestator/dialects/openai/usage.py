@@ -5,7 +5,8 @@ from typing import Any
 
 from orcestator.usage import Usage
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 BYTES_PER_TOKEN = 4
 """A usual figure for English text with byte-pair vocabularies; only used where an upstream reports nothing."""
 LARGEST_COUNT = 100_000_000

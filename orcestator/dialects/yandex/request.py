@@ -10,7 +10,7 @@ official SDK does (yandex-ai-studio-sdk 0.22).
 from collections.abc import Iterable
 from itertools import groupby
 
-from orcestator.dialects.canonical import Json, Target, WireCall, parts_of, text_of
+from orcestator.dialects.canonical import Target, WireCall, parts_of, text_of
 from orcestator.dialects.canonical_call import (
     ROLES,
     ToolCall,
@@ -28,6 +28,7 @@ from orcestator.dialects.fitting import fitted
 from orcestator.dialects.losses import is_loss, lost_marks, lost_part, lost_tool
 from orcestator.dialects.tool_arguments import as_object
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 
 PATH = "/completion"
 _TAKEN = frozenset(

@@ -373,13 +373,9 @@ class _Run(Generic[Answer]):
         try:
             carrying = self._attempt(tried.candidate, tried.started)
             answer = await (carrying if seconds <= 0.0 else loop.concurrency.within(seconds, carrying))
-        except (UpstreamError, Overloaded) as error:
+        except (UpstreamError, QuotaUsedUp, Overloaded) as error:
             if not tried.is_over:
                 self._fell(tried, error)
-            raise
-        except QuotaUsedUp as refused:
-            if not tried.is_over:
-                self._refused_elsewhere(tried, refused)
             raise
         if tried.is_over:
             loop.concurrency.discard(answer)
@@ -387,8 +383,11 @@ class _Run(Generic[Answer]):
         self._spoke(tried, answer)
         return answer
 
-    def _fell(self, tried: Attempt, error: UpstreamError | Overloaded) -> None:
+    def _fell(self, tried: Attempt, error: UpstreamError | QuotaUsedUp | Overloaded) -> None:
         """An attempt failed. While another one runs, that one is what follows."""
+        if isinstance(error, QuotaUsedUp):
+            self._refused_elsewhere(tried, error)
+            return
         self._failed = tried
         self._over(tried)
         self._count_failure(tried, error)

@@ -98,6 +98,8 @@ class QuotaBook:
     """Accounts of keys that we do not have now, by (provider, name, model)."""
     elsewhere: dict[Deployment, Refusal] = field(default_factory=dict)
     """What the ledgers of workers said of their deployments: a worker has the key, and counts what is asked with it."""
+    all_back_at: float = 0.0
+    """When the last of those takes requests again: then there is nothing to look at any more."""
 
     @property
     def is_empty(self) -> bool:
@@ -157,16 +159,17 @@ class QuotaBook:
             return
         if len(self.elsewhere) >= MOST_ACCOUNTS:
             self.elsewhere = {place: told for place, told in self.elsewhere.items() if told.until > now}
-        self.elsewhere[deployment] = Refusal(now + refusal.retry_after, refusal.cause == QUOTA_GUESSED)
+        until = now + refusal.retry_after
+        self.elsewhere[deployment] = Refusal(until, refusal.cause == QUOTA_GUESSED)
+        self.all_back_at = max(self.all_back_at, until)
 
     def _back_elsewhere(self, deployment: Deployment, now: float, *, is_last_resort: bool) -> float:
         """When the ledger of a deployment's worker takes requests again, as it said last; 0.0: now. A request that is the
         ``is_last_resort`` is held back by no guess: it is the worker's to say whether it may try."""
+        if now >= self.all_back_at:
+            self.elsewhere.clear()
         told = self.elsewhere.get(deployment)
-        if told is None or (told.is_guessed and is_last_resort):
-            return 0.0
-        if told.until <= now:
-            del self.elsewhere[deployment]
+        if told is None or told.until <= now or (told.is_guessed and is_last_resort):
             return 0.0
         return told.until
 
@@ -284,7 +287,7 @@ class QuotaBook:
         for reading in readings:
             key = (provider, credential, FREE if reading.is_shared else model)
             account = self.accounts.get(key) or self._opened(key)
-            self._hear(account, reading, sent, wall, wait, is_pacific=is_pacific)
+            self._update_from(account, reading, sent, wall, wait, is_pacific=is_pacific)
             if account.is_limited:
                 self.limited.add((provider, credential))
             self._keep(key, account)
@@ -464,7 +467,7 @@ class QuotaBook:
         for key, _ in (old or list(self.accounts.items()))[: MOST_ACCOUNTS // 16]:
             del self.accounts[key]
 
-    def _hear(
+    def _update_from(
         self, account: Account, reading: Reading, sent: float, wall: float, wait: float | None, *, is_pacific: bool
     ) -> None:
         """Put into the account what one reading says."""
@@ -477,7 +480,9 @@ class QuotaBook:
             reset = self._reset_seconds(reading, wall, wait, is_pacific=is_pacific)
         if left is not None and reset is not None:
             whole = max(limit or 0.0, left, 1.0)
-            account.told(unit, reading.seconds, self.minute).hear(whole, left, reset, asked_at=sent, now=wall)
+            account.reported_limit(unit, reading.seconds, self.minute).update(
+                whole, left, reset, asked_at=sent, now=wall
+            )
         elif limit is not None and reading.seconds == DAY and not _has_day(account, unit):
             used = 0.0 if left is None else limit - left
             end = next_midnight(wall, is_pacific=is_pacific)

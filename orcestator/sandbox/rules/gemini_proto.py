@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orcestator.sandbox.problem import Json, Refused
+from orcestator.json_text import Json
+from orcestator.sandbox.problem import Refused
 
 Shape = Mapping[str, str]
 """Field to kind: a scalar's name, ``any``, ``object``, a message's name, ``[kind]`` for a list, ``{kind}`` for a map."""

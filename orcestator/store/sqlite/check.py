@@ -27,7 +27,7 @@ def check(path: Path, known: int) -> None:
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
             _check_sound(connection, path)
             _check_writable(connection)
-            version = _version(connection)
+            version = version_in(connection)
             if version <= known:
                 _use_write_ahead_log(connection)
     except OSError as problem:
@@ -71,7 +71,8 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
             raise
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def version_in(connection: sqlite3.Connection) -> int:
+    """The version of the schema that a file has, 0 when it has none. Raises sqlite3.Error."""
     has_table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone()
     if not has_table:
         return 0

@@ -24,7 +24,7 @@ from orcestator.store.rows import (
     Transaction,
 )
 from orcestator.store.sqlite import database_file
-from orcestator.store.sqlite.check import check
+from orcestator.store.sqlite.check import check, version_in
 
 NAME = "sqlite"
 READ_SECONDS = 0.2
@@ -50,6 +50,8 @@ class SqliteRows:
         self._guarantees = guarantees
         self._connection: sqlite3.Connection | None = None
         self._file: database_file.Opened | None = None
+        self._has_failed = False
+        """Since the tables were made: then not even that they are there is assumed."""
 
     def check(self) -> None:
         """Look at the file with little more than opening it."""
@@ -107,7 +109,10 @@ class SqliteRows:
         try:
             for pragma in _pragmas(self._guarantees):
                 connection.execute(pragma)
-            _transacted(connection, self._make_tables)
+            if self._has_failed or not self._schema.version or version_in(connection) != self._schema.version:
+                # Otherwise they were made with their version, and what they are is 30 MiB to know, since SQLModel does.
+                _transacted(connection, self._make_tables)
+                self._has_failed = False
         except BaseException:
             connection.close()
             raise
@@ -131,6 +136,7 @@ class SqliteRows:
         except sqlite3.IntegrityError as problem:
             raise ValueError(f"{self._path}: {problem}") from problem  # about a value, not about the database
         except sqlite3.Error as problem:
+            self._has_failed = True
             self.close()
             raise OSError(f"{self._path}: {problem}") from problem
         except OSError:

@@ -1,4 +1,4 @@
-"""The connections to one origin and the bulkhead around them: how many at once, who waits, who is turned away.
+"""A connection pool for each origin, and the bulkhead around it: how many at once, who waits, who is turned away.
 
 A slot is one running exchange. It is entered before a connection is looked for and left when the exchange is over,
 however that happens; whoever holds a slot leaves it exactly once.

@@ -4,6 +4,7 @@ A change is in use at once here, and within a poll in the other API servers that
 the one that was set stands in for the configured one, so that it can be switched off without a restart.
 """
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Hashable, Mapping
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from orcestator.errors import InvalidRequest, MethodNotAllowed, Overloaded, RouteNotFound
+from orcestator.errors import Conflict, InvalidRequest, MethodNotAllowed, Overloaded, RouteNotFound
 from orcestator.routing.planning.rules import Rule, check_condition
 
 Json = dict[str, Any]
@@ -49,6 +50,7 @@ class RulesBook:
         self._use = use
         self._set: dict[str, Rule] = {}
         self._seen: Hashable | None = None
+        self._changing = asyncio.Lock()
         self._apply()
         self.poll()
 
@@ -76,27 +78,34 @@ class RulesBook:
             code="rule_not_found",
         )
 
-    def put(self, rule: Rule) -> Rule:
-        """Set a rule, in place of the one with its id if there is one; without an id it gets one. Raises InvalidRequest."""
-        self.poll()
-        if not rule.id:
-            rule = rule._replace(id=f"rule-{secrets.token_hex(4)}")
-        if rule.id not in self._set and len(self._set) >= MOST_RULES:
-            raise InvalidRequest(f"There may be at most {MOST_RULES} rules: delete one first.", param="id")
-        self._change({**self._set, rule.id: rule})
-        return rule
+    async def put(self, rule: Rule, *, is_new: bool = False) -> Rule:
+        """Set a rule, in place of the one with its id if there is one; without an id it gets one. Raises InvalidRequest, and Conflict
+        when it should be new and is not."""
+        async with self._changing:
+            self.poll()
+            if is_new and any(rule.id == other.id for other in self.rules):
+                raise Conflict(
+                    f"There is a rule '{rule.id}' already: change it by PUT.", param="id", code="rule_exists"
+                )
+            if not rule.id:
+                rule = rule._replace(id=f"rule-{secrets.token_hex(4)}")
+            if rule.id not in self._set and len(self._set) >= MOST_RULES:
+                raise InvalidRequest(f"There may be at most {MOST_RULES} rules: delete one first.", param="id")
+            await self._change({**self._set, rule.id: rule})
+            return rule
 
-    def delete(self, rule_id: str) -> None:
+    async def delete(self, rule_id: str) -> None:
         """Forget a rule that was set. Raises RouteNotFound, and MethodNotAllowed for one that is configured."""
-        self.poll()
-        self.get(rule_id)
-        if rule_id not in self._set:
-            raise MethodNotAllowed(
-                f"The rule '{rule_id}' is written in the configuration: delete it there and reload,"
-                ' or switch it off by PUT with "isActive": false.',
-                headers={"allow": "GET, HEAD, PUT"},
-            )
-        self._change({name: rule for name, rule in self._set.items() if name != rule_id})
+        async with self._changing:
+            self.poll()
+            self.get(rule_id)
+            if rule_id not in self._set:
+                raise MethodNotAllowed(
+                    f"The rule '{rule_id}' is written in the configuration: delete it there and reload,"
+                    ' or switch it off by PUT with "isActive": false.',
+                    headers={"allow": "GET, HEAD, PUT"},
+                )
+            await self._change({name: rule for name, rule in self._set.items() if name != rule_id})
 
     def configure(self, configured: tuple[Rule, ...]) -> None:
         """The configuration was loaded again."""
@@ -120,10 +129,11 @@ class RulesBook:
             return
         self._apply()
 
-    def _change(self, rules: dict[str, Rule]) -> None:
-        """Written first: a rule that is in use is one that outlives a restart. Raises Overloaded when it cannot be."""
+    async def _change(self, rules: dict[str, Rule]) -> None:
+        """Written first: a rule that is in use is one that outlives a restart. In a thread, because that waits for the disk; when nobody
+        waits for it any more, the next poll finds what was written. Raises Overloaded when it cannot be."""
         try:
-            self._seen = self._document.put(_content(rules))
+            self._seen = await asyncio.to_thread(self._document.put, _content(rules))
         except OSError as problem:
             raise Overloaded(
                 f"The rules were not changed: {self._document.place()} cannot be written ({problem.strerror})."

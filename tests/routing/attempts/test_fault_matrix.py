@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from orcestator.dialects.openai.events import StreamTerms
 from orcestator.dialects.openai.reply import ReplyTerms, chat_reply
-from orcestator.dialects.openai.stream import ChatStream, StreamTerms
+from orcestator.dialects.openai.stream import ChatStream
 from orcestator.errors import (
     AttemptsExhausted,
     CannotExpress,

@@ -15,7 +15,7 @@ from orcestator.routing.offer import Deployment
 from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.planning.plan import Plan
 from orcestator.routing.state.circuit_breaker import BreakerPolicy, CircuitBreakers
-from orcestator.routing.state.quota import QuotaBook
+from orcestator.routing.state.quota import MOST_ACCOUNTS, QuotaBook
 from orcestator.simulator.virtual_loop import run_virtually
 from tests.routing.failures import deployment, failure
 from tests.routing.plans import Alone, candidate_of, plan_of
@@ -199,8 +199,19 @@ def test_what_a_worker_only_guesses_holds_no_last_resort_back() -> None:
         book.admit(place, 1, 1.0)
     book.admit(place, 1, 1.0, is_last_resort=True)
     assert not book.is_empty
+    book.refused_elsewhere(deployment("gone", "m", WORKER), QuotaUsedUp(QUOTA, 40.0), 0.0)
     book.admit(place, 1, 30.0)
-    assert book.is_empty, "what is over is forgotten"
+    assert not book.is_empty
+    book.admit(place, 1, 40.0)
+    assert book.is_empty, "what is over is forgotten, also of a worker that nobody asks any more"
+
+
+def test_what_workers_said_is_bounded() -> None:
+    book = QuotaBook()
+    for number in range(MOST_ACCOUNTS + 1):
+        place = deployment("a", str(number), WORKER)
+        book.refused_elsewhere(place, QuotaUsedUp(QUOTA, 1.0 if number < MOST_ACCOUNTS else 30.0), 0.1 * number)
+    assert len(book.elsewhere) == 10, "those that are over are forgotten first"
 
 
 def test_a_person_s_reset_forgets_what_workers_said() -> None:

@@ -49,7 +49,7 @@ class Recording:
         self.metrics = Metrics(knows, active=active, waiting=waiting)
         self.writers: list[BackgroundWriter[Any]] = []
         self._others: list[BackgroundWriter[Any]] = [log, *others]
-        self._request_sinks: list[EventSink] = [self.metrics, log]
+        self._request_sinks: list[Callable[[RequestEnded], None]] = [self.metrics.count_request, log]
         if settings.log_file:
             traffic = BackgroundWriter("traffic_log", TrafficLog(Path(settings.log_file), texts, redact))
             self.watch(traffic)

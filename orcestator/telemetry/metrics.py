@@ -97,7 +97,7 @@ class Metrics:
     def __call__(self, event: Event) -> None:
         """Count one event. Costs a few microseconds."""
         if type(event) is RequestEnded:
-            self._count_request(event)
+            self.count_request(event)
         elif isinstance(event, QuotaRefused):
             self._quota_refusals.at((event.provider,)).value += 1
         elif isinstance(event, Waited):
@@ -282,7 +282,8 @@ class Metrics:
         as ``foreign`` where no key is asked for."""
         self._refused.at((door, reason)).value += 1
 
-    def _count_request(self, event: RequestEnded) -> None:
+    def count_request(self, event: RequestEnded) -> None:
+        """Count a request and its attempts: most events are one."""
         # What served it, for that is what costs; what was asked for when nothing did.
         asked_or_served = event.model or event.requested_model
         kind = (event.route, event.streamed, asked_or_served, event.provider, event.outcome, event.status)

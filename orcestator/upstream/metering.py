@@ -10,7 +10,6 @@ from orcestator.upstream.call import FlowingAnswer, Sink
 from orcestator.usage import Usage
 
 
-
 class Meter(NamedTuple):
     """One request that the ledger took then, as about ``tokens``; ``pricing`` is that of the model's facts."""
 

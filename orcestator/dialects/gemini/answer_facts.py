@@ -91,7 +91,9 @@ def wire_usage(usage: Any) -> Json:
 def _sound(counts: Any) -> int:
     """The tokens of sound in a list by modality."""
     listed = counts if isinstance(counts, list) else []
-    return sum(_count(each, "tokenCount") for each in listed if isinstance(each, dict) and each.get("modality") == "AUDIO")
+    return sum(
+        _count(each, "tokenCount") for each in listed if isinstance(each, dict) and each.get("modality") == "AUDIO"
+    )
 
 
 def _count(wire: Any, name: str) -> int:

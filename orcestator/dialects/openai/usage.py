@@ -3,9 +3,8 @@
 from math import log
 from typing import Any
 
-from orcestator.usage import Usage
-
 from orcestator.json_text import Json
+from orcestator.usage import Usage
 
 BYTES_PER_TOKEN = 4
 """A usual figure for English text with byte-pair vocabularies; only used where an upstream reports nothing."""

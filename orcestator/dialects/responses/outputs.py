@@ -4,8 +4,6 @@ openai-python 3.51 ``types/responses`` (``Response``, ``ResponseOutputItem``, ``
 https://platform.openai.com/docs/api-reference/responses/object (checked 2026-11).
 """
 
-from typing import Any
-
 from orcestator.dialects.canonical import RESPONSES_FORMAT
 from orcestator.dialects.failures import error_in_answer
 from orcestator.dialects.shapes import count_in, object_in, objects_in, text_in

@@ -43,17 +43,16 @@ def records_of(attempts: Iterable[Attempt], since: float, prompt_tokens: int) ->
 
     ``prompt_tokens`` is an estimate of its prompt: what those may have been billed for that served nobody.
     """
-    return tuple([_record_of(number, attempt, since, prompt_tokens) for number, attempt in enumerate(attempts, 1)])
-
-
-def _record_of(number: int, attempt: Attempt, since: float, prompt_tokens: int) -> AttemptEnded:
-    candidate, usage = attempt.candidate, attempt.usage
-    if usage is None:
-        usage = Usage(prompt_tokens, tokens_estimated=True) if attempt.maybe_billed else NOTHING
-    deployment = candidate.deployment
-    return _new(AttemptEnded, (
-        number, deployment.provider, deployment.model, deployment.worker, deployment.credential, candidate.name,
-        attempt.kind, attempt.is_probe, attempt.error, attempt.cause, attempt.status, attempt.verdict,
-        attempt.started - since, attempt.seconds, attempt.lasted or attempt.seconds, attempt.maybe_billed,
-        usage, 0 if usage is NOTHING else cost(candidate.traits.prices, usage),
-    ))  # fmt: skip
+    told: list[AttemptEnded] = []
+    for number, attempt in enumerate(attempts, 1):
+        candidate, usage = attempt.candidate, attempt.usage
+        if usage is None:
+            usage = Usage(prompt_tokens, tokens_estimated=True) if attempt.maybe_billed else NOTHING
+        deployment = candidate.deployment
+        told.append(_new(AttemptEnded, (
+            number, deployment.provider, deployment.model, deployment.worker, deployment.credential, candidate.name,
+            attempt.kind, attempt.is_probe, attempt.error, attempt.cause, attempt.status, attempt.verdict,
+            attempt.started - since, attempt.seconds, attempt.lasted or attempt.seconds, attempt.maybe_billed,
+            usage, 0 if usage is NOTHING else cost(candidate.traits.prices, usage),
+        )))  # fmt: skip
+    return tuple(told)

@@ -129,7 +129,14 @@ def _finished(
 ) -> Reply:
     reported = read_usage(wire.get("usage"))
     usage = reported or estimate(terms.prompt_bytes, len(text))
-    whole_usage = reported is not None and usage_body(reported, wire["usage"]) == wire["usage"]
+    # As ``usage_body`` would write it.
+    whole_usage = (
+        reported is not None
+        and (told := wire["usage"]).get("prompt_tokens") == usage.prompt_tokens
+        and told.get("completion_tokens") == usage.completion_tokens
+        and type(total := told.get("total_tokens")) is int
+        and total >= 0
+    )
     whole_head = wire.get("object") == kind and usable_id(wire) and usable_created(wire)
     if choices == wire["choices"] and whole_usage and whole_head:
         shown = {**wire, "model": terms.shown_model}

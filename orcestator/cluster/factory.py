@@ -198,7 +198,6 @@ def make_gateway(
         catalog=router.planner.catalog,
         planner=router.planner,
         attempts=router.attempts,
-        decisions=router.decisions,
         carry=carrier.attempt,
         emit=emit,
         drain=drain,

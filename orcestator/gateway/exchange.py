@@ -271,8 +271,8 @@ class Exchange:
         """The loop's answer came to its end, or broke."""
         state, attempts = self._state, self._gateway.attempts
         if isinstance(answer, WholeAnswer):
-            attempts.ended(state.tally, tokens=answer.completion_tokens, seconds=0.0, failure=None)
+            attempts.ended(state.tally, usage=answer.usage, seconds=0.0, failure=None)
             return
         answer.close()
         seconds = attempts.now() - state.started - state.first_content
-        attempts.ended(state.tally, tokens=answer.tokens[1], seconds=seconds, failure=failure)
+        attempts.ended(state.tally, usage=answer.usage, seconds=seconds, failure=failure)

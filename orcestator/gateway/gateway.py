@@ -11,7 +11,6 @@ from orcestator.gateway.admission import Admission
 from orcestator.gateway.call_rules import CallLimits
 from orcestator.gateway.conversations import Conversations
 from orcestator.routing.attempts.loop import AttemptLoop
-from orcestator.routing.decision import DecisionBook
 from orcestator.routing.events import EventSink
 from orcestator.routing.offer import Deployment
 from orcestator.routing.planning.catalog import Catalog
@@ -50,7 +49,6 @@ class Gateway:
     catalog: Callable[[], Catalog]
     planner: Planner
     attempts: AttemptLoop[Answer]
-    decisions: DecisionBook
     carry: Callable[[Deployment, UpstreamCall, float], Awaitable[Answer]]
     emit: EventSink
     drain: Drain

@@ -84,8 +84,7 @@ class ApiServer:
         self.recording.active = lambda: len(self.drain.active)
         self.brain = Router.of(settings, directory.catalog, self.recording.emit, quota)
         self.recording.waiting = lambda: len(self.brain.attempts.line)
-        self._owners = parts.lasting_owners(settings)
-        shelf = parts.shelf(settings, self.recording, self._owners, is_shared=is_shared)
+        shelf = parts.shelf(settings, self.recording, is_shared=is_shared)
         self._refusals = FailedLogins(self.recording.metrics.count_refusal)
         self.gateway = parts.gateway(
             settings, self.brain, carrier(settings), self.recording.emit, self.drain, shelf, self._refusals
@@ -116,7 +115,6 @@ class ApiServer:
         token = None if settings.admin_token else await asyncio.to_thread(made_token, settings.state_dir)
         if token is not None:
             self.redact.learn([token.reveal()])
-        self._owners.update(parts.lasting_owners(settings))
         self.gateway.admission.use(parts.admission_policy(settings))
         self._access.use(
             settings.admin_token or None, local_token=token, wants_token=parts.is_reached_by_others(settings)

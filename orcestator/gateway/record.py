@@ -10,7 +10,7 @@ from orcestator.upstream.call import WholeAnswer
 Json = dict[str, Any]
 
 
-def record(state: RequestState) -> None:
+def record(state: RequestState) -> RequestEnded:
     """Tell the end of this request, once."""
     gateway, route = state.gateway, state.route
     answer, error, tally = state.answer, state.error, state.tally
@@ -30,37 +30,38 @@ def record(state: RequestState) -> None:
     parse, planned = state.parsed - state.started, state.planned - state.parsed
     seconds = ended - state.started
     gateway.decisions.note(
-        state.request_id, state.plan, tally, state.outcome, state.status, name, state.model, state.caller,
+        state.request_id, state.plan, tally, state.outcome, state.status, name, state.model, state.caller.name,
         route.name, state.streamed, state.arrived_at, state.parsed, parse, planned, state.first_content, seconds,
     )  # fmt: skip
-    gateway.emit(
-        RequestEnded(
-            state.request_id,
-            state.arrived_at,
-            route.name,
-            state.streamed,
-            state.outcome,
-            state.status,
-            name,
-            error.message if error else "",
-            state.caller,
-            state.model,
-            served.provider if served else "",
-            served.model if served else "",
-            state.user_text,
-            text[: gateway.policy.text_chars],
-            prompt,
-            completion,
-            estimated,
-            seconds,
-            state.first_content,
-            tally.calls,
-            tally.fallbacks,
-            parse,
-            planned,
-            state.relay,
-        )
+    event = RequestEnded(
+        state.request_id,
+        state.arrived_at,
+        route.name,
+        state.streamed,
+        state.outcome,
+        state.status,
+        name,
+        error.message if error else "",
+        state.caller.name,
+        state.model,
+        served.provider if served else "",
+        served.model if served else "",
+        state.user_text,
+        text[: gateway.policy.text_chars],
+        prompt,
+        completion,
+        estimated,
+        seconds,
+        state.first_content,
+        tally.calls,
+        tally.fallbacks,
+        parse,
+        planned,
+        state.relay,
+        state.served_by,
     )
+    gateway.emit(event)
+    return event
 
 
 def cost_of(state: RequestState, answer: WholeAnswer) -> float | None:

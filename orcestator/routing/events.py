@@ -55,6 +55,7 @@ class RequestEnded(NamedTuple):
     parse_s: float  # our own time: reading and checking the request
     plan_s: float  # our own time: choosing the candidates
     relay_s: float  # our own time: turning the upstream's bytes into the caller's
+    served_by: str = ""  # the middleware that answered in place of an upstream
 
 
 class Waited(NamedTuple):

@@ -144,9 +144,12 @@ async def _gateway(config: str, parts: Json) -> AsyncIterator[tuple[Gateway, lis
         await Exchange(gateway, route, scope, send, row.body_fields(name)).serve(receive)
 
     rows = [Takeover("POST", row.path, partial(call, row)) for row in MODEL_ROWS]
-    server = Server(
-        RouteTable([Group(PUBLIC, rows)]).serve, listen("127.0.0.1", 0, "port"), factory.edge_limits(settings)
-    )
+    table = RouteTable([Group(PUBLIC, rows)])
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await table.serve(scope, receive, send)
+
+    server = Server(app, listen("127.0.0.1", 0, "port"), factory.edge_limits(settings))
     await server.start()
     try:
         yield gateway, ended, news, f"http://127.0.0.1:{server.port}"

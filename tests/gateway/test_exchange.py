@@ -36,8 +36,9 @@ def test_who_is_refused_is_not_read() -> None:
     async def work() -> None:
         async with served(limiters=(GcraLimiter(1, 3600.0),)) as gateway:
             assert (await gateway.post(chat("plain/echo"))).status_code == 200
-            await opened(gateway, b"{", length=1_000_000)
+            writer = await opened(gateway, b"{", length=1_000_000)
             assert (await gateway.kept[0].readline()).startswith(b"HTTP/1.1 429")
+            writer.close()
 
     run(work)
 

@@ -2,29 +2,29 @@
 
 import argparse
 import errno
+import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from importlib import import_module
+from typing import Any, NamedTuple, NoReturn
 
 from orcestator import __version__
 from orcestator.check.arguments import add_check_arguments, add_reload_arguments
+from orcestator.connect.arguments import add_arguments as add_connect_arguments
+from orcestator.doctor.arguments import add_arguments as add_doctor_arguments
 from orcestator.errors import StartupProblem
 from orcestator.explain.arguments import add_arguments as add_explain_arguments
-from orcestator.sandbox import command
+from orcestator.explain.arguments import add_env_file
+from orcestator.sandbox.command import add_arguments as add_sandbox_arguments
 from orcestator.simulator.arguments import add_arguments as add_simulate_arguments
 from orcestator.telemetry.traffic_codec import escape_controls
 
 COULD_NOT_START = 2
-HAS_PROBLEMS = 1
 OUTPUT_CLOSED = 141
 """What a shell gives for a program that a closed pipe ended: 128 and SIGPIPE."""
-CLIENT_NAMES = (
-    *("vscode", "copilot-cli", "codex", "claude-code", "opencode", "continue", "cline", "aider", "zed", "gemini-cli"),
-    *("llm", "n8n"),
-)
-"""What ``connect`` knows; a test holds it to the registry, which is too much to import for a word of help."""
+MOST_WORKERS = 256
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,11 +34,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         parser.print_help()
         return 0
-    return guarded(lambda: arguments.run(arguments))
+    return guarded(lambda: _exit_with(arguments.run(arguments)))
+
+
+def _exit_with(status: Any) -> None:
+    if status:
+        sys.exit(int(status))
+
+
+STARTING_GARBAGE_THRESHOLD = 50_000
+"""Objects that are made between two looks for garbage, until a program that serves sets its own."""
 
 
 def guarded(run: Any) -> int:
     """Run a program; a problem at the start is one sentence on standard error and status 2, a closed output no word and 141."""
+    # Nearly all that is made while modules are imported lives to the end: every 700 objects a look for garbage costs a
+    # sixth of the start and finds none.
+    gc.set_threshold(STARTING_GARBAGE_THRESHOLD)
     try:
         run()
     except StartupProblem as problem:
@@ -108,63 +120,144 @@ def parser_for(program: str, description: str) -> argparse.ArgumentParser:
     return _Parser(prog=program, description=description)
 
 
+class _Command(NamedTuple):
+    """One command of the command line."""
+
+    name: str
+    help: str
+    description: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], object]
+    """Gives the exit status, or nothing."""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = parser_for(
         "orcestator", "One OpenAI-compatible door on localhost for every LLM provider you have a key to."
     )
     parser.add_argument("--version", action="version", version=f"orcestator {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    _add_up(commands)
-    _add_sandbox(commands)
-    _add_connect(commands)
-    _add_doctor(commands)
-    _add_check(commands)
-    _add_reload(commands)
-    _add_explain(commands)
-    _add_simulate(commands)
+    for command in _commands():
+        added = commands.add_parser(command.name, help=command.help, description=command.description)
+        command.add_arguments(added)
+        added.set_defaults(run=command.run)
     return parser
 
 
-def _add_up(commands: Any) -> None:
-    up = commands.add_parser(
-        "up", help="start the cluster", description="Start the cluster: in this process, or with --processes split."
+def _commands() -> tuple[_Command, ...]:
+    """Every command, in the order of the help."""
+    return (
+        _Command(
+            "up",
+            "start the cluster",
+            "Start the cluster: in this process, as several complete processes, or with --processes split.",
+            _add_up_arguments,
+            _run_up,
+        ),
+        _Command(
+            "sandbox",
+            "start the built-in provider, which fails on command",
+            "A real HTTP server in the OpenAI dialect for first steps and tests; model fault:ID gives each fault.",
+            add_sandbox_arguments,
+            _run_of("orcestator.sandbox.command"),
+        ),
+        _Command(
+            "connect",
+            "configure a client: an editor, an agent, a tool",
+            "Print the configuration of a client with the models that the running server offers, or write it.",
+            add_connect_arguments,
+            _run_of("orcestator.connect.command"),
+        ),
+        _Command(
+            "doctor",
+            "find out what is wrong",
+            "Look at the settings, the server, every provider and the clients, and say what to do.",
+            add_doctor_arguments,
+            _run_of("orcestator.doctor.command"),
+        ),
+        _Command(
+            "check",
+            "validate the configuration and say what it would change",
+            "Validate the configuration, say what it means, and what it would change on the running server.",
+            add_check_arguments,
+            _run_of("orcestator.check.command"),
+        ),
+        _Command(
+            "reload",
+            "make the running server read its configuration again",
+            "Let the running server read its configuration again. A bad one changes nothing; no stream is cut.",
+            add_reload_arguments,
+            _run_of("orcestator.check.reloading"),
+        ),
+        _Command(
+            "explain",
+            "show why a request went where it went, or where one would go",
+            "Ask the running server about a past request by its id, or about one that is not made: nobody is called.",
+            add_explain_arguments,
+            _run_of("orcestator.explain.command"),
+        ),
+        _Command(
+            "simulate",
+            "try routing strategies against scenarios, in virtual time",
+            "Run the routing of this release against modelled upstreams: outages, slow tails, limits, prices.",
+            add_simulate_arguments,
+            _run_of("orcestator.simulator.command"),
+        ),
     )
+
+
+def _run_of(module: str) -> Callable[[argparse.Namespace], object]:
+    """The ``run`` of a module that is imported when it is needed: help must be quick."""
+    return lambda arguments: import_module(module).run(arguments, say)
+
+
+def _add_up_arguments(up: argparse.ArgumentParser) -> None:
     up.add_argument("--config", metavar="FILE", help="YAML file with providers, models and settings (OR_CONFIG)")
     add_env_file(up)
     up.add_argument("--host", help="address to listen on (OR_HOST, 0.0.0.0)")
     up.add_argument("--port", type=int, help="port to listen on (OR_PORT, 8000)")
+    up.add_argument("--workers", type=int, metavar="N", help="N complete processes on the one port")
     up.add_argument("--processes", action="store_true", help="controller, one worker a provider and API servers apart")
     up.add_argument("--api-workers", type=int, metavar="N", help="API servers with --processes (OR_API_WORKERS, 1)")
-    up.set_defaults(run=_run_up)
 
 
 def _run_up(arguments: argparse.Namespace) -> None:
     from orcestator.settings import Settings, load, when_still  # noqa: PLC0415
 
+    _check_processes(arguments)
+
     def load_now() -> Settings:
         return load(
             config_path=arguments.config,
             dotenv_path=arguments.env_file,
-            overrides=given(host=arguments.host, port=arguments.port, api_workers=arguments.api_workers),
+            overrides=set_only(host=arguments.host, port=arguments.port, api_workers=arguments.api_workers),
         )
 
     settings = load_now()
-    if arguments.processes:
-        from orcestator.cluster.supervisor import run_supervised  # noqa: PLC0415
+    if arguments.processes or arguments.workers:
+        from orcestator.cluster.supervisor import Source, run_supervised  # noqa: PLC0415
 
-        serve(run_supervised(settings, arguments.config, arguments.env_file, say, load_now))
+        source = Source(load_now, arguments.config, arguments.env_file, arguments.workers or 0)
+        serve(run_supervised(settings, source, say))
     else:
         from orcestator.cluster.embedded import run_embedded  # noqa: PLC0415
 
-        if arguments.api_workers not in (None, 1):
-            raise StartupProblem("--api-workers needs --processes: one process has one API server.")
         load_again = partial(when_still, load_now, (settings.config, arguments.env_file))
         serve(run_embedded(settings, say, load_again))
 
 
-def add_env_file(parser: argparse.ArgumentParser) -> None:
-    """The flag for another ``.env``."""
-    parser.add_argument("--env-file", default=".env", metavar="FILE", help="file with variables (.env); '' for none")
+def _check_processes(arguments: argparse.Namespace) -> None:
+    """Raise StartupProblem for flags that ask for two kinds of cluster at once."""
+    if arguments.workers is not None and not 1 <= arguments.workers <= MOST_WORKERS:
+        raise StartupProblem(f"--workers must be a whole number from 1 to {MOST_WORKERS}.")
+    if arguments.workers and arguments.processes:
+        raise StartupProblem(
+            "--workers starts complete processes and --processes their parts: choose one of them"
+            " (--processes --api-workers N has several API servers)."
+        )
+    if arguments.api_workers not in (None, 1) and not arguments.processes:
+        why = "--workers N says how many there are" if arguments.workers else "one process has one API server"
+        raise StartupProblem(f"--api-workers needs --processes: {why}.")
 
 
 def add_supervised(parser: argparse.ArgumentParser) -> None:
@@ -174,138 +267,6 @@ def add_supervised(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_sandbox(commands: Any) -> None:
-    sandbox = commands.add_parser(
-        "sandbox",
-        help="start the built-in provider, which fails on command",
-        description="A real HTTP server in the OpenAI dialect for first steps and tests; model fault:ID gives each fault.",
-    )
-    command.add_arguments(sandbox)
-    sandbox.set_defaults(run=command.run)
-
-
-def _add_connect(commands: Any) -> None:
-    connect = commands.add_parser(
-        "connect",
-        help="configure a client: an editor, an agent, a tool",
-        description="Print the configuration of a client with the models that the running server offers, or write it.",
-    )
-    connect.add_argument("client", choices=CLIENT_NAMES, metavar="CLIENT", help=", ".join(CLIENT_NAMES))
-    connect.add_argument("--url", help="where the server is (http://localhost and the configured port)")
-    connect.add_argument(
-        "--key-file",
-        metavar="FILE",
-        help="a file with a caller key, - for standard input, if the server asks for one (ORCESTATOR_API_KEY)",
-    )
-    connect.add_argument("--key", help="the caller key itself: others on this machine see it in the list of processes")
-    connect.add_argument(
-        "--model", nargs="+", action="extend", metavar="NAME", help="models to configure; * stands for anything"
-    )
-    connect.add_argument("--write", action="store_true", help="merge it into the client's file, after a backup")
-    connect.add_argument("--file", metavar="PATH", help="the client's file, if it is not in its usual place")
-    connect.set_defaults(run=_run_connect)
-
-
-def _run_connect(arguments: argparse.Namespace) -> None:
-    from orcestator.connect import command as connect  # noqa: PLC0415
-
-    connect.run(arguments, say)
-
-
-def _add_doctor(commands: Any) -> None:
-    doctor = commands.add_parser(
-        "doctor",
-        help="find out what is wrong",
-        description="Look at the settings, the server, every provider and the clients, and say what to do.",
-    )
-    doctor.add_argument("--config", metavar="FILE", help="YAML file with providers, models and settings (OR_CONFIG)")
-    add_env_file(doctor)
-    doctor.add_argument("--probe", action="store_true", help="also call every provider; this costs a few tokens")
-    doctor.add_argument(
-        "--model", nargs="+", action="extend", metavar="NAME", help="models to probe, as provider/model"
-    )
-    doctor.add_argument("--json", action="store_true", help="for machines")
-    doctor.set_defaults(run=_run_doctor)
-
-
-def _run_doctor(arguments: argparse.Namespace) -> None:
-    from orcestator.doctor import command as doctor  # noqa: PLC0415
-
-    if doctor.run(arguments, say):
-        sys.exit(HAS_PROBLEMS)
-
-
-def _add_check(commands: Any) -> None:
-    check = commands.add_parser(
-        "check",
-        help="validate the configuration and say what it would change",
-        description="Validate the configuration, say what it means, and what it would change on the running server.",
-    )
-    add_env_file(check)
-    add_check_arguments(check)
-    check.set_defaults(run=_run_check)
-
-
-def _run_check(arguments: argparse.Namespace) -> None:
-    from orcestator.check import command as check  # noqa: PLC0415
-
-    _exit_with(check.run(arguments, say))
-
-
-def _add_reload(commands: Any) -> None:
-    reload = commands.add_parser(
-        "reload",
-        help="make the running server read its configuration again",
-        description="Let the running server read its configuration again. A bad one changes nothing; no stream is cut.",
-    )
-    add_env_file(reload)
-    add_reload_arguments(reload)
-    reload.set_defaults(run=_run_reload)
-
-
-def _run_reload(arguments: argparse.Namespace) -> None:
-    from orcestator.check import reloading  # noqa: PLC0415
-
-    _exit_with(reloading.run(arguments, say))
-
-
-def _add_explain(commands: Any) -> None:
-    explain = commands.add_parser(
-        "explain",
-        help="show why a request went where it went, or where one would go",
-        description="Ask the running server about a past request by its id, or about one that is not made: nobody is called.",
-    )
-    add_explain_arguments(explain)
-    explain.set_defaults(run=_run_explain)
-
-
-def _run_explain(arguments: argparse.Namespace) -> None:
-    from orcestator.explain import command as explain  # noqa: PLC0415
-
-    explain.run(arguments, say)
-
-
-def _add_simulate(commands: Any) -> None:
-    simulate = commands.add_parser(
-        "simulate",
-        help="try routing strategies against scenarios, in virtual time",
-        description="Run the routing of this release against modelled upstreams: outages, slow tails, limits, prices.",
-    )
-    add_simulate_arguments(simulate)
-    simulate.set_defaults(run=_run_simulate)
-
-
-def _run_simulate(arguments: argparse.Namespace) -> None:
-    from orcestator.simulator import command as simulate  # noqa: PLC0415
-
-    simulate.run(arguments, say)
-
-
-def _exit_with(status: int) -> None:
-    if status:
-        sys.exit(status)
-
-
-def given(**values: Any) -> dict[str, Any]:
+def set_only(**values: Any) -> dict[str, Any]:
     """The arguments that were given."""
     return {name: value for name, value in values.items() if value is not None}

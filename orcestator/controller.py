@@ -1,15 +1,22 @@
 """``python -m orcestator.controller``: knows the workers. A superset of FastChat's controller on the same wire."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 from typing import get_args
 
-from orcestator.cli import add_env_file, add_supervised, given, guarded, parser_for, say, serve
+from orcestator.cli import add_supervised, guarded, parser_for, say, serve, set_only
+from orcestator.explain.arguments import add_env_file
 from orcestator.routing.planning.dispatch import DispatchMethod
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the controller; the exit status."""
+    arguments = _parser().parse_args(argv)
+    return guarded(lambda: _run(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = parser_for(
         "python -m orcestator.controller", "The controller: which workers there are, and what they offer."
     )
@@ -28,32 +35,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_env_file(parser)
     add_supervised(parser)
-    arguments = parser.parse_args(argv)
+    return parser
 
-    def run() -> None:
-        from orcestator.cluster.split import run_controller  # noqa: PLC0415
-        from orcestator.settings import WITHHELD, load  # noqa: PLC0415
 
-        overrides = given(
-            controller_host=arguments.host,
-            controller_port=arguments.port,
-            dispatch_method=arguments.dispatch_method,
-            insecure_open_registration=arguments.insecure_open_registration or None,
-        )
-        settings = load(
-            config_path=arguments.config,
-            dotenv_path=arguments.env_file,
-            overrides=overrides,
-            with_providers=False,
-            withheld=WITHHELD,
-        )
-        serve(
-            run_controller(
-                settings, settings.controller_host, settings.controller_port, say, supervised=arguments.supervised
-            )
-        )
+def _run(arguments: argparse.Namespace) -> None:
+    from orcestator.cluster.split import run_controller  # noqa: PLC0415
+    from orcestator.settings import WITHHELD, load  # noqa: PLC0415
 
-    return guarded(run)
+    overrides = set_only(
+        controller_host=arguments.host,
+        controller_port=arguments.port,
+        dispatch_method=arguments.dispatch_method,
+        insecure_open_registration=arguments.insecure_open_registration or None,
+    )
+    settings = load(
+        config_path=arguments.config,
+        dotenv_path=arguments.env_file,
+        overrides=overrides,
+        with_providers=False,
+        withheld=WITHHELD,
+    )
+    host, port = settings.controller_host, settings.controller_port
+    serve(run_controller(settings, host, port, say, supervised=arguments.supervised))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ Facts live in the exception; judgement lives in ``routing/verdict.py``; HTTP liv
     │   └── QuotaExceeded 429
     ├── Overloaded 503                   we shed this request; it may come back later
     │   └── ShuttingDown 503
+    ├── QuotaUsedUp 429                  our own quota ledger lets nobody ask this candidate: no attempt
     ├── UpstreamError                    one attempt failed; carries what the upstream said
     │   ├── UpstreamRejected             the upstream will never take this request (400, 413, 422 …)
     │   │   ├── UpstreamContextExceeded  too long for this model; one with a larger context may take it
@@ -31,7 +32,7 @@ Facts live in the exception; judgement lives in ``routing/verdict.py``; HTTP liv
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 SPENT = "spent"
 """The cause of a refusal for want of money: waiting does not help, another credential may."""
@@ -40,11 +41,11 @@ NO_SUCH_PATH = "no_such_path"
 NO_SUCH_MODEL = "model_not_found"
 """The cause of a refusal that may mean that there is no such model: the next candidate is asked, and nothing is held against this one."""
 QUOTA = "quota"
-"""The cause of a refusal by our own ledger: the upstream was not asked."""
+"""The cause of a refusal by our own quota ledger, which knows: nobody is asked."""
 QUOTA_GUESSED = "quota_guessed"
 """The cause of the same where the ledger only guesses: a request that has no other choice may try."""
 QUOTA_SIZE = "quota_size"
-"""The cause of a refusal for this request's number of tokens: a smaller one would be taken."""
+"""The cause of a refusal, the ledger's or an upstream's, for this request's number of tokens: a smaller one would be taken."""
 CONGESTED = "congested"
 """The cause of a rate limit inside an answer that is not ours: an aggregator's own upstream is busy."""
 TOTAL_TIMEOUT = "total_timeout"
@@ -200,6 +201,29 @@ class NothingLeft(OrcestatorError):
     def __init__(self, message: str, *, retry_after: float | None, code: str | None = None) -> None:
         super().__init__(message, code=code)
         self.retry_after = retry_after
+
+
+class QuotaUsedUp(OrcestatorError):
+    """Our own quota ledger says that an upstream would refuse this request now. Nobody was asked, so that it is no attempt.
+
+    ``cause`` is ``QUOTA``, ``QUOTA_GUESSED`` or ``QUOTA_SIZE``; ``retry_after`` is when the upstream would take it, in seconds.
+    """
+
+    status = 429
+    type = "rate_limit_error"
+    default_code = "rate_limit_exceeded"
+
+    def __init__(self, cause: str, retry_after: float) -> None:
+        super().__init__(_QUOTA_TEXTS.get(cause, _QUOTA_TEXTS[QUOTA]))
+        self.cause = cause
+        self.retry_after = retry_after
+
+
+_QUOTA_TEXTS = {
+    QUOTA: "What it may do for now is used up.",
+    QUOTA_GUESSED: "It was refused for its rate lately.",
+    QUOTA_SIZE: "What it may do for now is too little for a request of this size.",
+}
 
 
 class ShuttingDown(Overloaded):

@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+Json = dict[str, Any]
+"""A JSON object."""
 DEEPEST = 128
 """Levels of nesting; beyond 254 the writer could not pass on what the reader took."""
 INTEGERS = range(-(2**63), 2**64)

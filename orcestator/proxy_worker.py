@@ -1,10 +1,12 @@
 """``python -m orcestator.proxy_worker``: holds a provider's key and makes attempts; registers at a controller."""
 
+import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from orcestator.cli import add_env_file, add_supervised, given, guarded, parser_for, say, serve
+from orcestator.cli import add_supervised, guarded, parser_for, say, serve, set_only
+from orcestator.explain.arguments import add_env_file
 from orcestator.routing.planning.catalog import DEFAULT_ALIAS
 
 DEFAULT_PORT = 8002
@@ -12,6 +14,11 @@ DEFAULT_PORT = 8002
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a worker; the exit status."""
+    arguments = _parser().parse_args(argv)
+    return guarded(lambda: _run(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = parser_for(
         "python -m orcestator.proxy_worker", "A proxy worker: one provider's key, dialect and connections."
     )
@@ -26,42 +33,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", metavar="FILE", help="YAML file with providers and models (OR_CONFIG)")
     add_env_file(parser)
     add_supervised(parser)
-    arguments = parser.parse_args(argv)
+    return parser
 
-    def run() -> None:
-        from orcestator.cluster.worker import run_worker  # noqa: PLC0415
-        from orcestator.settings import WITHHELD, Settings, load, when_still  # noqa: PLC0415
 
-        def load_now(environ: Mapping[str, str] | None = None) -> Settings:
-            return load(
-                environ,
-                config_path=arguments.config,
-                dotenv_path=arguments.env_file,
-                overrides=given(only_providers=[arguments.provider] if arguments.provider else None),
-                withheld=WITHHELD,
-            )
+def _run(arguments: argparse.Namespace) -> None:
+    from orcestator.cluster.worker import Place, run_worker  # noqa: PLC0415
+    from orcestator.settings import WITHHELD, Settings, load, when_still  # noqa: PLC0415
 
-        settings = load_now()
-
-        def load_from(environ: Mapping[str, str] | None) -> Settings:
-            return when_still(partial(load_now, environ), (settings.config, arguments.env_file))
-
-        serve(
-            run_worker(
-                settings,
-                model_id=arguments.model_id,
-                controller=arguments.controller,
-                host=arguments.host,
-                port=arguments.port,
-                address=arguments.worker_address,
-                only=arguments.provider,
-                announce=say,
-                load_from=load_from,
-                supervised=arguments.supervised,
-            )
+    def load_now(environ: Mapping[str, str] | None = None) -> Settings:
+        return load(
+            environ,
+            config_path=arguments.config,
+            dotenv_path=arguments.env_file,
+            overrides=set_only(only_providers=[arguments.provider] if arguments.provider else None),
+            withheld=WITHHELD,
         )
 
-    return guarded(run)
+    settings = load_now()
+
+    def load_from(environ: Mapping[str, str] | None) -> Settings:
+        return when_still(partial(load_now, environ), (settings.config, arguments.env_file))
+
+    place = Place(
+        arguments.model_id, arguments.controller, arguments.host, arguments.port, arguments.worker_address,
+        arguments.provider,
+    )  # fmt: skip
+    serve(run_worker(settings, place, say, load_from, supervised=arguments.supervised))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``python3 scripts/check.py [--fast] [--fix]``: formatter, linter, strict types, import contracts, tests.
+"""``python3 scripts/check.py [--fast] [--fix]``: formatter, linter, strict types, import contracts, tests, coverage.
 
 It must never know a rule of its own: each tool's rules are in ``pyproject.toml``.
 """
@@ -34,7 +34,16 @@ def steps(python: Path, *, fast: bool) -> list[Step]:
         Step("script types", (*module, "mypy", "scripts")),
         Step("imports", (str(python.parent / "lint-imports"),)),
     ]
-    return checks if fast else [*checks, Step("tests", (str(python), str(ROOT / "scripts" / "test.py")), live=True)]
+    scripts = ROOT / "scripts"
+    return (
+        checks
+        if fast
+        else [
+            *checks,
+            Step("tests", (str(python), str(scripts / "test.py")), live=True),
+            Step("coverage", (str(python), str(scripts / "cover.py"))),
+        ]
+    )
 
 
 def fixes(python: Path) -> list[Step]:

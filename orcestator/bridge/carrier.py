@@ -14,10 +14,12 @@ from orcestator.upstream.provider_client import ProviderClient
 
 
 class Carrier(Protocol):
-    """Makes one attempt at one candidate. Raises UpstreamError, and Overloaded when all connections there are in use."""
+    """Makes one attempt at one candidate. Raises UpstreamError, Overloaded when all connections there are in use, and QuotaUsedUp when the
+    quota ledger of the worker there lets nobody ask."""
 
-    def attempt(self, deployment: Deployment, order: UpstreamCall) -> Awaitable[Answer]:
-        """The answer, at or after its commit point. What is raised may be raised by the call or when it is awaited."""
+    def attempt(self, deployment: Deployment, order: UpstreamCall, taken_at: float) -> Awaitable[Answer]:
+        """The answer, at or after its commit point. ``taken_at`` is when the quota ledger of this process counted it, where that has
+        the key. What is raised may be raised by the call or when it is awaited."""
 
 
 class LocalCarrier:
@@ -27,12 +29,12 @@ class LocalCarrier:
         """``link_of`` gives the link of a provider, None where it has none here."""
         self._link_of = link_of
 
-    def attempt(self, deployment: Deployment, order: UpstreamCall) -> Awaitable[Answer]:
+    def attempt(self, deployment: Deployment, order: UpstreamCall, taken_at: float) -> Awaitable[Answer]:
         """One attempt through the provider's link."""
         link = self._link_of(deployment.provider)
         if link is None:
             raise UpstreamUnavailable(f"{deployment.provider} is not served here.", cause="no_link", sent=False)
-        return link.attempt(deployment.model, order, deployment.credential)
+        return link.attempt(deployment.model, order, deployment.credential, taken_at)
 
 
 class Carriers:
@@ -43,12 +45,12 @@ class Carriers:
         self._proxy = proxy
         self._stock = stock
 
-    def attempt(self, deployment: Deployment, order: UpstreamCall) -> Awaitable[Answer]:
+    def attempt(self, deployment: Deployment, order: UpstreamCall, taken_at: float) -> Awaitable[Answer]:
         """One attempt wherever the candidate lives."""
         if not deployment.worker:
-            return self._local.attempt(deployment, order)
+            return self._local.attempt(deployment, order, taken_at)
         carrier = self._proxy if deployment.kind == "proxy" else self._stock
-        return carrier.attempt(deployment, order)
+        return carrier.attempt(deployment, order, taken_at)
 
 
 def worker_origin(worker: str) -> Origin:

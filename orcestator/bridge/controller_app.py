@@ -8,13 +8,11 @@ must never hold a request up for a worker that does not answer.
 
 import asyncio
 import logging
-import os
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qs
 
 import orjson
@@ -108,6 +106,19 @@ class Frames(NamedTuple):
 Handler = Callable[[Asked], Awaitable[Any]]
 
 
+class TableDocument(Protocol):
+    """Where the worker table is kept over a restart. All methods block."""
+
+    def get(self) -> bytes | None:
+        """The content, None where there is none. Raises OSError."""
+
+    def put(self, content: bytes) -> object:
+        """Keep the content, lastingly. Raises OSError, and then nothing changed."""
+
+    def place(self) -> str:
+        """Where a person finds it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A handler, its method, and who may use it: ``anyone``, a ``reader``, a ``router`` of requests, an ``admin``."""
@@ -128,7 +139,7 @@ class ControllerApp:
 
     registry: WorkerRegistry
     policy: RegistrationPolicy
-    persist_path: Path | None
+    kept_table: TableDocument | None
     fetch_status: FetchStatus
     clock: Callable[[], float]
     relay: Relay | None = None
@@ -179,14 +190,15 @@ class ControllerApp:
             await _send_json(send, 200, answer)
 
     def restore(self) -> None:
-        """Take over the table of an earlier process. A file that cannot be read is logged and left behind."""
-        if self.persist_path is None or not self.persist_path.exists():
+        """Take over the table of an earlier process. One that cannot be read is logged and left behind."""
+        if self.kept_table is None:
             return
         try:
-            snapshot = orjson.loads(self.persist_path.read_bytes())
-            self.registry.restore(snapshot, self.clock(), secured=bool(self.policy.secret))
+            content = self.kept_table.get()
+            if content is not None:
+                self.registry.restore(orjson.loads(content), self.clock(), secured=bool(self.policy.secret))
         except (OSError, ValueError) as error:
-            log.warning("starting with an empty worker table: %s: %s", self.persist_path, error)
+            log.warning("starting with an empty worker table: %s: %s", self.kept_table.place(), error)
 
     async def run_maintenance(self, stop: asyncio.Event) -> None:
         """Expire silent workers and save the table until ``stop`` is set; saves once more at the end."""
@@ -375,15 +387,15 @@ class ControllerApp:
         self._changed.clear()
 
     def _is_unsaved(self) -> bool:
-        return self.persist_path is not None and self.registry.version != self._saved_version
+        return self.kept_table is not None and self.registry.version != self._saved_version
 
     async def _save(self) -> None:
         version = self.registry.version
-        if self.persist_path is None or version == self._saved_version:
+        if self.kept_table is None or version == self._saved_version:
             return
         content = orjson.dumps(self.registry.snapshot())
         try:
-            await asyncio.to_thread(_write_private, self.persist_path, content)
+            await asyncio.to_thread(self.kept_table.put, content)
         except OSError as error:
             log.warning("the worker table was not saved: %s", error)
             return
@@ -451,19 +463,6 @@ async def _send_frames(send: Send, frames: AsyncIterator[bytes]) -> None:
     async for frame in frames:
         await send({"type": "http.response.body", "body": frame, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Replace the file in one step, readable by its owner only."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

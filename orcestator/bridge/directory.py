@@ -88,6 +88,33 @@ class LocalDirectory:
         return self._names.catalog(offers, self._default_name)
 
 
+class JoinedDirectory:
+    """The catalog of a process with links of its own and a controller elsewhere. While that does not answer, its last offers stay."""
+
+    def __init__(self, links: Sequence[ProviderClient], elsewhere: "RemoteDirectory", names: Names) -> None:
+        self._links = links
+        self._elsewhere = elsewhere
+        self._names = names
+        self.refresh()
+
+    def catalog(self) -> Catalog:
+        """The current catalog."""
+        if self._elsewhere.catalog() is not self._seen:
+            self.refresh()
+        return self._catalog
+
+    def refresh(self) -> None:
+        """Build the catalog anew, after a link's offer changed."""
+        self._seen = self._elsewhere.catalog()
+        offers = [link.offer for link in self._links]
+        self._catalog = self._names.catalog([*offers, *self._seen.offers])
+
+    def rename(self, names: Names) -> None:
+        """Other public names from now on."""
+        self._names = names
+        self.refresh()
+
+
 def offers_of_workers(workers: Iterable[Any]) -> list[Offer]:
     """The offers in a controller's list of workers; a row without an address is left out."""
     return [

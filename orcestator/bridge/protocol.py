@@ -8,7 +8,8 @@ import json
 import re
 from typing import Any
 
-from orcestator.errors import InvalidRequest
+from orcestator.dialects.failures import FACTS
+from orcestator.errors import InvalidRequest, QuotaUsedUp
 from orcestator.routing.offer import Deployment
 from orcestator.upstream.call import COUNT, OPENAI, PATHS, UpstreamCall
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
@@ -121,6 +122,20 @@ def order_from_wire(
         return deployment, order
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InvalidRequest(f"The header {ORDER_HEADER} is not an order of this version.") from None
+
+
+def quota_refusal_to_wire(refused: QuotaUsedUp) -> Json:
+    """The error object by which a worker says that its quota ledger lets nobody ask."""
+    facts = {"class": type(refused).__name__, "cause": refused.cause, "retry_after": refused.retry_after}
+    return {**refused.body()["error"], FACTS: facts}
+
+
+def quota_refusal_from_wire(facts: Json) -> QuotaUsedUp | None:
+    """The refusal in the facts of a worker's error object; None where they are those of a failed attempt."""
+    wait = facts.get("retry_after")
+    if facts.get("class") != QuotaUsedUp.__name__ or not isinstance(wait, int | float):
+        return None
+    return QuotaUsedUp(str(facts.get("cause")), float(wait))
 
 
 def _header(name: Any, text: Any) -> tuple[str, str]:

@@ -5,7 +5,14 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from orcestator.bridge.protocol import ATTEMPT_PATH, DROPPED_HEADER, ORDER_HEADER, goes_native, order_to_wire
+from orcestator.bridge.protocol import (
+    ATTEMPT_PATH,
+    DROPPED_HEADER,
+    ORDER_HEADER,
+    goes_native,
+    order_to_wire,
+    quota_refusal_from_wire,
+)
 from orcestator.bridge.registration_policy import SECRET_HEADER
 from orcestator.bridge.worker_ping import HUNG, RESTART_SECONDS, WorkerPing, hung_worker
 from orcestator.dialects.failures import FACTS, error_detail, error_from_reply, failure_from_wire
@@ -47,8 +54,8 @@ class WorkerCarrier:
         self._streamed = _timeouts(waiting, waiting.first_token, slack_seconds)
         self._reasoning = _timeouts(waiting, waiting.first_token_reasoning, slack_seconds)
 
-    async def attempt(self, deployment: Deployment, order: UpstreamCall) -> Answer:
-        """One attempt at the worker's deployment. Raises UpstreamError and Overloaded."""
+    async def attempt(self, deployment: Deployment, order: UpstreamCall, _taken_at: float) -> Answer:
+        """One attempt at the worker's deployment, whose ledger counts it. Raises UpstreamError, Overloaded and QuotaUsedUp."""
         response = await self._send(deployment, order)
         response.blame = partial(_blamed, deployment)
         try:
@@ -90,7 +97,7 @@ class WorkerCarrier:
         body = await response.read_all()
         detail = error_detail(body)
         if isinstance(detail.get(FACTS), dict):
-            return failure_from_wire(detail)
+            return quota_refusal_from_wire(detail[FACTS]) or failure_from_wire(detail)
         if detail.get("type") == Overloaded.type:
             # The worker's own bulkhead is full: no failure of the upstream's health, as it is none in one process.
             return _overloaded(detail, response)

@@ -2,7 +2,7 @@
 
 import argparse
 
-from orcestator.explain.arguments import add_token_arguments
+from orcestator.explain.arguments import add_env_file, add_token_arguments
 
 HAS_CHANGES = 3
 USUAL_REQUESTS = 500
@@ -12,6 +12,7 @@ AT_SETTINGS = "running"
 
 def add_check_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``check``."""
+    add_env_file(parser)
     parser.add_argument("--config", metavar="FILE", help="YAML file with providers, models and settings (OR_CONFIG)")
     parser.add_argument(
         "--against-running",
@@ -34,6 +35,7 @@ def add_check_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_reload_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``reload``."""
+    add_env_file(parser)
     parser.add_argument("--config", metavar="FILE", help="YAML file that says where the server is (OR_CONFIG)")
     parser.add_argument("--url", help="where the server is (http://127.0.0.1 and the configured port)")
     add_token_arguments(parser)

@@ -33,11 +33,11 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
         changes = [*_changes(outcome, "applied", live=True), *_changes(outcome, "needs_restart", live=False)]
     except (KeyError, TypeError) as fault:
         raise StartupProblem(f"What answers at {url} is not orcestator. Name its address with --url.") from fault
-    say(_told(url, changes))
+    say(_summary(url, changes))
     return 0
 
 
-def _told(url: str, changes: Sequence[Change]) -> str:
+def _summary(url: str, changes: Sequence[Change]) -> str:
     if not changes:
         return f"Nothing has changed at {url}.\n"
     how = (

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orcestator import __version__
-from orcestator.cluster import factory as parts
+from orcestator.cluster import factory
 from orcestator.routing.planning.catalog import DEFAULT_ALIAS
 from orcestator.settings import Settings
 from orcestator.upstream.provider_client import ProviderClient
@@ -29,6 +29,8 @@ class Facts:
     settings: Settings
     providers: tuple[ProviderLine, ...]
     processes: tuple[tuple[str, str, str], ...] = ()
+    replicas: int = 0
+    """Complete processes that share the callers' port; 0: one process, or a split cluster."""
 
     @classmethod
     def of(cls, settings: Settings, links: Sequence[ProviderClient]) -> "Facts":
@@ -48,6 +50,7 @@ def banner(facts: Facts) -> str:
             [
                 ("point clients at", f"http://{_shown_host(settings.host)}:{settings.port}/v1"),
                 ("model", f"{DEFAULT_ALIAS}  (means {', '.join(_default_targets(facts))})"),
+                *([("served by", f"{facts.replicas} processes, each complete (--workers)")] if facts.replicas else []),
                 ("who may call", _who(settings)),
                 ("who may manage", _who_manages(settings)),
                 ("metrics", _metrics(settings)),
@@ -91,7 +94,7 @@ def _who(settings: Settings) -> str:
 def _who_manages(settings: Settings) -> str:
     if settings.admin_token:
         return "holders of the admin token (OR_ADMIN_TOKEN)"
-    if parts.is_reached_by_others(settings):
+    if factory.is_reached_by_others(settings):
         return f"holders of the token in {settings.state_dir}, which our commands read (OR_ADMIN_TOKEN)"
     return "programs on this machine (OR_ADMIN_TOKEN)"
 

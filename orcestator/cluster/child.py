@@ -8,26 +8,32 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orcestator.cluster.pipe_rpc import Answer, PipeChannel, Send
-from orcestator.cluster.supervision import RELOAD_SECONDS
+from orcestator.cluster.supervision import READY
 
 Json = dict[str, Any]
 
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """One supervised program. ``ready_url`` answers 200 when it serves; ``keys_of`` is the provider whose keys it needs; ``asked``
-    answers what it asks."""
+    """One supervised program."""
 
     name: str
+    """What people call it; it keeps the name when it is started again."""
     arguments: list[str]
     environment: Mapping[str, str]
-    ready_url: str
     asked: Answer
+    """Answers what it asks, but for its word that it serves."""
+    address: str = ""
+    """Where it alone is reached; "" for one that shares its port."""
     keys_of: str | None = None
+    """The provider whose keys it needs."""
     pass_fds: Sequence[int] = ()
     process: asyncio.subprocess.Process | None = None
-    failures: int = field(default=0)
-    talk: PipeChannel | None = None
+    failures: int = 0
+    """How often in a row it died before it was well."""
+    restarts: int = 0
+    _talk: PipeChannel | None = None
+    _ready: asyncio.Event = field(default_factory=asyncio.Event)
     _listening: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -44,13 +50,40 @@ class Child:
             # A Ctrl-C at the terminal reaches the supervisor alone; it tells the children itself.
             start_new_session=sys.platform != "win32",
         )
-        self.process, self.talk = process, PipeChannel(_writer(process))
-        self.talk.answer_with(self.asked)
-        self._listening = asyncio.create_task(_listen(process, self.talk))
+        self._ready = asyncio.Event()
+        self.process, self._talk = process, PipeChannel(_writer(process))
+        self._talk.answer_with(self._answer)
+        self._listening = asyncio.create_task(_listen(process, self._talk))
 
-    async def ask(self, question: Json) -> Json | None:
+    async def start_again(self) -> None:
+        """Start it after it ended."""
+        self.restarts += 1
+        await self.start()
+
+    async def ready(self, seconds: float) -> bool:
+        """Wait until it says that it serves; whether it did so, before it ended and in time."""
+        serves, ends = asyncio.create_task(self._ready.wait()), asyncio.create_task(self.wait())
+        try:
+            await asyncio.wait({serves, ends}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            return self._ready.is_set() and self.is_running
+        finally:
+            serves.cancel()
+            ends.cancel()
+
+    async def ask(self, question: Json, seconds: float) -> Json | None:
         """Its answer; None when it gave none."""
-        return await self.talk.ask(question, RELOAD_SECONDS) if self.talk is not None else None
+        return await self._talk.ask(question, seconds) if self._talk is not None else None
+
+    async def _answer(self, question: Json) -> Json:
+        if question["do"] != READY:
+            return await self.asked(question)
+        self._ready.set()
+        return {}
+
+    @property
+    def pid(self) -> int:
+        """The process of now, or the last one; 0 before the first."""
+        return self.process.pid if self.process is not None else 0
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Pass a signal on."""

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from orcestator.bridge.carrier import Carrier, Carriers, LocalCarrier
 from orcestator.bridge.control import ControlClient
@@ -32,7 +31,12 @@ from orcestator.server.edge import EdgeLimits
 from orcestator.server.failed_logins import FailedLogins
 from orcestator.settings import Settings
 from orcestator.settings.choices import ProviderSetting
-from orcestator.store.kept_responses import Change, KeptResponses, KeptRows
+from orcestator.store.documents import Document, open_documents
+from orcestator.store.engines import open_rows
+from orcestator.store.kept_responses import KeptResponses
+from orcestator.store.kept_rows import GUARANTEES, KeptRows
+from orcestator.store.kept_turns import Change
+from orcestator.store.schema import RECORDS
 from orcestator.telemetry.background import BackgroundWriter
 from orcestator.upstream.http.client import UpstreamClient
 from orcestator.upstream.http.origin import Origin
@@ -56,7 +60,7 @@ def edge_limits(settings: Settings) -> EdgeLimits:
     )
 
 
-def upstream_client(settings: Settings) -> UpstreamClient:
+def make_upstream_client(settings: Settings) -> UpstreamClient:
     """The process's HTTP client."""
     return UpstreamClient(
         connections_per_origin=settings.connections_per_provider,
@@ -66,7 +70,7 @@ def upstream_client(settings: Settings) -> UpstreamClient:
     )
 
 
-def patience(settings: Settings) -> ProviderTimeouts:
+def provider_timeouts(settings: Settings) -> ProviderTimeouts:
     """How long a provider is waited for."""
     return ProviderTimeouts(
         connect=settings.connect_timeout_seconds,
@@ -80,11 +84,11 @@ def patience(settings: Settings) -> ProviderTimeouts:
     )
 
 
-def link_maker(
+def provider_client_maker(
     settings: Settings, client: UpstreamClient, quota: QuotaBook
 ) -> Callable[[ProviderSetting], ProviderClient]:
     """What makes a link for a provider that is switched on."""
-    waiting = patience(settings)
+    waiting = provider_timeouts(settings)
 
     def make(provider: ProviderSetting) -> ProviderClient:
         proxy = proxy_for(
@@ -99,7 +103,7 @@ def link_maker(
     return make
 
 
-def carriers(
+def make_carriers(
     settings: Settings, client: UpstreamClient, link_of: Callable[[str], ProviderClient | None], pulse: WorkerPing
 ) -> Carriers:
     """The ways an attempt can go from this process."""
@@ -113,23 +117,23 @@ def carriers(
     control = ControlClient(client, None)
     return Carriers(
         local,
-        WorkerCarrier(client, settings.worker_secret, patience(settings), pulse),
+        WorkerCarrier(client, settings.worker_secret, provider_timeouts(settings), pulse),
         StockCarrier(client, control, waiting),
     )
 
 
-def shelf(settings: Settings, recording: Recording, *, is_shared: bool) -> Shelf | None:
+def make_kept_responses(settings: Settings, recording: Recording, *, is_shared: bool) -> Shelf | None:
     """Where responses are kept beyond this process, if anywhere. ``is_shared``: other API servers keep theirs there."""
     if not settings.db_path:
         return None
-    rows = KeptRows(Path(settings.db_path))
+    rows = KeptRows(open_rows(settings.db_path, RECORDS, GUARANTEES))
     # No window: the next turn may be on its way to another process.
     writer = BackgroundWriter[Change]("kept_responses", rows, keeps_failed=True, window_seconds=0.0)
     recording.watch(writer)
     return KeptResponses(rows, writer, writer.flush, is_shared=is_shared)
 
 
-def names(settings: Settings) -> Names:
+def public_names(settings: Settings) -> Names:
     """The public names of the configuration."""
     return Names(settings.public_aliases(), settings.default_targets(), settings.auto_alias(), settings.paid_fallback())
 
@@ -166,9 +170,9 @@ def call_limits(settings: Settings) -> CallLimits:
     return CallLimits(settings.max_messages, settings.max_n, settings.max_tools, settings.max_stop)
 
 
-def gateway(
+def make_gateway(
     settings: Settings,
-    brain: Router,
+    router: Router,
     carrier: Carrier,
     emit: EventSink,
     drain: Drain,
@@ -179,10 +183,10 @@ def gateway(
     return Gateway(
         policy=exchange_policy(settings),
         admission=Admission(admission_policy(settings), refusals),
-        catalog=brain.planner.catalog,
-        planner=brain.planner,
-        attempts=brain.attempts,
-        decisions=brain.decisions,
+        catalog=router.planner.catalog,
+        planner=router.planner,
+        attempts=router.attempts,
+        decisions=router.decisions,
         carry=carrier.attempt,
         emit=emit,
         drain=drain,
@@ -191,7 +195,7 @@ def gateway(
     )
 
 
-def controller(settings: Settings, client: UpstreamClient, host: str, *, is_alone: bool = False) -> ControllerApp:
+def make_controller(settings: Settings, client: UpstreamClient, host: str, *, is_alone: bool = False) -> ControllerApp:
     """The controller's application and its table. Raises StartupProblem when it would be open to strangers.
 
     ``is_alone``: no worker of ours will come to it. Then without a secret of the user's nobody may register: every account of this
@@ -216,7 +220,7 @@ def controller(settings: Settings, client: UpstreamClient, host: str, *, is_alon
             draw=random.random, dispatch=settings.dispatch_method, first_version=int(time.time() * 1000)
         ),
         policy=policy,
-        persist_path=Path(settings.state_dir) / "workers.json",
+        kept_table=Document(open_documents(settings.state_dir), "workers.json"),
         fetch_status=fetch_status,
         clock=time.monotonic,
         on_wrong_secret=partial(FailedLogins().note, "controller", "wrong_key"),

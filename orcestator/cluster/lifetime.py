@@ -1,16 +1,15 @@
 """The life of a serving process: start its parts in order, wait for a signal, drain, close them in reverse."""
 
 import asyncio
-import gc
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from orcestator.cluster.garbage import keep_pauses_short, put_the_start_aside
 from orcestator.cluster.signals import Stopping
 from orcestator.server.drain import Drain
 
 logger = logging.getLogger(__name__)
-GARBAGE_THRESHOLD = 20_000
 LAME_DUCK_SECONDS = 0.2
 """The listener stays open this long after the last exchange, so that a refusal still reaches who is connecting."""
 
@@ -34,9 +33,10 @@ class Lifetime:
         """Called at the end, last registered first."""
         self._closers.append(closer)
 
-    async def wait(self) -> None:
-        """Until the first signal. Everything has started by now."""
-        _spare_the_collector()
+    async def wait(self, drain: Drain | None = None) -> None:
+        """Until the first signal. Everything has started by now; ``drain`` knows of the requests that are being served."""
+        put_the_start_aside()
+        self.run_beside(keep_pauses_short(lambda: drain is None or not drain.active))
         await self.stopping.event.wait()
 
     async def close(self) -> None:
@@ -55,16 +55,6 @@ class Lifetime:
         if not task.cancelled() and (problem := task.exception()) is not None:
             logger.error("a background task failed; stopping", exc_info=problem)
             self.stopping.event.set()
-
-
-def _spare_the_collector() -> None:
-    """What was made at the start lives to the end, so the garbage collector need not walk through it again and again.
-
-    A request makes no cycles on its way, so that looking for them every 700 allocations finds nothing.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
 
 
 async def drain_exchanges(drain: Drain, seconds: float) -> None:

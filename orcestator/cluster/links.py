@@ -18,9 +18,9 @@ class Links:
         self._settings: dict[str, ProviderSetting] = {}
         self._by_name: dict[str, ProviderClient] = {}
         self.current: list[ProviderClient] = []
-        self.take(providers)
+        self.apply_settings(providers)
 
-    def take(
+    def apply_settings(
         self,
         providers: Sequence[ProviderSetting],
         make: Make | None = None,

@@ -14,61 +14,71 @@ Json = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 
+Load = Callable[[], Settings]
+
+
+async def _as_they_are(settings: Settings) -> Settings:
+    return settings
+
+
 class LiveSettings:
-    """``load_again`` reads the configuration, ``prepare`` completes it, and ``put_in_place`` makes it the running one, or raises
-    StartupProblem and leaves everything as it was."""
+    """The settings in use, ``settings``, and the way to new ones.
+
+    ``load`` reads the configuration and ``complete`` adds what only the running program knows. ``apply`` makes new settings the
+    running ones, or raises StartupProblem and leaves everything as it was. ``report`` hears of every reload: what is wrong, "" when
+    nothing is.
+    """
 
     def __init__(
         self,
         settings: Settings,
-        load_again: Callable[[], Settings],
-        put_in_place: Callable[[Settings], Awaitable[None]],
-        tell: Callable[[str], None],
+        load: Load,
+        apply: Callable[[Settings], Awaitable[None]],
+        report: Callable[[str], None],
+        complete: Callable[[Settings], Awaitable[Settings]] = _as_they_are,
     ) -> None:
-        """``tell`` is told of every reload: what is wrong, "" when nothing is."""
         self.settings = settings
-        self.load_again = load_again
-        self.put_in_place = put_in_place
-        self.tell = tell
-        self.prepare: Callable[[Settings], Awaitable[Settings]] = _as_they_are
+        self._load = load
+        self._apply = apply
+        self._report = report
+        self._complete = complete
         self._reloading = asyncio.Lock()
 
-    async def reload(self) -> Json:
-        """What was applied, what waits for a restart, and what is wrong: then nothing was applied."""
+    async def reload(self, load: Load | None = None) -> Json:
+        """What was applied, what waits for a restart, and what is wrong: then nothing was applied. ``load`` reads it this once."""
         async with self._reloading:
             try:
-                outcome = await self._taken()
+                outcome = await self._reloaded(load or self._load)
             except StartupProblem as problem:
                 logger.error("the configuration was not reloaded: %s", problem.message)
                 outcome = {"applied": [], "needs_restart": [], "problems": [problem.message]}
             else:
                 logger.info("the configuration was reloaded: %d changes", len(outcome["applied"]))
-            self.tell(next(iter(outcome["problems"]), ""))
+            self._report(next(iter(outcome["problems"]), ""))
             return outcome
 
     async def preview(self) -> tuple[Settings, list[Change]]:
         """What a reload would put in place, and all that is different. Raises StartupProblem."""
+        return await self._read(self._load)
+
+    async def _read(self, load: Load) -> tuple[Settings, list[Change]]:
         # It reads files, and maybe an address.
-        loaded = await asyncio.to_thread(self.load_again)
+        loaded = await asyncio.to_thread(load)
         if loaded.sandbox_fallback and not self.settings.sandbox_fallback:
             raise _no_provider(loaded)
-        wanted = await self.prepare(loaded)
+        wanted = await self._complete(loaded)
         changes = difference(self.settings, wanted)
         return _without(wanted, self.settings, [change for change in changes if not change.live]), changes
 
-    async def _taken(self) -> Json:
-        taken, changes = await self.preview()
-        await self.put_in_place(taken)
-        self.settings = taken
+    async def _reloaded(self, load: Load) -> Json:
+        wanted, changes = await self._read(load)
+        await self._apply(wanted)
+        self.settings = wanted
         return {
             "applied": [change_to_json(change) for change in changes if change.live],
             "needs_restart": [change_to_json(change) for change in changes if not change.live],
             "problems": [],
         }
-
-
-async def _as_they_are(settings: Settings) -> Settings:
-    return settings
 
 
 def _no_provider(settings: Settings) -> StartupProblem:

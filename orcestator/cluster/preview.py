@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
-from orcestator.cluster import factory as parts
+from orcestator.cluster import factory
 from orcestator.cluster.live_settings import LiveSettings, change_to_json
 from orcestator.cluster.router import Router, planning
 from orcestator.errors import StartupProblem
@@ -32,8 +32,8 @@ class Prospect(NamedTuple):
     offers: Sequence[Offer]
 
 
-async def prospect_of(live: LiveSettings, offers_under: Callable[[Settings], Sequence[Offer]]) -> Prospect:
-    """That of a process that reads its configuration itself. Raises StartupProblem."""
+async def prospect_here(live: LiveSettings, offers_under: Callable[[Settings], Sequence[Offer]]) -> Prospect:
+    """The prospect of a process that reads its configuration itself. Raises StartupProblem."""
     settings, changes = await live.preview()
     return Prospect(settings, [change_at_length(change) for change in changes], offers_under(settings))
 
@@ -46,15 +46,15 @@ def change_at_length(change: Change) -> Json:
 class Preview:
     """``prospect`` gives what a reload would find. It raises StartupProblem."""
 
-    def __init__(self, brain: Router, rules: RulesBook, prospect: Callable[[], Awaitable[Prospect]]) -> None:
-        self._brain = brain
+    def __init__(self, router: Router, rules: RulesBook, prospect: Callable[[], Awaitable[Prospect]]) -> None:
+        self._router = router
         self._rules = rules
-        self.prospect = prospect
+        self._prospect = prospect
 
-    async def look(self, limit: int) -> Json:
+    async def preview(self, limit: int) -> Json:
         """The changes of a reload and, over at most ``limit`` requests, the places that would get more or fewer of them."""
         try:
-            prospect = await self.prospect()
+            prospect = await self._prospect()
         except StartupProblem as problem:
             return {"changes": [], "requests": {"planned": 0, "changed": []}, "problems": [problem.message]}
         rehearsal = await self._rehearsed(prospect, limit)
@@ -66,14 +66,14 @@ class Preview:
         }
 
     async def _rehearsed(self, prospect: Prospect, limit: int) -> Rehearsal:
-        running, wanted = self._brain.planner, prospect.settings
-        catalog = parts.names(wanted).catalog(prospect.offers)
+        running, wanted = self._router.planner, prospect.settings
+        catalog = factory.public_names(wanted).catalog(prospect.offers)
         rehearsal = Rehearsal(
             self._planner(running.catalog, running.policy),
             self._planner(lambda: catalog, planning(wanted, self._rules.under(wanted.rules))),
             lambda number: Random(number).random,
         )
-        for number, ask in enumerate(reversed(self._brain.decisions.asks(limit)), 1):
+        for number, ask in enumerate(reversed(self._router.decisions.asks(limit)), 1):
             rehearsal.play(ask, time.monotonic())
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -81,5 +81,5 @@ class Preview:
 
     def _planner(self, catalog: Callable[[], Catalog], policy: PlanPolicy) -> Planner:
         """One with what is known of the deployments, and no memory of turns and conversations."""
-        known = self._brain.planner
+        known = self._router.planner
         return Planner(catalog, known.health, known.stats, known.quota, known.rng, policy)

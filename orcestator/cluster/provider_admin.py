@@ -10,6 +10,7 @@ from orcestator.routing.planning.catalog import Catalog
 from orcestator.settings import Settings
 from orcestator.settings.added_provider import check_added_address
 from orcestator.settings.kept_providers import KeptProvider, forget, keep, kept_named, kept_titles
+from orcestator.store.documents import open_documents
 from orcestator.web.admin.bodies import ProviderSpec
 
 Json = dict[str, Any]
@@ -30,6 +31,7 @@ class ProviderAdmin:
     ) -> None:
         self._settings = settings
         self._state_dir = settings().state_dir
+        self._documents = open_documents(self._state_dir)
         self._reload = reload
         self._catalog = catalog
         self._patience_seconds = patience_seconds
@@ -52,11 +54,11 @@ class ProviderAdmin:
                     param="name",
                     code="provider_exists",
                 )
-            await self._written(lambda: keep(self._state_dir, kept))
+            await self._written(lambda: keep(self._documents, kept))
             try:
                 await self._put_in_place(spec.name)
             except OrcestatorError:
-                await self._written(lambda: forget(self._state_dir, spec.name))
+                await self._written(lambda: forget(self._documents, spec.name))
                 await self._reload()
                 raise
 
@@ -65,17 +67,17 @@ class ProviderAdmin:
         async with self._changing:
             if name not in await self.titles():
                 return False
-            before = await asyncio.to_thread(kept_named, self._state_dir, name)
-            await self._written(lambda: forget(self._state_dir, name))
+            before = await asyncio.to_thread(kept_named, self._documents, name)
+            await self._written(lambda: forget(self._documents, name))
             problems = (await self._reload())["problems"]
             if problems and before is not None:
-                await self._written(lambda: keep(self._state_dir, before))
+                await self._written(lambda: keep(self._documents, before))
                 raise _unloadable(f"'{name}' was not removed", problems)
             return True
 
     async def titles(self) -> Mapping[str, str]:
         """The name that people have for each one that was added, "" where they gave none."""
-        return await asyncio.to_thread(kept_titles, self._state_dir)
+        return await asyncio.to_thread(kept_titles, self._documents)
 
     async def _put_in_place(self, name: str) -> None:
         problems = (await self._reload())["problems"]

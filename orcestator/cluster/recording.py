@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ from orcestator.cluster.health_watch import make_notices, notice_writers
 from orcestator.cluster.lifetime import Lifetime
 from orcestator.routing.events import AttemptEnded, Event, EventSink, Outcome, RequestEnded, Waited
 from orcestator.settings import Settings
-from orcestator.store.ledger import Ledger
+from orcestator.store.engines import open_rows
+from orcestator.store.ledger import GUARANTEES, Ledger
+from orcestator.store.schema import RECORDS
 from orcestator.telemetry.background import BackgroundWriter
 from orcestator.telemetry.exposition import render
 from orcestator.telemetry.json_log import LogWriter, setup_logging
@@ -26,15 +28,27 @@ SHORT_CHARACTERS = 100
 
 
 class Recording:
-    """The subscribers of one process. ``emit`` is the sink that the core is given."""
+    """The subscribers of one process. ``emit`` is the sink that the core is given.
 
-    def __init__(self, settings: Settings, log: LogWriter, redact: Redactor, knows: Callable[[str], bool]) -> None:
+    ``active`` and ``waiting`` give the requests of this moment; ``others`` are writers that somebody else starts and closes.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        log: LogWriter,
+        redact: Redactor,
+        knows: Callable[[str], bool],
+        *,
+        active: Callable[[], int],
+        waiting: Callable[[], int],
+        others: Sequence[BackgroundWriter[Any]] = (),
+    ) -> None:
         texts = text_policy(settings.log_texts, min(SHORT_CHARACTERS, settings.log_text_chars), redact)
         self._log = log
-        self.metrics = Metrics(knows)
+        self.metrics = Metrics(knows, active=active, waiting=waiting)
         self.writers: list[BackgroundWriter[Any]] = []
-        self.others: list[BackgroundWriter[Any]] = [log]
-        """Writers that somebody else starts and closes."""
+        self._others: list[BackgroundWriter[Any]] = [log, *others]
         self._request_sinks: list[EventSink] = [self.metrics, log]
         self._failure_sinks: list[EventSink] = [self.metrics, log]
         if settings.log_file:
@@ -42,7 +56,7 @@ class Recording:
             self.watch(traffic)
             self._request_sinks.append(traffic)
         if settings.db_path:
-            ledger = BackgroundWriter("ledger", Ledger(Path(settings.db_path), texts, redact), keeps_failed=True)
+            ledger = BackgroundWriter("ledger", _ledger(settings, texts, redact), keeps_failed=True)
             self.watch(ledger)
             self._request_sinks.append(ledger)
             self._failure_sinks.append(ledger)
@@ -52,8 +66,6 @@ class Recording:
             self.watch(writer)
         self.notices = make_notices(settings, writers, self.metrics, redact, knows)
         self._failure_sinks.append(self.notices)
-        self.active: Callable[[], int] = lambda: 0
-        self.waiting: Callable[[], int] = lambda: 0
         self.lag = LoopLag(self.metrics.observe_lag)
 
     def emit(self, event: Event) -> None:
@@ -87,14 +99,12 @@ class Recording:
 
     def state(self) -> tuple[bool, dict[str, object]]:
         """Whether each writer takes what it is given now, and which ones do not; with all that was ever lost."""
-        writers = [*self.writers, *self.others]
+        writers = [*self.writers, *self._others]
         failing = [writer.name for writer in writers if writer.is_failing]
         return not failing, {"failing": failing, "dropped": {writer.name: writer.dropped for writer in writers}}
 
     def exposition(self) -> bytes:
         """The metrics as Prometheus reads them."""
-        self.metrics.active = self.active()
-        self.metrics.waiting = self.waiting()
         return render(self.metrics.registry)
 
     def rejected(self, status: int, code: str, request_id: str) -> None:
@@ -141,7 +151,11 @@ def check_files(settings: Settings) -> None:
     if settings.log_file:
         TrafficLog(Path(settings.log_file), str, str).close()
     if settings.db_path:
-        Ledger(Path(settings.db_path), str, str)
+        _ledger(settings, str, str)
+
+
+def _ledger(settings: Settings, texts: Callable[[str], str], redact: Callable[[str], str]) -> Ledger:
+    return Ledger(open_rows(settings.db_path, RECORDS, GUARANTEES), texts, redact)
 
 
 def start_log(settings: Settings, lifetime: Lifetime) -> tuple[LogWriter, Redactor]:

@@ -34,8 +34,16 @@ class Router:
     decisions: DecisionBook
 
     @classmethod
-    def of(cls, settings: Settings, catalog: Callable[[], Catalog], emit: EventSink, quota: QuotaBook) -> "Router":
-        """A new one, which knows nothing of any deployment yet. ``quota`` is that of the links in this process."""
+    def of(
+        cls,
+        settings: Settings,
+        catalog: Callable[[], Catalog],
+        emit: EventSink,
+        quota: QuotaBook,
+        line: WaitQueue | None = None,
+    ) -> "Router":
+        """A new one, which knows nothing of any deployment yet. ``quota`` is that of the links in this process; ``line`` a
+        ``wait_queue`` that somebody else looks at, too."""
         stats = Stats()
         health = CircuitBreakers(_breaker(settings), emit, random.random)
         attempts: AttemptLoop[Answer] = AttemptLoop(
@@ -50,13 +58,14 @@ class Router:
             concurrency=AsyncioConcurrency(close_answer),
             stats=stats,
             hedging=_hedging(settings),
-            line=WaitQueue(_line(settings)),
+            line=wait_queue(settings) if line is None else line,
             verdicts=_verdicts(settings),
+            quota=quota,
         )
         planner = Planner(catalog, health, stats, quota, random.random, planning(settings, settings.rules))
         return cls(planner, attempts, DecisionBook(stats))
 
-    def retune(self, settings: Settings) -> None:
+    def apply_settings(self, settings: Settings) -> None:
         """Take over new settings. What is known of deployments stays; the rules are the rules book's to give."""
         attempts = self.attempts
         attempts.policy, attempts.verdicts = _limits(settings), _verdicts(settings)
@@ -113,6 +122,11 @@ def _budget(settings: Settings) -> RetryBudget:
 def _hedging(settings: Settings) -> Hedging:
     share, percent = settings.hedge_percentile / 100.0, settings.hedge_percent
     return Hedging(HedgePolicy(settings.hedging, share, settings.hedge_floor_seconds), hedge_budget(percent))
+
+
+def wait_queue(settings: Settings) -> WaitQueue:
+    """Where requests wait while all that could serve them is full."""
+    return WaitQueue(_line(settings))
 
 
 def _line(settings: Settings) -> WaitQueuePolicy:

@@ -1,8 +1,6 @@
 """The sandbox inside a cluster that has no other provider, or whose configuration asks for it."""
 
 from orcestator.cluster.lifetime import Lifetime
-from orcestator.sandbox.server import SandboxServer
-from orcestator.sandbox.settings import SandboxSettings
 from orcestator.settings import Settings
 
 
@@ -22,6 +20,10 @@ class EmbeddedSandbox:
         return settings.with_sandbox_at(self._address)
 
     async def _started(self, settings: Settings) -> str:
+        # A sixth of all that a program imports, and few want it.
+        from orcestator.sandbox.server import SandboxServer  # noqa: PLC0415
+        from orcestator.sandbox.settings import SandboxSettings  # noqa: PLC0415
+
         server = SandboxServer(
             SandboxSettings(
                 ttft_seconds=settings.sandbox_ttft_seconds,

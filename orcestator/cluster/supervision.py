@@ -1,14 +1,21 @@
-"""What a supervisor and its children say to each other about the configuration, so that it is read once for all of them."""
+"""What a supervisor and its children say to each other, over the pipe between them.
+
+The configuration is read once for all of them, the metrics are added up over all of them, and what a person resets is reset in
+all of them.
+"""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from orcestator.bridge.ledgers import limits_in
 from orcestator.cluster.live_settings import LiveSettings
-from orcestator.cluster.pipe_rpc import PipeChannel
+from orcestator.cluster.pipe_rpc import Answer, PipeChannel
 from orcestator.cluster.preview import Prospect, change_at_length
+from orcestator.cluster.router import Router
 from orcestator.errors import StartupProblem
 from orcestator.routing.offer import Offer
 from orcestator.routing.planning.catalog import Catalog
@@ -18,49 +25,115 @@ Json = dict[str, Any]
 LoadFrom = Callable[[Mapping[str, str] | None], Settings]
 """Reads the configuration with these variables in place of those of the process; None for its own."""
 
-RELOAD, SAY, PREVIEW = "reload", "say", "preview"
-"""To a child: serve by these variables and files from now on; tell people what became of a reload. To the supervisor: reload all;
-say what a reload would do."""
+RELOAD, RESET, SAY, METRICS, PREVIEW, READY = "reload", "reset", "say", "metrics", "preview", "ready"
+"""To a child: serve by these variables and files from now on; forget what is held against a model; tell people what became of a
+reload; give the metrics. To the supervisor: reload all; reset in all; say what a reload would do; I serve."""
 OffersUnder = Callable[[Settings], Sequence[str | Offer]]
 """What there would be with other settings: the name of a provider that would stay as it is, the offer of another one."""
 RELOAD_SECONDS = 60.0
 """How long a child may take over its configuration: it may read an address and model lists."""
 ANSWER_SECONDS = 300.0
 """How long the supervisor may: it starts workers and waits for every child."""
+SOON_SECONDS = 5.0
+"""How long either may take for what needs no waiting."""
+CHOSEN_BY_SUPERVISOR = frozenset({"worker_secret"})
+"""A setting of a supervised program that is the supervisor's where a person gave none."""
 
 
-def obey(
-    supervisor: PipeChannel,
+def answer_supervisor(supervisor: PipeChannel, answers: Mapping[str, Answer]) -> None:
+    """Answer the supervisor's questions from now on, each by what it asks to be done."""
+
+    async def answer(question: Json) -> Json:
+        return await answers[question["do"]](question)
+
+    supervisor.answer_with(answer)
+
+
+async def say_ready(supervisor: PipeChannel | None) -> None:
+    """Let the supervisor, if there is one, know that this process serves."""
+    if supervisor is not None:
+        await supervisor.ask({"do": READY}, SOON_SECONDS)
+
+
+def metrics_answer(render: Callable[[], bytes]) -> Answer:
+    """Give the metrics of this process."""
+
+    async def answer(_question: Json) -> Json:
+        return {"page": (await asyncio.to_thread(render)).decode()}
+
+    return answer
+
+
+def report_answer(report: Callable[[str], None]) -> Answer:
+    """Tell people what became of a reload everywhere."""
+
+    async def answer(question: Json) -> Json:
+        report(question["problem"])
+        return {}
+
+    return answer
+
+
+def reload_answer(
     live: LiveSettings,
     load_from: LoadFrom,
     *,
     before: Callable[[], Awaitable[object]] | None = None,
     after: Callable[[], Awaitable[object]] | None = None,
     leave: Callable[[Sequence[str]], None] = lambda _workers: None,
-) -> None:
-    """Reload when the supervisor says so, with the variables that it hands over; ``before`` goes before it and ``after`` follows, and ``leave``
-    is told of the workers that end then. Its word on how it
-    went everywhere is for whoever ``live`` tells."""
-    tell, live.tell = live.tell, _nobody
+) -> Answer:
+    """Reload with the variables that the supervisor hands over; ``before`` goes before it and ``after`` follows, and ``leave`` is told of
+    the workers that end then."""
 
     async def answer(question: Json) -> Json:
-        if question["do"] == SAY:
-            tell(question["problem"])
-            return {}
-        live.load_again = partial(load_from, question["environment"])
         if before is not None:
             await before()
-        outcome = await live.reload()
+        outcome = await live.reload(partial(load_from, question["environment"]))
         leave(question["gone"])
         if after is not None:
             await after()
         return outcome
 
-    supervisor.answer_with(answer)
+    return answer
+
+
+def reset_answer(router: Router) -> Answer:
+    """Forget what is held against a model here, as a person asked for in another process."""
+
+    async def answer(question: Json) -> Json:
+        wanted, model = question["provider"], question["model"]
+        router.planner.quota.reset(wanted, model)
+        for provider in {offer.provider for offer in router.planner.catalog().offers}:
+            if wanted in ("", provider):
+                router.planner.health.reset(provider, model)
+        return {}
+
+    return answer
+
+
+class SupervisedLedgers:
+    """The quota ledgers of processes that each have their own: they are shown by this one, and reset in all. See ``Ledgers``."""
+
+    def __init__(self, supervisor: PipeChannel, router: Router) -> None:
+        self._supervisor = supervisor
+        self._quota = router.planner.quota
+
+    async def limits(self) -> list[Json]:
+        """See ``Ledgers``: this process's part of each."""
+        return limits_in(self._quota, time.monotonic())
+
+    async def reset(self, provider: str, model: str) -> bool:
+        """See ``Ledgers``."""
+        outcome = await self._supervisor.ask({"do": RESET, "provider": provider, "model": model}, ANSWER_SECONDS)
+        return outcome is not None and outcome["heard"]
+
+
+def for_nobody(_problem: str) -> None:
+    """The report of a child on a reload: the supervisor speaks for all of them."""
 
 
 async def reload_everywhere(supervisor: PipeChannel) -> Json:
-    """Ask the supervisor, which lets every process read the configuration again: what was applied, as ``Live.reload``."""
+    """Ask the supervisor, which lets every process read the configuration again: what was applied, as ``LiveSettings.reload``."""
     outcome = await supervisor.ask({"do": RELOAD}, ANSWER_SECONDS)
     if outcome is None:
         return {"applied": [], "needs_restart": [], "problems": ["The supervisor did not answer: its log may say why."]}
@@ -79,7 +152,7 @@ async def prospect_everywhere(supervisor: PipeChannel, load_from: LoadFrom, cata
 
 
 async def prospect_for_children(
-    live: LiveSettings, environment: Callable[[Settings], Json], offers: OffersUnder
+    live: LiveSettings, environment: Callable[[Settings], Mapping[str, str]], offers: OffersUnder
 ) -> Json:
     """The supervisor's answer to ``PREVIEW``: ``environment`` is that of an API server."""
     try:
@@ -89,15 +162,15 @@ async def prospect_for_children(
     return {
         "problem": "",
         "changes": [change_at_length(change) for change in changes],
-        "environment": environment(settings),
+        "environment": dict(environment(settings)),
         "offers": [offer if isinstance(offer, str) else offer.to_wire() for offer in offers(settings)],
     }
 
 
-def _offers(told: Sequence[str | Json], running: Sequence[Offer]) -> list[Offer]:
+def _offers(wanted: Sequence[str | Json], running: Sequence[Offer]) -> list[Offer]:
     """What there would be: of a provider that is only named, what it offers now; with it whatever is none of the configuration's."""
     offers = [offer for offer in running if offer.kind == "stock"]
-    for one in told:
+    for one in wanted:
         name = one if isinstance(one, str) else one["provider"]
         known = [offer for offer in running if offer.provider == name]
         offers += known if isinstance(one, str) else [_merged(one, known)]
@@ -107,7 +180,3 @@ def _offers(told: Sequence[str | Json], running: Sequence[Offer]) -> list[Offer]
 def _merged(wire: Json, known: Sequence[Offer]) -> Offer:
     offer = Offer.from_wire(wire, known[0].worker if known else "")
     return replace(offer, models={**known[0].models, **offer.models}) if known else offer
-
-
-def _nobody(_problem: str) -> None:
-    """The supervisor speaks for all of them."""

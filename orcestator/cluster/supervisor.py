@@ -1,222 +1,262 @@
-"""``orcestator up --processes``: controller, one worker a provider and N API servers as children of one process.
+"""``orcestator up --processes`` and ``--workers N``: the cluster as children of one process.
 
-It starts them in order, restarts one that dies with back-off, passes the end on to all of them, and merges the
-metrics of the API servers into one page. It serves no request itself.
+Split: a controller, one worker a provider and N API servers. Replicas: a controller and N API servers that call the providers
+themselves. The supervisor starts them in order, restarts one that dies with back-off, reads the configuration for all of them,
+passes the end on, and makes one page of all their metrics. It serves no request itself.
 """
 
 import asyncio
 import logging
 import secrets
-import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from orcestator.bridge.control import ControlClient
-from orcestator.cluster import factory as parts
+from orcestator.cluster import child_keeper, factory
 from orcestator.cluster.banner import Facts, ProviderLine, banner
 from orcestator.cluster.child import Child
+from orcestator.cluster.child_keeper import ChildKeeper
+from orcestator.cluster.child_programs import ChildPrograms
 from orcestator.cluster.lifetime import Lifetime
 from orcestator.cluster.live_settings import LiveSettings
-from orcestator.cluster.ports import controller_address, port_of, with_ports
+from orcestator.cluster.metrics import serve_metrics, start_metrics
+from orcestator.cluster.ports import CallersPort, LoopbackPorts, controller_address, with_ports
 from orcestator.cluster.recording import check_files, start_log
 from orcestator.cluster.sandbox import EmbeddedSandbox
-from orcestator.cluster.supervision import PREVIEW, RELOAD, SAY, prospect_for_children
+from orcestator.cluster.supervision import (
+    METRICS,
+    PREVIEW,
+    RELOAD,
+    RELOAD_SECONDS,
+    RESET,
+    SAY,
+    SOON_SECONDS,
+    prospect_for_children,
+)
 from orcestator.errors import StartupProblem
-from orcestator.providers.rows import SANDBOX
 from orcestator.providers.secret import Secret
 from orcestator.routing.offer import Offer
 from orcestator.routing.state.quota import QuotaBook
-from orcestator.server.serving import listen, reserve
-from orcestator.settings import Settings, child_environment, spoken_variables, when_still
+from orcestator.server.serving import reserve
+from orcestator.settings import Settings, spoken_variables, when_still
 from orcestator.settings.choices import ProviderSetting
-from orcestator.telemetry.exposition import merge
-from orcestator.telemetry.metrics_server import MetricsServer
+from orcestator.telemetry.exposition import MergedExposition, ProcessPage, render
+from orcestator.telemetry.metrics import Metrics
+from orcestator.telemetry.redaction import Redactor
 from orcestator.upstream.http.client import UpstreamClient
 
 Json = dict[str, Any]
 logger = logging.getLogger(__name__)
 Announce = Callable[[str], None]
-API_SERVER = "orcestator.api_server"
-FIRST_WORKER_PORT = 8002
-READY_SECONDS = 60.0
 KNOWN_SECONDS = 10.0
 """How long the controller may take to know a worker that serves."""
-FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 30.0
-CALM_SECONDS = 1.0
-"""A child that served this long was well: when something kills it, it is restarted at once. One that dies sooner may
-be unable to live, and restarting it in a hurry would burn the machine."""
+METRICS_SECONDS = 2.0
+"""How long a child may take for its metrics: a scraper waits ten seconds for all of them."""
 KILL_AFTER_SECONDS = 5.0
-REFUSED_TO_START = 2
-"""The status of a program of ours that printed one sentence about why it cannot start."""
 
 
-async def run_supervised(
-    settings: Settings, config: str | None, env_file: str, announce: Announce, load_now: Callable[[], Settings]
-) -> None:
-    """Serve until a signal; on SIGHUP, or asked by a child, ``load_now`` the settings again. Raises StartupProblem when a child cannot start."""
-    if settings.api_workers > 1 and sys.platform == "win32":
-        raise StartupProblem("--api-workers above 1 needs a system that shares sockets between processes, not Windows.")
+class Source(NamedTuple):
+    """Where the configuration comes from."""
+
+    load: Callable[[], Settings]
+    config: str | None
+    env_file: str
+    replicas: int = 0
+    """How many complete processes serve callers; 0: the cluster is split."""
+
+
+async def run_supervised(settings: Settings, source: Source, announce: Announce) -> None:
+    """Serve until a signal; on SIGHUP, or asked by a child, load the settings again. Raises StartupProblem when a child cannot start."""
+    servers = source.replicas or settings.api_workers
+    if servers > 1 and sys.platform == "win32":
+        flag = "--workers" if source.replicas else "--api-workers"
+        raise StartupProblem(f"{flag} above 1 needs a system that shares sockets between processes, not Windows.")
     lifetime = Lifetime()
     lifetime.stopping.install()
     try:
-        await _Supervisor(settings, config, env_file, lifetime, load_now).run(announce)
+        check_files(settings)
+        log, redact = start_log(settings, lifetime)
+        port = CallersPort(settings.host, settings.port, servers)
+        lifetime.on_close(partial(_close, port))
+        ports = LoopbackPorts()
+        lifetime.on_close(ports.close)
+        # Here and not in the controller, which would fail again and again, and name a flag that is not the user's.
+        reservation = reserve(settings.controller_host, settings.controller_port, "OR_CONTROLLER_PORT")
+        settings = with_ports(settings, port.port, ports.hold(reservation))
+        sandbox = EmbeddedSandbox(lifetime)
+        settings = await sandbox.found_in(settings)
+        client = UpstreamClient()
+        lifetime.on_close(client.close)
+        metrics = start_metrics(log, lifetime)
+        supervisor = Supervisor(settings, source, sandbox, client, port, ports, redact, metrics, lifetime)
+        await serve_metrics(settings, supervisor.exposition, lifetime)
+        await supervisor.run(announce)
     finally:
         await lifetime.close()
 
 
-class _Supervisor:
+class Supervisor:
+    """The children, and what they have in common."""
+
     def __init__(
         self,
         settings: Settings,
-        config: str | None,
-        env_file: str,
+        source: Source,
+        sandbox: EmbeddedSandbox,
+        client: UpstreamClient,
+        port: CallersPort,
+        ports: LoopbackPorts,
+        redact: Redactor,
+        metrics: Metrics,
         lifetime: Lifetime,
-        load_now: Callable[[], Settings],
     ) -> None:
         self._settings = settings
-        self._load_now = load_now
-        self._env_file = env_file
-        self._spoken: Mapping[str, str] = {}
-        # The children get the variables of the file in their environment, each without the others' keys.
-        self._config = ["--supervised", "--env-file", "", *(["--config", config] if config else [])]
+        self._source = source
+        self._client = client
+        self._port = port
+        self._ports = ports
+        self._redact = redact
+        self._metrics = metrics
         self._lifetime = lifetime
         # A cluster of one machine needs no secret of the user's: its parts share one made here.
-        self._secret = settings.worker_secret or Secret(secrets.token_urlsafe(32))
-        self._ports = LoopbackPorts()
-        lifetime.on_close(self._ports.close)
-        self._metrics_ports: list[int] = []
-        self._sandbox = EmbeddedSandbox(lifetime)
-        self._others: list[Child] = []
-        self._workers: dict[str, Child] = {}
-        self._keepers: dict[Child, asyncio.Task[None]] = {}
+        secret = settings.worker_secret or Secret(secrets.token_urlsafe(32))
+        self._control = ControlClient(client, secret)
+        self._spoken: Mapping[str, str] = spoken_variables(source.env_file)
+        self._programs = ChildPrograms(lambda: self._settings, source.replicas, secret, source.config, self._asked)
+        self._live = LiveSettings(
+            settings, self._load_again, self._apply_settings, self._report_reload, sandbox.found_in
+        )
+        self._controller = self._programs.controller(self._spoken)
+        self._workers = {} if source.replicas else self._make_workers(settings.providers)
+        self._servers = [
+            self._programs.api_server(number, port, self._spoken)
+            for number in range(1, 1 + (source.replicas or settings.api_workers))
+        ]
+        self._keeper = ChildKeeper(lifetime.stopping.event)
         self._reloading = asyncio.Lock()
         self._behind: list[Json] = []
-        self._telling: set[asyncio.Task[Json | None]] = set()
-        self._live: LiveSettings
-        self._client: UpstreamClient
+        """What the reload that runs has not reached, as changes that wait for a restart."""
+        self._reporting: set[asyncio.Task[Json | None]] = set()
+        self._merged = MergedExposition()
+        self._scraping = asyncio.Lock()
 
     async def run(self, announce: Announce) -> None:
-        check_files(self._settings)
-        _, self._redact = start_log(self._settings, self._lifetime)
-        listener = listen(self._settings.host, self._settings.port, "OR_PORT")
-        self._lifetime.on_close(lambda: _closed(listener))
-        # Here and not in the controller, which would fail again and again, and name a flag that is not the user's.
-        reservation = reserve(self._settings.controller_host, self._settings.controller_port, "OR_CONTROLLER_PORT")
-        self._settings = with_ports(self._settings, port_of(listener), self._ports.hold(reservation))
-        self._settings = await self._sandbox.found_in(self._settings)
-        client = self._client = UpstreamClient()
-        self._lifetime.on_close(client.close)
-        control = ControlClient(client, self._secret)
-        await self._serve_metrics(control, client)
-        self._live = LiveSettings(
-            self._settings, self._load_again, lambda taken: self._take(taken, control), self._tell
-        )
-        self._live.prepare = self._sandbox.found_in
-        self._spoken = spoken_variables(self._env_file)
-        controller = self._controller()
-        self._workers = {provider.row.name: self._worker(provider) for provider in self._settings.providers}
-        servers = self._servers(listener)
-        self._others = [controller, *servers]
-        self._lifetime.stopping.before_exit.append(lambda: _kill(self._children()))
+        """Start everything, keep it alive until a signal, and end it in order."""
+        self._lifetime.stopping.before_exit.append(lambda: child_keeper.kill(self._children()))
         try:
             # Each finds what it needs already there.
-            await self._start([controller], control)
-            await self._start_workers(list(self._workers.values()), control)
-            await self._start(servers, control)
+            await child_keeper.start([self._controller])
+            await self._start_workers(list(self._workers.values()))
+            await child_keeper.start(self._servers)
             for child in self._children():
-                self._keepers[child] = asyncio.create_task(self._keep(child, control))
+                self._keeper.keep(child)
             self._lifetime.stopping.on_hangup(self._reload)
-            announce(banner(self._facts(self._children())))
+            announce(banner(self._facts()))
             await self._lifetime.wait()
-            await self._stop([servers, list(self._workers.values()), [controller]], listener)
+            await self._stop()
         finally:
             # However this ends, a program without its supervisor would hold its port for ever.
-            _kill(self._children())
+            child_keeper.kill(self._children())
+
+    async def exposition(self) -> bytes:
+        """The metrics of all processes on one page."""
+        async with self._scraping:
+            own = await asyncio.to_thread(render, self._metrics.registry)
+            pages = await asyncio.gather(*map(_page_of, self._children()))
+            return await asyncio.to_thread(self._merged.page, [ProcessPage("supervisor", 0, 0, own), *pages])
 
     def _children(self) -> list[Child]:
-        return [self._others[0], *self._workers.values(), *self._others[1:]]
+        return [self._controller, *self._workers.values(), *self._servers]
 
     async def _asked(self, question: Json) -> Json:
-        """What a child asks for: that everybody reads the configuration again, or what that would do."""
+        """What a child asks for: that everybody reads the configuration again or forgets something, or what a reload would do."""
         if question["do"] == RELOAD:
             return await self._reload()
+        if question["do"] == RESET:
+            answers = await asyncio.gather(*(child.ask(question, SOON_SECONDS) for child in self._servers))
+            # Whoever is dead has forgotten it.
+            return {"heard": all(map(_has_heard, self._servers, answers))}
         if question["do"] == PREVIEW:
             async with self._reloading:
-                return await prospect_for_children(self._live, self._environment_under, self._offers_under)
+                return await prospect_for_children(
+                    self._live, partial(self._programs.api_environment, spoken=self._spoken), self._offers_under
+                )
         return {}
 
     def _offers_under(self, settings: Settings) -> list[str | Offer]:
         running = {provider.row.name: provider for provider in self._settings.providers}
-        make = parts.link_maker(settings, self._client, QuotaBook())
+        make = factory.provider_client_maker(settings, self._client, QuotaBook())
         return [
             name if running.get(name := provider.row.name) == provider else make(provider).offer
             for provider in settings.providers
         ]
 
     async def _reload(self) -> Json:
-        """One after the other: what was applied, what waits for a restart, and what is wrong, as ``Live.reload``."""
+        """One after the other: what was applied, what waits for a restart, and what is wrong, as ``LiveSettings.reload``."""
         async with self._reloading:
             self._behind = []
             outcome = await self._live.reload()
             return {**outcome, "needs_restart": outcome["needs_restart"] + self._behind}
 
     def _load_again(self) -> Settings:
+        env_file = self._source.env_file
         settings, self._spoken = when_still(
-            lambda: (self._load_now(), spoken_variables(self._env_file)), (self._settings.config, self._env_file)
+            lambda: (self._source.load(), spoken_variables(env_file)), (self._settings.config, env_file)
         )
         return with_ports(settings, self._settings.port, self._settings.controller_port)
 
-    def _tell(self, problem: str) -> None:
+    def _report_reload(self, problem: str) -> None:
         """People hear of it once: the first API server tells them."""
-        telling = asyncio.create_task(self._others[1].ask({"do": SAY, "problem": problem}))
-        self._telling.add(telling)
-        telling.add_done_callback(self._telling.discard)
+        reporting = asyncio.create_task(self._servers[0].ask({"do": SAY, "problem": problem}, SOON_SECONDS))
+        self._reporting.add(reporting)
+        reporting.add_done_callback(self._reporting.discard)
 
-    async def _take(self, taken: Settings, control: ControlClient) -> None:
+    async def _apply_settings(self, settings: Settings) -> None:
         """Start what is new, let all others read the configuration again, end what is gone. Raises StartupProblem when something
         new does not come up, and then nothing has changed."""
-        before, self._settings = self._settings, taken
+        before, self._settings = self._settings, settings
         try:
-            fresh = await self._started(
-                [provider for provider in taken.providers if provider.row.name not in self._workers], control
-            )
+            fresh = await self._started([] if self._source.replicas else settings.providers)
         except BaseException:
             self._settings = before
             raise
-        self._redact.learn(taken.secrets())
-        kept = {provider.row.name for provider in taken.providers}
+        self._redact.learn(settings.secrets())
+        kept = {provider.row.name for provider in settings.providers}
         gone = [child for name, child in self._workers.items() if name not in kept]
         self._workers = {name: child for name, child in (self._workers | fresh).items() if name in kept}
         for child in self._children():
             # Also for when it is started again.
-            child.environment = self._environment(child)
-        told = [child for name, child in self._workers.items() if name not in fresh]
-        addresses = [_address(child) for child in gone]
-        for group in (told, self._others[1:]):
-            await asyncio.gather(*(self._told_to_reload(child, addresses) for child in group))
+            child.environment = self._programs.environment_of(child, self._spoken)
+        known = [child for name, child in self._workers.items() if name not in fresh]
+        for group in (known, self._servers):
+            await asyncio.gather(*(self._let_reload(child, [one.address for one in gone]) for child in group))
         for child in gone:
             # It lets its running attempts come to their end.
-            self._keepers.pop(child).cancel()
+            self._keeper.let_go(child)
             child.stop()
 
-    async def _started(self, providers: Sequence[ProviderSetting], control: ControlClient) -> dict[str, Child]:
-        workers = {provider.row.name: self._worker(provider) for provider in providers}
+    def _make_workers(self, providers: Sequence[ProviderSetting]) -> dict[str, Child]:
+        return {provider.row.name: self._programs.worker(provider, self._ports, self._spoken) for provider in providers}
+
+    async def _started(self, wanted: Sequence[ProviderSetting]) -> dict[str, Child]:
+        """The workers of those among these that have none yet."""
+        workers = self._make_workers([provider for provider in wanted if provider.row.name not in self._workers])
         try:
-            await self._start_workers(list(workers.values()), control)
+            await self._start_workers(list(workers.values()))
         except BaseException:
-            _kill(list(workers.values()))
+            child_keeper.kill(list(workers.values()))
             raise
         for child in workers.values():
-            self._keepers[child] = asyncio.create_task(self._keep(child, control))
+            self._keeper.keep(child)
         return workers
 
-    async def _told_to_reload(self, child: Child, gone: Sequence[str]) -> None:
+    async def _let_reload(self, child: Child, gone: Sequence[str]) -> None:
         """One that is dead reads it when it is started again. ``gone`` are workers that nobody is to be sent to from then on."""
-        outcome = await child.ask({"do": RELOAD, "environment": dict(child.environment), "gone": gone})
+        question = {"do": RELOAD, "environment": dict(child.environment), "gone": gone}
+        outcome = await child.ask(question, RELOAD_SECONDS)
         if outcome is None and not child.is_running:
             return
         problems = ["It did not answer."] if outcome is None else outcome["problems"]
@@ -224,245 +264,46 @@ class _Supervisor:
             logger.error("the %s keeps its old configuration: %s", child.name, problem)
             self._behind.append({"name": child.name, "old": "its old configuration", "new": f"not taken: {problem}"})
 
-    async def _start(self, stage: Sequence[Child], control: ControlClient) -> None:
-        for child in stage:
-            await child.start()
-        await asyncio.gather(*(self._until_ready(child, control) for child in stage))
-
-    async def _start_workers(self, workers: Sequence[Child], control: ControlClient) -> None:
+    async def _start_workers(self, workers: Sequence[Child]) -> None:
         """Return when the controller knows them, so that API servers find them there; not for long, as they register again and again."""
-        await self._start(workers, control)
-        addresses = set(map(_address, workers))
+        await child_keeper.start(workers)
+        addresses = {worker.address for worker in workers}
         deadline = time.monotonic() + KNOWN_SECONDS
         while addresses and time.monotonic() < deadline:
-            _, answer = await control.get(f"{self._controller_address}/orcestator/workers")
+            _, answer = await self._control.get(f"{controller_address(self._settings)}/orcestator/workers")
             known = {row.get("worker_name") for row in answer.get("workers") or () if isinstance(row, dict)}
             if addresses <= known:
                 return
             await asyncio.sleep(0.02)
 
-    @property
-    def _controller_address(self) -> str:
-        return controller_address(self._settings)
-
-    def _common(self) -> dict[str, str]:
-        """What every child is told. By now the address of a sandbox that we started is in the settings, as any other's."""
-        common = {"OR_WORKER_SECRET": self._secret.reveal(), "OR_METRICS_HOST": "127.0.0.1"}
-        for provider in self._settings.providers:
-            if provider.row.name == SANDBOX:
-                common[provider.row.base_url_env] = provider.base_url
-        return common
-
-    def _controller(self) -> Child:
-        return self._child(
-            "controller",
-            ["orcestator.controller", "--port", str(self._settings.controller_port), *self._config],
-            f"{self._controller_address}/health",
-        )
-
-    def _worker(self, provider: ProviderSetting) -> Child:
-        port = self._ports.take(FIRST_WORKER_PORT)
-        return self._child(
-            f"worker {provider.row.name}",
-            [
-                "orcestator.proxy_worker", "--provider", provider.row.name, "--controller", self._controller_address,
-                "--port", str(port), *self._config,
-            ],
-            f"http://127.0.0.1:{port}/health",
-            keys_of=provider.row.name,
-        )  # fmt: skip
-
-    def _servers(self, listener: socket.socket) -> list[Child]:
-        settings, servers = self._settings, []
-        for number in range(settings.api_workers):
-            arguments = [
-                API_SERVER, "--host", settings.host, "--port", str(settings.port),
-                "--controller", self._controller_address, "--metrics-port", str(self._metrics_ports[number]),
-            ]  # fmt: skip
-            fds: tuple[int, ...] = ()
-            if sys.platform != "win32":
-                fds = (listener.fileno(),)
-                arguments += ["--listen-fd", str(listener.fileno())]
-            ready = f"http://127.0.0.1:{self._metrics_ports[number]}/metrics"
-            servers.append(self._child(f"api server {number + 1}", [*arguments, *self._config], ready, pass_fds=fds))
-        if sys.platform == "win32":
-            listener.close()
-        return servers
-
-    def _child(
-        self,
-        name: str,
-        arguments: list[str],
-        ready_url: str,
-        *,
-        keys_of: str | None = None,
-        pass_fds: Sequence[int] = (),
-    ) -> Child:
-        child = Child(name, arguments, {}, ready_url, self._asked, keys_of, pass_fds)
-        child.environment = self._environment(child)
-        return child
-
-    def _environment(self, child: Child) -> dict[str, str]:
-        """The variables of a child, by the settings of now."""
-        return child_environment(
-            self._settings,
-            self._spoken,
-            self._common(),
-            keys_of=child.keys_of,
-            serves_callers=child.arguments[0] == API_SERVER,
-        )
-
-    def _environment_under(self, settings: Settings) -> dict[str, str]:
-        """The variables of an API server, by other settings."""
-        return child_environment(settings, self._spoken, self._common(), keys_of=None)
-
-    async def _until_ready(self, child: Child, control: ControlClient) -> None:
-        deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline:
-            if not child.is_running:
-                raise _why_it_ended(child)
-            if await control.is_up(child.ready_url):
-                return
-            await asyncio.sleep(0.02)
-        raise StartupProblem(f"The {child.name} was not ready within {READY_SECONDS:g} seconds.")
-
-    async def _keep(self, child: Child, control: ControlClient) -> None:
-        """Restart the child whenever it dies, more slowly the more often it does."""
-        serving_since: float | None = time.monotonic()
-        while True:
-            status = await child.wait()
-            if self._lifetime.stopping.event.is_set():
-                return
-            was_well = serving_since is not None and time.monotonic() - serving_since > CALM_SECONDS
-            child.failures = 1 if was_well else child.failures + 1
-            pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (child.failures - 1))
-            logger.error("%s ended with status %s; starting it again in %g s", child.name, status, pause)
-            await asyncio.sleep(pause)
-            await child.start()
-            serving_since = await self._served_since(child, control)
-
-    async def _served_since(self, child: Child, control: ControlClient) -> float | None:
-        """When a restarted child began to serve; None when it ended before."""
-        while child.is_running:
-            if await control.is_up(child.ready_url):
-                return time.monotonic()
-            await asyncio.sleep(0.05)
-        return None
-
-    async def _stop(self, stages: list[list[Child]], listener: socket.socket) -> None:
+    async def _stop(self) -> None:
         """API servers drain first: their running requests still need the workers."""
-        for keeper in self._keepers.values():
-            keeper.cancel()
+        self._keeper.let_all_go()
         patience = self._settings.drain_seconds + KILL_AFTER_SECONDS
-        for stage in stages:
-            for child in stage:
-                child.stop()
-            await asyncio.gather(*(_ended(child, patience) for child in stage))
-            # Once nobody accepts any more, a new caller must be refused and not left waiting.
-            listener.close()
+        await child_keeper.end(self._servers, patience)
+        # Once nobody accepts any more, a new caller must be refused and not left waiting.
+        self._port.close()
+        await child_keeper.end(list(self._workers.values()), patience)
+        await child_keeper.end([self._controller], patience)
 
-    async def _serve_metrics(self, control: ControlClient, client: UpstreamClient) -> None:
-        settings = self._settings
-        self._metrics_ports = [self._ports.take(0) for _ in range(settings.api_workers)]
-        if not settings.metrics_port:
-            return
-
-        async def pages() -> bytes:
-            texts = [await control.text(f"http://127.0.0.1:{port}/metrics") for port in self._metrics_ports]
-            return merge(text for text in texts if text)
-
-        server = MetricsServer(settings.metrics_host, settings.metrics_port, pages)
-        await server.start()
-        self._lifetime.on_close(server.close)
-
-    def _facts(self, children: list[Child]) -> Facts:
+    def _facts(self) -> Facts:
         providers = tuple(
             ProviderLine(provider.row.name, provider.row.default_model, provider.base_url)
             for provider in self._settings.providers
         )
-        processes = tuple(
-            (child.name, str(child.process.pid if child.process else ""), f"python -m {child.arguments[0]}")
-            for child in children
-        )
-        return Facts(self._settings, providers, processes)
+        processes = tuple((child.name, str(child.pid), f"python -m {child.arguments[0]}") for child in self._children())
+        return Facts(self._settings, providers, processes, self._source.replicas)
 
 
-class LoopbackPorts:
-    """Free loopback ports for the children, each given once.
-
-    On Linux a port stays reserved by a bound socket that does not listen: nobody else is given it, the child can still
-    listen on it, and while the child is dead a caller is refused at once. Elsewhere two clusters that start in the same
-    second may choose the same port, and one of them says so.
-    """
-
-    def __init__(self) -> None:
-        self._reserved: list[socket.socket] = []
-        self._next = 0
-
-    def take(self, first: int) -> int:
-        """The next free port from ``first`` up, or any when it is 0."""
-        port = max(first, self._next) if first else 0
-        reservation = _bound(port)
-        while reservation is None:
-            port += bool(first)
-            reservation = _bound(port)
-        if sys.platform == "linux":
-            reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        port = self.hold(reservation)
-        if first:
-            self._next = port + 1
-        return port
-
-    def hold(self, reservation: socket.socket) -> int:
-        """The port of a reservation, kept until the end."""
-        port = port_of(reservation)
-        if sys.platform == "linux":
-            self._reserved.append(reservation)
-        else:
-            reservation.close()
-        return port
-
-    async def close(self) -> None:
-        """Let others have the ports."""
-        for reservation in self._reserved:
-            reservation.close()
+async def _page_of(child: Child) -> ProcessPage:
+    pid, restarts = child.pid, child.restarts
+    answer = await child.ask({"do": METRICS}, METRICS_SECONDS)
+    return ProcessPage(child.name, pid, restarts, answer["page"].encode() if answer else None)
 
 
-def _bound(port: int) -> socket.socket | None:
-    reservation = socket.socket()
-    try:
-        reservation.bind(("127.0.0.1", port))
-    except OSError:
-        reservation.close()
-        return None
-    return reservation
+def _has_heard(child: Child, answer: Json | None) -> bool:
+    return answer is not None or not child.is_running
 
 
-def _address(worker: Child) -> str:
-    return worker.ready_url.removesuffix("/health")
-
-
-def _why_it_ended(child: Child) -> StartupProblem:
-    """A program that refused to start has said why on our standard error: a second sentence would only hide it."""
-    status = child.process.returncode if child.process is not None else None
-    if status == REFUSED_TO_START:
-        return StartupProblem("")
-    return StartupProblem(f"The {child.name} ended with status {status} while starting.")
-
-
-def _kill(children: Sequence[Child]) -> None:
-    # The API servers first: one that outlived its workers would tell its callers of an upstream that failed.
-    for child in reversed(children):
-        child.stop(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
-
-
-async def _ended(child: Child, patience: float) -> None:
-    try:
-        await asyncio.wait_for(child.wait(), patience)
-    except TimeoutError:
-        child.stop(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
-        await child.wait()
-
-
-async def _closed(listener: socket.socket) -> None:
-    listener.close()
+async def _close(port: CallersPort) -> None:
+    port.close()

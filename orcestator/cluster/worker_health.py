@@ -1,4 +1,4 @@
-"""What the offers of a new catalog tell this process's health board: which models are listed, and what workers' checks found."""
+"""The health of workers' providers, as their offers tell it: which models are listed, and what the workers' checks found."""
 
 import time
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from orcestator.cluster.health_watch import CHECKS_FAILED
 from orcestator.routing.offer import Offer
 from orcestator.routing.planning.catalog import Catalog
 from orcestator.routing.state.circuit_breaker import CircuitBreakers
+from orcestator.routing.state.quota import QuotaBook
 from orcestator.upstream.health_checks import UNKNOWN, Check
 
 DOWN = "down"
@@ -14,11 +15,14 @@ _Place = tuple[str, str]
 
 
 class WorkerHealthFeed:
-    """Looked at now and then; a catalog that is the same as before has no news. ``out_seconds`` is how long checks that failed keep
-    a provider out, unless something goes well."""
+    """Feeds what the offers of each new catalog say to the circuit breakers of this process. ``out_seconds`` is how long checks that
+    failed keep a provider out, unless something goes well."""
 
-    def __init__(self, health: CircuitBreakers, catalog: Callable[[], Catalog], out_seconds: float) -> None:
+    def __init__(
+        self, health: CircuitBreakers, quota: QuotaBook, catalog: Callable[[], Catalog], out_seconds: float
+    ) -> None:
         self._health = health
+        self._quota = quota
         self._catalog = catalog
         self._out_seconds = out_seconds
         self._seen: Catalog | None = None
@@ -35,8 +39,8 @@ class WorkerHealthFeed:
         checks = (offer.check for offer in self._catalog().offers if offer.provider == provider and offer.check)
         return next((Check.from_wire(check) for check in checks), UNKNOWN)
 
-    def look(self) -> None:
-        """Take over what is new."""
+    def refresh(self) -> None:
+        """Take over what a new catalog says; one that is the same as before has no news."""
         catalog = self._catalog()
         if catalog is self._seen:
             return
@@ -49,6 +53,7 @@ class WorkerHealthFeed:
                 # Its keys may be others, which only the worker sees.
                 self._since[place] = offer.since
                 self._health.has_other_keys(offer.provider)
+                self._quota.forget_elsewhere(offer.provider)
             if self._listed.get(place, offer.listed) != offer.listed:
                 # Whatever somebody's request made of a model, the provider itself has just said that it has it.
                 self._health.readmit(*place, models[place])
@@ -70,4 +75,5 @@ class WorkerHealthFeed:
         for model, at in offer.resets.items():
             if known.get(model, 0.0) < at:
                 self._health.reset(offer.provider, model)
+                self._quota.forget_elsewhere(offer.provider, model)
                 known[model] = at

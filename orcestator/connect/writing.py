@@ -1,7 +1,5 @@
 """Edits into files: read, merge, back up, replace at once. The only module here that touches a file."""
 
-import contextlib
-import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 from orcestator.connect.formats import merged
 from orcestator.connect.plan import FileEdit
 from orcestator.errors import StartupProblem
+from orcestator.store.files import create_file, replace_file
 
 MOST_BYTES = 16 << 20
 _BOM = "\ufeff"
@@ -66,7 +65,7 @@ def write(prepared: Prepared) -> Written:
         mode = _mode(prepared)
         prepared.target.parent.mkdir(parents=True, exist_ok=True)
         backup = None if prepared.old is None else _back_up(prepared.target, prepared.old, mode)
-        _replace(prepared.target, prepared.new, mode)
+        replace_file(prepared.target, prepared.new, mode)
     except OSError as fault:
         raise StartupProblem(f"{prepared.path} cannot be written: {fault.strerror or fault}.") from fault
     return Written(prepared.path, changed=True, backup=backup)
@@ -114,31 +113,8 @@ def _back_up(target: Path, old: bytes, mode: int) -> Path:
     while True:
         backup = target.with_name(f"{target.name}.orcestator-backup-{number}")
         try:
-            _create(backup, old, mode)
+            create_file(backup, old, mode)
         except FileExistsError:
             number += 1
         else:
             return backup
-
-
-def _replace(target: Path, new: bytes, mode: int) -> None:
-    """At once: whoever reads the file sees the old content or the new one, whatever happens to us."""
-    temporary = target.with_name(f".{target.name}.orcestator-{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    try:
-        _create(temporary, new, mode)
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _create(path: Path, content: bytes, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-    # After the content: a mode that lets nobody write would keep us from writing it.
-    with contextlib.suppress(NotImplementedError):
-        path.chmod(mode)

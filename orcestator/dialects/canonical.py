@@ -32,8 +32,8 @@ from typing import Any, NamedTuple, Protocol
 from orcestator.dialects.embeddings import Embedder
 from orcestator.dialects.tool_names import PLAIN_NAMES, NameRule
 from orcestator.errors import OrcestatorError
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 NewId = Callable[[str], str]
 """Makes a fresh id that begins with the given prefix."""
 
@@ -124,37 +124,49 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamDialect:
-    """How an upstream is spoken to: one constant a dialect.
-
-    ``request`` raises InvalidRequest only for what no target of this dialect could take. ``reply`` makes a canonical
-    reply of the JSON of a 200 and raises UpstreamError for one that is none. ``error`` makes ``{message, type, code,
-    param, retry_after}`` (each may be missing; seconds) of the parsed body of an error answer. ``is_lines``: a stream
-    is one JSON a line instead of server-sent events. ``names_events``: events are told apart by an ``event:`` line that
-    repeats their ``type``. ``names_model``: the body says which model is meant, not the path.
-    ``takes_custom_tools``: it knows tools that take plain text; elsewhere they become functions. ``relay_path``: where a body goes that came in this same dialect, by model and whether it
-    streams; ``clean`` takes out of such a body what we ourselves wrote in the issuer's name (None: there is nothing);
-    ``count_path``: where such a body is counted instead of answered, by model. ``limited`` gives such a body with an answer
-    of at most so many tokens, and the names of what it lowered for that (None: callers do not speak it). ``tool_names``: which it takes; others get
-    an alias on the way. ``calls``: what every answer holds that
-    has tool calls whose arguments are an object; only such a one is read with the digits of its numbers kept. ``embedder``: its own API for embeddings.
-    """
+    """How an upstream is spoken to: one constant a dialect."""
 
     name: str
     request: Callable[[Json, Target], WireCall]
+    """Translates a call. It raises InvalidRequest only for what no target of this dialect could take."""
     reply: Callable[[Json, ReadTerms], Json]
+    """Makes a canonical reply of the JSON of a 200. It raises UpstreamError for one that is none."""
     reader: Callable[[ReadTerms], Reader]
     error: Callable[[Any], Json]
+    """Makes ``{message, type, code, param, retry_after}`` (each may be missing; seconds) of the parsed body of an error answer."""
     relay_path: Callable[[str, bool], str]
+    """Where a body goes that came in this same dialect, by model and whether it streams."""
     clean: Callable[[Json], Json | None] | None = None
+    """Takes out of such a body what we ourselves wrote in the issuer's name. None, as a field and as an answer: there is nothing."""
     count_path: Callable[[str], str] | None = None
+    """Where such a body is counted instead of answered, by model."""
     limited: Callable[[Json, int], tuple[Json, list[str]]] | None = None
+    """Gives such a body with an answer of at most so many tokens, and the names of what it lowered for that. None: callers do not
+    speak this dialect."""
     tool_names: NameRule = PLAIN_NAMES
+    """The names of tools that it takes; others get an alias on the way."""
     calls: bytes = b""
+    """What every answer holds that has tool calls whose arguments are an object. Only such a one is read with the digits of its
+    numbers kept."""
     embedder: Embedder | None = None
+    """Its own API for embeddings."""
     is_lines: bool = False
+    """A stream is one JSON a line instead of server-sent events."""
     names_events: bool = False
+    """Events are told apart by an ``event:`` line that repeats their ``type``."""
     names_model: bool = True
+    """The body says which model is meant, not the path."""
     takes_custom_tools: bool = False
+    """It knows tools that take plain text; elsewhere they become functions."""
+
+
+def always(path: str) -> Callable[[str, bool], str]:
+    """The ``relay_path`` of a dialect with one path for every model; whether it streams is said in the body."""
+
+    def relay_path(_model: str, _streamed: bool) -> str:
+        return path
+
+    return relay_path
 
 
 class WriteTerms(NamedTuple):
@@ -193,23 +205,25 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CallerDialect:
-    """How a caller is spoken to: one constant a dialect, with the same ``name`` as the upstream side of the same wire.
-
-    ``read`` raises InvalidRequest whose ``param`` is the field as the caller spelled it, and tolerates fields it does not
-    know. ``model`` and ``stream`` are in the canonical call it gives. ``reply`` makes the caller's body of a canonical
-    reply. ``error`` makes the caller's error body. ``forwards`` are headers that go to an upstream of the same dialect.
-    ``keep_alive`` may be sent before and between events; empty when the format has no such thing.
-    """
+    """How a caller is spoken to: one constant a dialect, with the same ``name`` as the upstream side of the same wire."""
 
     name: str
     read: Callable[[Json], ReadCall]
+    """Makes the canonical call, with ``model`` and ``stream`` in it. It raises InvalidRequest whose ``param`` is the field as the caller
+    spelled it, and tolerates fields that it does not know."""
     reply: Callable[[Json, WriteTerms], Json]
+    """Makes the caller's body of a canonical reply."""
     writer: Callable[[WriteTerms], Writer]
     error: Callable[[OrcestatorError, str], Json]
+    """Makes the caller's error body, with the id of the request where it has a place for it."""
     stream_type: str = "text/event-stream"
+    """The content type of a stream."""
     keep_alive: bytes = b": keep-alive\n\n"
+    """What may be sent before and between events; empty where the format has no such thing."""
     forwards: tuple[str, ...] = ()
+    """Headers that go to an upstream of the same dialect."""
     id_header: str = "x-request-id"
+    """The header of an answer that names the request."""
 
 
 def parts_of(content: Any) -> list[Json]:

@@ -7,9 +7,8 @@ model at least reads it. https://platform.openai.com/docs/guides/function-callin
 from typing import Any
 
 from orcestator.dialects.shapes import object_in, objects_in, text_in
-from orcestator.json_text import dumps, loads
+from orcestator.json_text import Json, dumps, loads
 
-Json = dict[str, Any]
 PARAMETER = "input"
 _INPUT: Json = {"type": "string", "description": "The whole input of the tool, as plain text."}
 

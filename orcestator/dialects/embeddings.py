@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from orcestator.errors import InvalidRequest, UpstreamBroken
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 class Embedder(NamedTuple):

@@ -30,9 +30,8 @@ from orcestator.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from orcestator.json_text import dumps, loads
+from orcestator.json_text import Json, dumps, loads
 
-Json = dict[str, Any]
 LONGEST_MESSAGE = 2048
 _MOST_ERRORS = 8
 SPENT_SECONDS = 3600.0
@@ -355,6 +354,11 @@ def _kind_in_answer(status: int | None, words: list[str]) -> type[UpstreamError]
     if not _CONTEXT_CODES.isdisjoint(words) or not _CONTENT_CODES.isdisjoint(words):
         return UpstreamRejected
     return UpstreamUnavailable if not _OVERLOADED_CODES.isdisjoint(words) else UpstreamBroken
+
+
+def unreadable(provider: str) -> UpstreamBroken:
+    """An event of a stream from which nobody can tell what it means."""
+    return UpstreamBroken(f"{provider} sent an event that cannot be read.", cause="garbage")
 
 
 def failure_to_wire(error: UpstreamError) -> Json:

@@ -10,9 +10,8 @@ from typing import Any
 
 from orcestator.dialects.canonical import data_url
 from orcestator.dialects.tool_results import with_results_in_place
-from orcestator.json_text import loads
+from orcestator.json_text import Json, loads
 
-Json = dict[str, Any]
 LONGEST_USER = 64
 """Characters that OpenAI takes as ``user``, ``safety_identifier`` and ``prompt_cache_key`` (400 "string too long. Expected
 a string with maximum length 64", https://github.com/earendil-works/pi/issues/4720); OpenRouter and Z.ai take 128

@@ -20,6 +20,18 @@ def is_loss(name: str, value: Any) -> bool:
     return value not in ("", [], {}) or (value == {} and name == _ASKS_BY_NOTHING)
 
 
+def lost_part(part: dict[str, Any]) -> list[str]:
+    """The name of a part of a message that is left out."""
+    kind = part.get("type")
+    return [f"messages.{kind}"] if isinstance(kind, str) and NAME.fullmatch(kind) else []
+
+
+def lost_tool(tool: dict[str, Any]) -> list[str]:
+    """The name of a tool that is left out."""
+    kind = tool.get("type")
+    return [f"tools.{kind}"] if isinstance(kind, str) and NAME.fullmatch(kind) else []
+
+
 def lost_marks(call: dict[str, Any]) -> list[str]:
     """The name of the marks for the prompt cache, where a call has any on its parts or tools; [] where it has none."""
     messages, tools = call.get("messages"), call.get("tools")

@@ -7,9 +7,10 @@ Fireworks, Together, xAI, OpenRouter and Cloudflare (gathered from their documen
 
 import re
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 Missing = Literal["model", "perhaps the model", "path", "request"]
 """``perhaps the model``: another model, or what this request asks of it; the next provider may be better, and nothing is held
 against this one."""

@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from orcestator.dialects.retry_after import EPOCH_MILLISECONDS_FROM, duration
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 MENTION = b"ratelimit"
 """No header that is read here lacks it: one look at the head is enough where there are none."""
 MOST_LIMITS = 16

@@ -8,11 +8,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from orcestator.dialects.openai.stream import ChatStream, ChoiceState
+from orcestator.dialects.failures import unreadable
+from orcestator.dialects.openai.choice import ChoiceState
+from orcestator.dialects.openai.stream import ChatStream
 from orcestator.errors import OrcestatorError
-from orcestator.json_text import dumps, loads, with_plain_grammar
+from orcestator.json_text import Json, dumps, loads, with_plain_grammar
 
-Json = dict[str, Any]
 _TYPE_FIRST = re.compile(rb'\s*\{\s*"type"\s*:\s*"([\w.\-]+)"')
 _MODEL = re.compile(rb'"model"\s*:')
 """A field of that name, and not Gemini's role of that name."""
@@ -70,7 +71,9 @@ class RelayStream(ChatStream):
             return b"data: " + shown + b"\n\n"
         kind = event_type(data)
         if kind == b"message":
-            raise self._unreadable()  # clients of dialects with types pass over what has none, whatever is in it
+            raise unreadable(
+                self.terms.provider
+            )  # clients of dialects with types pass over what has none, whatever is in it
         return b"event: %b\ndata: %b\n\n" % (kind, shown)
 
     def _renamed(self, data: bytes) -> bytes:
@@ -91,7 +94,7 @@ class RelayStream(ChatStream):
     def _take_reason(self, choice: ChoiceState, wire: Json, extras: Json, *, speaks: bool) -> None:
         """Looked at before the event that tells it has gone by."""
         ChatStream._take_reason(self, choice, wire, extras, speaks=speaks)
-        self._check_whole(choice)
+        choice.check_whole(self.terms.provider)
         self._add_what_was_left_out(is_over=False)
 
     def _add_what_was_left_out(self, *, is_over: bool) -> None:

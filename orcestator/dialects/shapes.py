@@ -3,7 +3,8 @@
 import re
 from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 _PLAIN_NAME = re.compile(r"[\w.\-]{1,64}", re.ASCII)
 
 

@@ -7,7 +7,7 @@ with the first bytes of a character, the next event of the same text begins with
 import re
 from typing import Any, NamedTuple
 
-from orcestator.dialects.shapes import Json
+from orcestator.json_text import Json
 
 _SPLIT_AT_END = re.compile(
     "(?:[\ud800-\udbff]|[\udcc2-\udcdf]|[\udce0-\udcef][\udc80-\udcbf]?|[\udcf0-\udcf4][\udc80-\udcbf]{0,2})\\Z"

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from orcestator.dialects.canonical import Json
-from orcestator.json_text import dumps, loads_exactly
+from orcestator.json_text import Json, dumps, loads_exactly
 
 
 def as_object(text: Any) -> Json:

@@ -10,7 +10,8 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 _KINDS = ("function", "custom")
 

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from orcestator.dialects.canonical import parts_of, text_of
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 
-Json = dict[str, Any]
 NO_RESULT = "The tool gave no result."
 """The answer to a call whose result is not in the conversation: the APIs demand one."""
 LOST_RESULT = "messages.tool_calls"

@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from orcestator.cluster import factory as parts
+from orcestator.cluster import factory
 from orcestator.cluster.lifetime import Lifetime
 from orcestator.cluster.sandbox import EmbeddedSandbox
 from orcestator.connect.asking import ask
@@ -25,6 +24,7 @@ from orcestator.doctor.report import machine_report, table
 from orcestator.errors import StartupProblem
 from orcestator.settings import Settings, load
 from orcestator.settings.environment import read_variables
+from orcestator.store.documents import open_documents
 from orcestator.upstream.provider_client import ProviderClient
 
 OTHER_SETTINGS = "The server may run with another environment or file: start doctor with the same."
@@ -71,7 +71,7 @@ async def examine(wish: Wish) -> Examined:
         return Examined((*findings, configuration.unloadable(problem.message)), {})
     findings += configuration.settings_findings(settings, variables)
     findings += installation.place_findings(settings)
-    found = await server.look(settings)
+    found = await server.ask(settings)
     findings.append(found.finding)
     probed: dict[str, Any] = {}
     async with _with_sandbox(settings) as reachable:
@@ -92,11 +92,11 @@ async def _with_sandbox(settings: Settings) -> AsyncIterator[Settings]:
 
 
 async def _look_at_providers(wish: Wish, settings: Settings) -> tuple[list[Finding], dict[str, Any]]:
-    client = parts.upstream_client(settings)
+    client = factory.make_upstream_client(settings)
     names = [provider.row.name for provider in settings.providers]
     try:
         async with shown("asking", names, sys.stderr) as waiting:
-            looked = await providers.look_at_all(settings, client, waiting)
+            looked = await providers.check_all(settings, client, waiting)
         findings = [found.finding for found in looked]
         clock = providers.clock_finding(looked)
         findings += [clock] if clock else []
@@ -121,7 +121,7 @@ async def _probe(
     new = probed_file.entries(tried, datetime.now(UTC).date().isoformat())
     if new:
         try:
-            probed_file.save(Path(settings.state_dir), new)
+            probed_file.save(open_documents(settings.state_dir), new)
         except StartupProblem as problem:
             findings.append(
                 Finding("probe", PROBLEM, problem.message, "Make OR_STATE_DIR a folder that can be written to.")

@@ -10,7 +10,9 @@ from pathlib import Path
 from orcestator.doctor.finding import OK, PROBLEM, WARNING, Finding
 from orcestator.errors import StartupProblem
 from orcestator.settings import Settings
-from orcestator.store import ledger_file
+from orcestator.store.engines import file_of, open_rows
+from orcestator.store.ledger import GUARANTEES
+from orcestator.store.schema import RECORDS
 
 TESTED = ((3, 11), (3, 12), (3, 13))
 PACKAGES = (
@@ -56,7 +58,7 @@ def place_findings(settings: Settings) -> Iterator[Finding]:
     if settings.log_file and not Path(settings.log_file).is_char_device():
         yield _folder_finding("traffic log", Path(settings.log_file).parent, "OR_LOG_FILE")
     if settings.db_path:
-        yield database_finding(Path(settings.db_path))
+        yield database_finding(settings.db_path)
 
 
 def _folder_finding(subject: str, folder: Path, variable: str) -> Finding:
@@ -91,12 +93,13 @@ def _takes_files(folder: Path) -> bool:
     return True
 
 
-def database_finding(path: Path) -> Finding:
-    """The SQLite file: sound, writable, not of a newer version. One that is not there yet is not made."""
-    if not path.exists():
+def database_finding(address: str) -> Finding:
+    """The database: sound, writable, not of a newer version. A file that is not there yet is not made."""
+    path = file_of(address)
+    if path is not None and not path.exists():
         return _folder_finding("request rows", path.parent, "OR_DB_PATH")
     try:
-        ledger_file.check(path)
+        open_rows(address, RECORDS, GUARANTEES).check()
     except StartupProblem as problem:
         return Finding("request rows", PROBLEM, problem.message, "Set OR_DB_PATH to another file, or repair this one.")
-    return Finding("request rows", OK, f"{path} is sound")
+    return Finding("request rows", OK, f"{address} is sound")

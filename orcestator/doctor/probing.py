@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from orcestator.doctor.finding import OK, PROBLEM, WARNING, Finding
 from orcestator.doctor.progress import Waiting
-from orcestator.doctor.trials import PLAIN, TRIALS, Facts, Json, Trial, differences, learned
+from orcestator.doctor.trials import PLAIN, TRIALS, Facts, Trial, differences, learned
 from orcestator.errors import OrcestatorError, UpstreamModelMissing, UpstreamRejected
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 from orcestator.upstream.call import UpstreamCall, WholeAnswer
 from orcestator.upstream.ids import new_id
 from orcestator.upstream.provider_client import ProviderClient
@@ -106,7 +106,7 @@ async def _result(target: Target, trial: Trial) -> bool | None:
 
 
 async def _attempt(target: Target, trial: Trial) -> bool:
-    answer = await target.link.attempt(target.model, _order(trial.call(target.model)))
+    answer = await target.link.attempt_beside(target.model, _order(trial.call(target.model)))
     if not isinstance(answer, WholeAnswer):
         answer.close()
         return False
@@ -118,7 +118,7 @@ async def _attempt(target: Target, trial: Trial) -> bool:
 async def _streams_usage(target: Target) -> bool | None:
     call = {**PLAIN.call(target.model), "stream": True, "stream_options": {"include_usage": True}}
     try:
-        answer = await target.link.attempt(target.model, _order(call))
+        answer = await target.link.attempt_beside(target.model, _order(call))
         if isinstance(answer, WholeAnswer):
             return False
         try:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from orcestator.cluster import factory as parts
+from orcestator.cluster import factory
 from orcestator.doctor.finding import OK, PROBLEM, WARNING, Finding, State
 from orcestator.doctor.progress import Waiting
 from orcestator.errors import Overloaded, UpstreamError
@@ -62,7 +62,7 @@ _PROXY_REMEDY = "OR_UPSTREAM_PROXY, HTTPS_PROXY or ALL_PROXY names that proxy, o
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ProviderCheck:
     """A provider that was asked for its models."""
 
     link: ProviderClient
@@ -70,21 +70,23 @@ class Looked:
     skew_seconds: float | None = None
 
 
-async def look_at_all(settings: Settings, client: UpstreamClient, waiting: Waiting) -> list[Looked]:
+async def check_all(settings: Settings, client: UpstreamClient, waiting: Waiting) -> list[ProviderCheck]:
     """Ask all of them at once."""
-    return list(await asyncio.gather(*(_look(settings, found, client, waiting) for found in settings.providers)))
+    return list(await asyncio.gather(*(_check(settings, found, client, waiting) for found in settings.providers)))
 
 
-async def _look(settings: Settings, provider: ProviderSetting, client: UpstreamClient, waiting: Waiting) -> Looked:
+async def _check(
+    settings: Settings, provider: ProviderSetting, client: UpstreamClient, waiting: Waiting
+) -> ProviderCheck:
     watch = Watch(client)
-    link = parts.link_maker(settings, watch, QuotaBook())(provider)
+    link = factory.provider_client_maker(settings, watch, QuotaBook())(provider)
     if link.lists_models:
         found = await link.discover()
         finding = _judged(link, provider, watch, found=found)
     else:
         finding = Finding(_subject(link), OK, f"{_called(link)} has no list of models to ask for; --probe calls it")
     waiting.done(provider.row.name)
-    return Looked(link, finding, _skew(watch))
+    return ProviderCheck(link, finding, _skew(watch))
 
 
 def _called(link: ProviderClient) -> str:
@@ -160,7 +162,7 @@ def _refusal(status: int, provider: ProviderSetting, link: ProviderClient) -> tu
     return PROBLEM, f"{at} answers {status} to the question for its models", remedy
 
 
-def after_probe(looked: Looked) -> Finding:
+def after_probe(looked: ProviderCheck) -> Finding:
     """What was found, or that only its list is missing, where it has answered a call since."""
     finding = looked.finding
     if finding.state != PROBLEM or not looked.link.served:
@@ -182,7 +184,7 @@ def _skew(watch: Watch) -> float | None:
     return watch.wall_at - said
 
 
-def clock_finding(looked: Sequence[Looked]) -> Finding | None:
+def clock_finding(looked: Sequence[ProviderCheck]) -> Finding | None:
     """This machine's clock beside those of the providers; None when nobody told the time."""
     skews = sorted((found.skew_seconds for found in looked if found.skew_seconds is not None), key=abs)
     if not skews:

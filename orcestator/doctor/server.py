@@ -24,7 +24,7 @@ class Server:
     finding: Finding
 
 
-async def look(settings: Settings) -> Server:
+async def ask(settings: Settings) -> Server:
     """Ask whoever listens at the port; when nobody does, see whether it can be had."""
     host = "127.0.0.1" if settings.host in ANYWHERE else settings.host
     shown = f"[{host}]" if ":" in host else host

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 MOST_TOKENS = 512
 """Room for a reasoning model to think before it says one word."""
 ONE_PIXEL = (

@@ -26,3 +26,8 @@ def add_token_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--token", help="the admin token itself: others on this machine see it in the list of processes"
     )
+
+
+def add_env_file(parser: argparse.ArgumentParser) -> None:
+    """The flag for another ``.env``."""
+    parser.add_argument("--env-file", default=".env", metavar="FILE", help="file with variables (.env); '' for none")

@@ -1,15 +1,12 @@
 """One question to the management endpoints of a running server, and its JSON answer or one sentence."""
 
-from typing import Any
-
 from orcestator.dialects.failures import error_detail
 from orcestator.errors import Overloaded, StartupProblem, UpstreamError
-from orcestator.json_text import dumps, loads
+from orcestator.json_text import Json, dumps, loads
 from orcestator.upstream.http.client import UpstreamClient
 from orcestator.upstream.http.origin import Origin
 from orcestator.upstream.http.timeouts import Timeouts
 
-Json = dict[str, Any]
 PATIENCE = Timeouts(connect=3.0, tls=5.0, first_byte=10.0, idle=10.0, total=20.0)
 _CAUSES = {"refused": "nothing listens there", "dns": "no such name", "connect_timeout": "no answer in time"}
 

@@ -5,17 +5,14 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from orcestator.errors import StartupProblem
 from orcestator.explain.asking import ask
 from orcestator.explain.credentials import token_for
 from orcestator.explain.showing import plan_shown, record_shown
-from orcestator.json_text import loads
+from orcestator.json_text import Json, loads
 from orcestator.settings.own_address import own_address, settings_for_asking
-
-Json = dict[str, Any]
 
 
 def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:

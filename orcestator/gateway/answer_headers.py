@@ -25,7 +25,7 @@ def fact_headers(tally: Tally, answer: Answer | None) -> Headers:
         # A caller may have invented the name: no line end of it may end a header.
         facts.append((b"x-orcestator-model", served.deployment.model.encode("unicode_escape")))
     if tally.attempts:
-        facts.append((b"x-orcestator-attempts", b"%d" % tally.calls))
+        facts.append((b"x-orcestator-attempts", b"%d" % tally.attempts))
     if served is not None and served.is_paid_fallback:
         facts.append((b"x-orcestator-fallback-used", b"true"))
     if tally.failures:
@@ -41,7 +41,7 @@ def router_facts(tally: Tally) -> Json:
     return {
         "provider": served.deployment.provider if served else None,
         "model_name": (served.traits.name or served.deployment.model) if served else None,
-        "attempts": tally.calls,
+        "attempts": tally.attempts,
         "fallback_used": tally.fallback_used,
         "errors": [{"type": type(error).__name__, "message": short(error.message)} for error in tally.failures],
     }

@@ -32,8 +32,9 @@ from orcestator.routing.reading.preferences import flag_in
 from orcestator.server.asgi import Receive, Scope, Send, header_map
 from orcestator.server.json_body import LARGE_BYTES, CallerLeft, parse_object, read_body
 from orcestator.server.large_json import Span, parse_large_object
+from orcestator.server.request_cycle import cycle_of
 from orcestator.server.request_id import request_id_of
-from orcestator.upstream.call import Answer, FlowingAnswer, UpstreamCall, WholeAnswer
+from orcestator.upstream.call import BYTES_PER_TOKEN, Answer, FlowingAnswer, UpstreamCall, WholeAnswer
 from orcestator.upstream.ids import new_id
 
 Json = dict[str, Any]
@@ -52,12 +53,13 @@ class Exchange:
     def __init__(self, gateway: Gateway, route: Route, scope: Scope, send: Send, from_path: Json | None = None) -> None:
         """``from_path`` has the fields of the body that this dialect puts into the path (``model``, ``stream``)."""
         headers = header_map(scope["headers"])
+        cycle = cycle_of(send)
         if b"origin" in headers:
             send = readable_by(headers[b"origin"], gateway.admission, send)
         self._gateway = gateway
         self._scope = scope
         self._state = RequestState(gateway, route, headers, request_id_of(headers), from_path)
-        self._reply = ReplyWriter(self._state, send)
+        self._reply = ReplyWriter(self._state, send, cycle)
         self._may_continue = gateway.policy.continues
         self._held = 0
         """Bytes of its body that the budget counts."""
@@ -93,7 +95,14 @@ class Exchange:
             answer = state.answer = await (
                 self._through_all(PlannedCall(state.caller, order, plan))
                 if gateway.middleware
-                else gateway.attempts.run(state.request_id, plan, self._attempt, state.tally, order.deadline)
+                else gateway.attempts.run(
+                    state.request_id,
+                    plan,
+                    self._attempt,
+                    state.tally,
+                    order.deadline,
+                    len(order.body) // BYTES_PER_TOKEN,
+                )
             )
             if plan.ask.conversation and state.tally.served is not None:
                 gateway.planner.served(plan, state.tally.served, gateway.attempts.now())
@@ -232,11 +241,16 @@ class Exchange:
             raise RuntimeError("middleware asked for a second answer")
         state.order, state.plan = call.order, call.plan
         answer = state.answer = await self._gateway.attempts.run(
-            state.request_id, call.plan, self._attempt, state.tally, call.order.deadline
+            state.request_id,
+            call.plan,
+            self._attempt,
+            state.tally,
+            call.order.deadline,
+            len(call.order.body) // BYTES_PER_TOKEN,
         )
         return answer
 
-    def _attempt(self, candidate: Candidate) -> Awaitable[Answer]:
+    def _attempt(self, candidate: Candidate, taken_at: float) -> Awaitable[Answer]:
         """One attempt. Of several names, the answer shows the one that led to its model."""
         state = self._state
         order = state.order
@@ -245,7 +259,7 @@ class Exchange:
             order = replace(order, shown_model=candidate.name)
         if state.plan is not None and state.plan.reserve:
             order = replace(order, is_last_resort=state.plan.is_last_resort(candidate))
-        return self._gateway.carry(candidate.deployment, order)
+        return self._gateway.carry(candidate.deployment, order, taken_at)
 
     async def _gone_on(self, answer: FlowingAnswer, failure: StreamInterrupted) -> FlowingAnswer:
         """Another candidate's continuation of an answer that broke. Raises the failure where there is none."""
@@ -263,9 +277,10 @@ class Exchange:
             found = await gateway.attempts.run(
                 state.request_id,
                 rest,
-                lambda candidate: gateway.carry(candidate.deployment, order),
+                lambda candidate, taken_at: gateway.carry(candidate.deployment, order, taken_at),
                 state.tally,
                 order.deadline,
+                order.tokens,
             )
         except OrcestatorError:
             raise failure from None

@@ -52,7 +52,7 @@ class Gateway:
     planner: Planner
     attempts: AttemptLoop[Answer]
     decisions: DecisionBook
-    carry: Callable[[Deployment, UpstreamCall], Awaitable[Answer]]
+    carry: Callable[[Deployment, UpstreamCall, float], Awaitable[Answer]]
     emit: EventSink
     drain: Drain
     conversations: Conversations

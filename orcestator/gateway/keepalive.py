@@ -3,16 +3,23 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from orcestator.server.request_cycle import RequestCycle
+
+_LOOKS = 4
+"""How often in an interval it looks whether something was pushed past it."""
+
 
 class KeepAlive:
-    """Calls ``beat`` whenever ``interval`` seconds pass without ``touched``."""
+    """Calls ``beat`` whenever ``interval`` seconds pass without ``touched``, and without anything written to ``cycle``."""
 
-    __slots__ = ("_beat", "_has_ended", "_interval", "_last", "_loop", "_task", "_timer")
+    __slots__ = ("_beat", "_cycle", "_has_ended", "_interval", "_last", "_loop", "_seen_writes", "_task", "_timer")
 
-    def __init__(self, interval: float, beat: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, interval: float, beat: Callable[[], Awaitable[None]], cycle: RequestCycle | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._interval = interval
         self._beat = beat
+        self._cycle = cycle
+        self._seen_writes = 0
         self._last = self._loop.time()
         self._has_ended = False
         self._task: asyncio.Task[None] | None = None
@@ -23,13 +30,18 @@ class KeepAlive:
         self._last = self._loop.time()
 
     def _due(self) -> None:
+        cycle = self._cycle
+        if cycle is not None and cycle.writes != self._seen_writes:
+            self._seen_writes = cycle.writes
+            self._last = self._loop.time()
         quiet = self._loop.time() - self._last
         if quiet >= self._interval:
             self._last = self._loop.time()
             quiet = 0.0
             if self._task is None or self._task.done():
                 self._task = self._loop.create_task(self._run())
-        self._timer = self._loop.call_later(self._interval - quiet, self._due)
+        wait = self._interval - quiet
+        self._timer = self._loop.call_later(min(wait, self._interval / _LOOKS) if cycle else wait, self._due)
 
     async def _run(self) -> None:
         # The stream may have ended in the same turn of the loop in which this beat fell due.

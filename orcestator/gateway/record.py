@@ -53,7 +53,7 @@ def record(state: RequestState) -> RequestEnded:
         estimated,
         seconds,
         state.first_content,
-        tally.calls,
+        tally.attempts,
         tally.fallbacks,
         parse,
         planned,

@@ -1,5 +1,6 @@
 """An answer made of a whole canonical reply, for middleware that has one: in the caller's dialect, and as a stream where one is asked for."""
 
+from collections.abc import Awaitable
 from typing import Any
 
 from orcestator.dialects.openai.reply import translated_reply
@@ -7,7 +8,7 @@ from orcestator.dialects.openai.stream import ChatStream
 from orcestator.errors import InvalidRequest, OrcestatorError
 from orcestator.json_text import dumps
 from orcestator.upstream.answer_reader import EVENT_STREAMS, EVENTS, JSON, reply_terms, stream_terms
-from orcestator.upstream.call import Answer, UpstreamCall, WholeAnswer
+from orcestator.upstream.call import Answer, Sink, UpstreamCall, WholeAnswer
 
 Json = dict[str, Any]
 REPLAYED = "chat"
@@ -47,6 +48,15 @@ class ReplayedStream:
         """All of it, then b""."""
         frames, self._frames = self._frames, b""
         return frames
+
+    @property
+    def is_over(self) -> bool:
+        """Whether ``next`` has given all there is."""
+        return not self._frames
+
+    def push(self, sink: Sink) -> Awaitable[None] | None:
+        """Nothing is still to come."""
+        return None
 
     def failure_frames(self, error: OrcestatorError) -> bytes:
         """The end of one whose reply could not be finished."""

@@ -11,6 +11,7 @@ from orcestator.gateway.record import cost_of
 from orcestator.gateway.request_state import RequestState
 from orcestator.json_text import dumps
 from orcestator.server.asgi import Send, send_bytes
+from orcestator.server.request_cycle import RequestCycle
 from orcestator.upstream.call import Answer, FlowingAnswer, WholeAnswer
 
 Json = dict[str, Any]
@@ -29,11 +30,13 @@ _END = {"type": "http.response.body", "body": b""}
 class ReplyWriter:
     """Writes one request's reply. It tells the state what was sent: the status, and when the first content was there."""
 
-    __slots__ = ("_keepalive", "_send", "_state", "wants_router")
+    __slots__ = ("_cycle", "_keepalive", "_send", "_state", "wants_router")
 
-    def __init__(self, state: RequestState, send: Send) -> None:
+    def __init__(self, state: RequestState, send: Send, cycle: RequestCycle | None) -> None:
+        """``cycle`` is the connection's own, into which a stream is pushed; None behind somebody else's server."""
         self._state = state
         self._send = send
+        self._cycle = cycle
         self._keepalive: KeepAlive | None = None
         self.wants_router = state.gateway.policy.expose_router
         """Whether the answer says in ``_router`` who gave it."""
@@ -42,7 +45,7 @@ class ReplyWriter:
         """A stream is on its way: send a comment whenever nothing comes for a while."""
         interval = self._state.gateway.policy.keepalive_interval
         if interval > 0 and self._state.route.keep_alive:
-            self._keepalive = KeepAlive(interval, self._beat)
+            self._keepalive = KeepAlive(interval, self._beat, self._cycle)
 
     async def whole(self, answer: WholeAnswer) -> None:
         """Send a complete reply."""
@@ -79,13 +82,13 @@ class ReplyWriter:
             await send({"type": "http.response.body", "body": frame, "more_body": True})
         while True:
             try:
-                await self._relay_frames(answer)
+                last = await self._relay_frames(answer)
                 break
             except StreamInterrupted as failure:
                 answer = await go_on(answer, failure)
         if keepalive is not None:
             await self._stop_keepalive()
-        await send(_END)
+        await send({"type": "http.response.body", "body": last})
 
     async def fail(self, error: OrcestatorError) -> None:
         """Tell the caller: by status while none was sent, inside the stream afterwards."""
@@ -105,18 +108,30 @@ class ReplyWriter:
             self._keepalive.cancel()
             self._keepalive = None
 
-    async def _relay_frames(self, answer: FlowingAnswer) -> None:
-        """Everything up to the answer's end. Raises StreamInterrupted."""
-        state, send, keepalive = self._state, self._send, self._keepalive
+    async def _relay_frames(self, answer: FlowingAnswer) -> bytes:
+        """Everything up to the answer's end: after the first piece it is pushed, without this coroutine.
+
+        The last piece where that is known to be it: it goes out with the body's end. Raises StreamInterrupted.
+        """
+        state, send, keepalive, cycle = self._state, self._send, self._keepalive, self._cycle
         continuing, is_kept = state.continuing, not state.route.keeps
         while frames := await answer.next():
             if not is_kept:
                 is_kept = _keep(state, answer)
+            if answer.is_over:
+                return frames
             await send({"type": "http.response.body", "body": frames, "more_body": True})
             if continuing is not None and not continuing.head:
                 continuing.see(frames)
             if keepalive is not None:
                 keepalive.touched()
+            if cycle is not None and is_kept and (continuing is None or continuing.head):
+                pushed = answer.push(cycle.write)
+                if pushed is not None:
+                    await pushed
+                    if not cycle.is_writable:
+                        await cycle.drain()
+        return b""
 
     async def _start_stream(self, content_type: str) -> None:
         """Send the head: at the first content, or earlier when a keep-alive comment needs it."""

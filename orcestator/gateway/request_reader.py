@@ -130,9 +130,9 @@ def planned(state: RequestState, call: Json | None, size: int, now: float) -> Pl
     )
     if call is None or endpoint != "chat":
         return planner.plan(ask, now)
-    foregone = planner.foregone(ask)
-    if foregone is not None:
-        return foregone
+    precomputed = planner.precomputed_plan(ask)
+    if precomputed is not None:
+        return precomputed
     ask = ask._replace(
         needs=needs_of(call, size),
         output_tokens=_output_limit(call),

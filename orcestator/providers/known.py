@@ -5,13 +5,12 @@ and a provider's own list come before it.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
+from orcestator.json_text import Json
 from orcestator.providers.models import ModelFacts
 from orcestator.providers.prices import CLASSES
 
 FACTS_FILE = "facts.json"
-Json = dict[str, Any]
 
 
 def known_models(document: Json, provider: str) -> tuple[ModelFacts, ...]:

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 MOST_MODELS = 4096
 """Entries of a list that are read: an upstream cannot fill our memory with names."""
 LONGEST_ID = 256

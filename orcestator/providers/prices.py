@@ -6,7 +6,6 @@ The classes are disjoint: a token that was read from a cache, or written to one,
 from collections.abc import Mapping
 from typing import Any
 
-Json = dict[str, Any]
 INPUT = "input"
 CACHE_READ = "cache_read"
 CACHE_WRITE = "cache_write"

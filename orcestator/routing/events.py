@@ -58,6 +58,16 @@ class RequestEnded(NamedTuple):
     served_by: str = ""  # the middleware that answered in place of an upstream
 
 
+class QuotaRefused(NamedTuple):
+    """A candidate was passed over because a quota ledger of ours knows that its upstream would refuse: nobody was asked."""
+
+    request_id: str
+    provider: str
+    model: str
+    cause: str  # "quota", "quota_guessed" or "quota_size"
+    seconds: float  # until its upstream would take the request
+
+
 class Waited(NamedTuple):
     """A request waited for a permit, because every deployment for it was full."""
 
@@ -76,5 +86,5 @@ class HealthChanged(NamedTuple):
     credential: str = ""  # the id of the provider's key that it is about
 
 
-Event = AttemptEnded | RequestEnded | HealthChanged | Waited
+Event = AttemptEnded | RequestEnded | QuotaRefused | HealthChanged | Waited
 EventSink = Callable[[Event], None]

@@ -11,8 +11,6 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from orcestator.errors import (
     NO_SUCH_PATH,
-    QUOTA,
-    QUOTA_GUESSED,
     QUOTA_SIZE,
     CannotExpress,
     UpstreamBroken,
@@ -127,7 +125,6 @@ REFINEMENTS: tuple[Override, ...] = (
         When(errors=frozenset({"UpstreamModelMissing"}), causes=frozenset({NO_SUCH_PATH})),
         {"is_final": False, "cooldown_seconds": 0.0, "counts": True},
     ),
-    Override(When(causes=frozenset({QUOTA, QUOTA_GUESSED})), {"retries": False}),
     Override(When(causes=frozenset({QUOTA_SIZE})), {"retries": False, "cooldown_seconds": 0.0, "blames_request": True}),
     # A conflict is with something that this request names (a locked conversation, a file in use), and may be over at once.
     Override(When(causes=frozenset({"http_409"})), {"counts": False, "blames_request": True}),

@@ -9,10 +9,11 @@ from urllib.parse import parse_qs
 
 import orjson
 
+from orcestator.json_text import Json
 from orcestator.sandbox import model_name
 from orcestator.sandbox.memory import Memory
 from orcestator.sandbox.model_name import ModelName
-from orcestator.sandbox.problem import Json, Refused
+from orcestator.sandbox.problem import Refused
 from orcestator.sandbox.settings import SandboxSettings
 from orcestator.sandbox.wire.http import Request
 

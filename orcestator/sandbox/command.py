@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from orcestator.errors import StartupProblem
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stall-handshake", action="store_true", help="accept connections and never say a word")
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace, _say: Callable[[str], None]) -> None:
     """Serve until interrupted. Raises ``StartupProblem`` for arguments, files or a port that cannot be used."""
     # Here and not above: the command line lists these arguments without paying for the server.
     import asyncio  # noqa: PLC0415

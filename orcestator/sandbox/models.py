@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orcestator.json_text import Json
 from orcestator.sandbox.faults import catalogue
-from orcestator.sandbox.problem import Json, Refused
+from orcestator.sandbox.problem import Refused
 
 CONTEXT_TOKENS = 131_072
 CREATED = 1_767_225_600

@@ -1,9 +1,8 @@
 """A request that the sandbox refuses; ``envelope`` gives it the shape of a dialect."""
 
 from collections.abc import Sequence
-from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 class Refused(Exception):

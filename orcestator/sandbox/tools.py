@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from orcestator.sandbox.problem import Json
+from orcestator.json_text import Json
 from orcestator.sandbox.rules import schema
 
 

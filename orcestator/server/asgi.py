@@ -5,8 +5,8 @@ from typing import Any
 
 from orcestator.errors import OrcestatorError
 from orcestator.json_text import dumps
+from orcestator.server.request_cycle import cycle_of
 
-Json = dict[str, Any]
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -24,6 +24,10 @@ def header_map(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 async def send_bytes(send: Send, status: int, headers: Headers, body: bytes) -> None:
     """A whole answer."""
+    cycle = cycle_of(send)
+    if cycle is not None and cycle.is_writable and not cycle.response_started:
+        cycle.send_whole(status, headers, body)
+        return
     headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

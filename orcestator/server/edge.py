@@ -1,9 +1,9 @@
 """The hardened edge: what a connection must look like before a request reaches the application.
 
 uvicorn's httptools protocol buffers headers without end, waits for ever for a half-sent request and lets a request
-with no Host or two through (measured on uvicorn 0.54, 2026-11). The subclass here closes these gaps and answers what it
-refuses in the shape of an OpenAI error. It must stay cheap (an ordinary request pays a few attribute reads and one
-pass over its headers, and no timer) and must never know a route, a key or a model: that is the application's.
+with no Host or two through (measured on uvicorn 0.54, 2026-11). This one takes its place, closes these gaps and answers what it
+refuses in the shape of an OpenAI error. It must stay cheap (an ordinary request pays one call for each
+thing that the parser finds, and no timer) and must never know a route, a key or a model: that is the application's.
 
 One contract with the application, in the ASGI scope: a callable put at ``scope["orcestator.on_disconnect"]`` is called
 once, from the event loop and without arguments, when the caller is gone before its response is complete. It must not
@@ -14,35 +14,37 @@ nothing: the body ends in ``http.disconnect`` when the caller left earlier.
 import asyncio
 import contextlib
 import socket
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Final, cast
+from urllib.parse import unquote
 from uuid import uuid4
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
+from uvicorn.server import ServerState
 
 from orcestator.errors import InvalidRequest, OrcestatorError, Overloaded, RequestTooSlow
 from orcestator.server.connection_limits import ConnectionLimits, peer
+from orcestator.server.request_cycle import BODY_HIGH_WATER_BYTES, RequestCycle
 from orcestator.server.request_head import (
     METHODS,
     ORDINARY_FIELDS,
     WATCHED_FIELDS,
     check_host,
     check_old_version,
+    check_repeats,
     check_unusual,
     explain,
     head_too_large,
-    refuse_repeat,
     refuse_target,
     refuse_websocket,
     response,
     status,
     too_large,
 )
-from orcestator.server.response_cycle import ResponseCycle
 
 ON_DISCONNECT = "orcestator.on_disconnect"
 
@@ -83,6 +85,16 @@ def _too_slow(in_body: bool, seconds: float, *, is_dripping: bool = False) -> Re
     return RequestTooSlow(f"The request headers were not complete after {seconds:g} seconds.")
 
 
+_ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
+
+
+def _parser_for(protocol: "EdgeProtocol") -> httptools.HttpRequestParser:
+    """A parser that lets a pipelined request be answered although the one before it ends the connection."""
+    parser = httptools.HttpRequestParser(protocol)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
+
+
 def _send_at_once(transport: asyncio.Transport) -> None:
     """Switch Nagle's algorithm off.
 
@@ -96,74 +108,68 @@ def _send_at_once(transport: asyncio.Transport) -> None:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-class _Flow(FlowControl):
-    """Flow control that remembers when we began to read again: until then a silence was ours, not the caller's."""
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(transport)
-        self._loop = loop
-        self.resumed_at = 0.0
-
-    def resume_reading(self) -> None:
-        if self.read_paused:
-            self.resumed_at = self._loop.time()
-            super().resume_reading()
-
-
-class EdgeProtocol(HttpToolsProtocol):
+class EdgeProtocol(asyncio.Protocol):
     """One connection. Use ``edge_protocol``, which binds the limits.
 
-    Two things here are for speed in CPython 3.11. Callbacks that run for every request name the base class, because
-    ``super()`` costs more than the call. And what is ours lives in slots: uvicorn's own attributes nearly fill what
-    an instance may keep inline, and one dictionary for all of them would make every access slower.
+    It takes the place of uvicorn's protocol in uvicorn's server, which counts connections, tasks and requests, sets the headers of every
+    answer and calls ``shutdown``. What is the same for every request of a connection is made once, and a request pays one call for each
+    thing that the parser found.
     """
 
     __slots__ = (
-        "_admitted",
-        "_body_began",
-        "_body_bytes",
-        "_chunk_bytes",
-        "_deaf",
-        "_head_of_line",
-        "_host",
-        "_idle_since",
-        "_in_body",
-        "_linger_timer",
-        "_peer",
-        "_raw_bytes",
-        "_refusal",
-        "_shared_bytes",
-        "_stall_timer",
-        "_waiting_since",
-        "_watchdog",
-        "_watched",
-    )
+        "_admitted", "_app", "_body_began", "_body_bytes", "_can_read_at", "_chunk_bytes", "_client", "_deaf", "_drained", "_head_of_line",
+        "_headers", "_host", "_idle_since", "_in_body", "_is_read_paused", "_keep_alive_seconds", "_linger_timer", "_parser", "_peer",
+        "_pipeline", "_raw_bytes", "_refusal", "_root_path", "_scheme", "_server", "_shared_bytes", "_stall_timer", "_url", "_waiting_since",
+        "_watchdog", "cycle", "loop", "server_state", "transport", "write_paused",
+    )  # fmt: skip
 
     limits: ClassVar[EdgeLimits]
-    census: ClassVar[ConnectionLimits]
+    connection_limits: ClassVar[ConnectionLimits]
     on_rejected: ClassVar["staticmethod[[int, str, str], None]"]
     page_marks: ClassVar["staticmethod[[bytes], list[tuple[bytes, bytes]]]"]
 
-    flow: _Flow
-    scope: dict[str, Any]  # type: ignore[assignment]
-    url: bytes = b""
+    transport: asyncio.Transport
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """As uvicorn's server makes a protocol; an application's state comes with a lifespan, which nothing here has."""
+        if not config.loaded:
+            config.load()
+        self.loop = _loop or asyncio.get_running_loop()
+        self.server_state = server_state
+        self._app = config.loaded_app
+        self._root_path = config.root_path
+        self._keep_alive_seconds = config.timeout_keep_alive
+        self._parser = _parser_for(self)
         # The connection
+        self._server: tuple[str, int | None] | None = None
+        self._client: tuple[str, int] | None = None
+        self._scheme = "http"
         self._peer: str | None = None
         self._admitted = False
-        self._head_of_line: RequestResponseCycle | None = None  # the request that those in the pipeline wait for
+        self.cycle: RequestCycle | None = None  # the request that was read last
+        self._pipeline: deque[RequestCycle] = deque()
+        self._head_of_line: RequestCycle | None = None  # the request that those in the pipeline wait for
         self._refusal: OrcestatorError | None = None  # to be answered when the requests before it are
         self._deaf = False  # the connection is over: what still comes is read and dropped
         self._host: bytes | None = None  # the last Host that was found good
+        self._is_read_paused = False
+        self._can_read_at = 0.0  # when we began to read again: until then a silence was ours, not the caller's
+        self.write_paused = False
+        self._drained: asyncio.Future[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
         self._waiting_since = 0.0  # when the wait for a request, or for more of its body, began
         self._idle_since = 0.0  # when the last response was complete
         # The request
-        self._watched: list[tuple[bytes, bytes]] = []  # the header fields that decide anything here
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
         self._in_body = False  # from the end of the headers to the end of the body
         self._raw_bytes = 0  # received since the message began or since its last body byte
         self._chunk_bytes = 0  # size of the last read
@@ -173,13 +179,16 @@ class EdgeProtocol(HttpToolsProtocol):
 
     # The connection
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or turn it away when there are too many."""
-        super().connection_made(transport)
-        _send_at_once(transport)
-        self.flow = _Flow(transport, self.loop)
-        self._peer = peer(self.client[0]) if self.client else None
-        self._admitted = self.census.admit(self._peer)
+        self.transport = cast(asyncio.Transport, transport)
+        self.server_state.connections.add(cast(Any, self))
+        self._server = get_local_addr(self.transport)
+        self._client = get_remote_addr(self.transport)
+        self._scheme = "https" if is_ssl(self.transport) else "http"
+        _send_at_once(self.transport)
+        self._peer = peer(self._client[0]) if self._client else None
+        self._admitted = self.connection_limits.admit(self._peer)
         if self._admitted:
             self._waiting_since = self.loop.time()
             self._watch(self.limits.header_timeout)
@@ -187,7 +196,7 @@ class EdgeProtocol(HttpToolsProtocol):
             self._turn_away()
 
     def _turn_away(self) -> None:
-        if self.census.lingering >= _LINGERING_AT_ONCE:
+        if self.connection_limits.lingering >= _LINGERING_AT_ONCE:
             self._deaf = True
             self.transport.abort()
             return
@@ -198,15 +207,35 @@ class EdgeProtocol(HttpToolsProtocol):
         """Free what the connection held; requests that wait behind the running one are never started."""
         self._cancel_timers()
         if self._admitted:
-            self.census.leave(self._peer)
-        super().connection_lost(exc)
+            self.connection_limits.leave(self._peer)
+        self.server_state.connections.discard(cast(Any, self))
         running = self._running()
+        for cycle in (self.cycle, running):
+            if cycle is not None:
+                cycle.disconnected = cycle.disconnected or not cycle.response_complete
+                cycle.wake()
+        self._be_writable()
+        if exc is None:
+            self.transport.close()
+        del self._parser  # it holds this connection, which holds it
         if running is not None and not running.response_complete:
             self._abandon(running)
+        self.cycle = self._head_of_line = None  # they hold this connection, which holds them
+        self._pipeline.clear()
 
-    def _running(self) -> RequestResponseCycle | None:
+    def eof_received(self) -> None:
+        """The caller has ended its side; the transport closes ours."""
+
+    def shutdown(self) -> None:
+        """The server ends: close, after the answer that is on its way."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self.cycle.keep_alive = False
+
+    def _running(self) -> RequestCycle | None:
         """The request that the application works on, or the last one it worked on."""
-        return self._head_of_line if self.pipeline else self.cycle
+        return self._head_of_line if self._pipeline else self.cycle
 
     def _cancel_timers(self) -> None:
         for timer in (self._watchdog, self._stall_timer):
@@ -214,15 +243,15 @@ class EdgeProtocol(HttpToolsProtocol):
                 timer.cancel()
         if self._linger_timer is not None:
             self._linger_timer.cancel()
-            self.census.lingering -= 1
+            self.connection_limits.lingering -= 1
         self._watchdog = self._stall_timer = self._linger_timer = None
 
-    def _abandon(self, cycle: RequestResponseCycle) -> None:
+    def _abandon(self, cycle: RequestCycle) -> None:
         """Tell the application that nobody waits for this response any more."""
         cycle.disconnected = True
-        cycle.waiting_for_100_continue = False
-        cycle.message_event.set()
-        on_disconnect = cast("dict[str, Any]", cycle.scope).pop(ON_DISCONNECT, None)
+        cycle.expects_continue = False
+        cycle.wake()
+        on_disconnect = cycle.scope.pop(ON_DISCONNECT, None)
         if on_disconnect is not None:
             on_disconnect()
 
@@ -235,7 +264,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._chunk_bytes = size = len(data)
         self._raw_bytes += size
         try:
-            self.parser.feed_data(data)
+            self._parser.feed_data(data)
         except httptools.HttpParserError as failure:
             self._reject(explain(failure))
         except httptools.HttpParserUpgrade as declined:
@@ -251,77 +280,105 @@ class EdgeProtocol(HttpToolsProtocol):
         """
         while True:
             data = self._head_without_upgrade() + rest
-            self.parser = httptools.HttpRequestParser(self)
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self._url, self._headers = b"", []
+            self._parser = _parser_for(self)
             try:
-                return self.parser.feed_data(data)
+                return self._parser.feed_data(data)
             except httptools.HttpParserError as failure:
                 return self._reject(explain(failure))
             except httptools.HttpParserUpgrade as declined:
                 rest = data[declined.args[0] :]
 
     def _head_without_upgrade(self) -> bytes:
-        lines = [f"{self.scope['method']} ".encode(), self.url, b" HTTP/1.1\r\n"]
-        for name, value in self.headers:
+        lines = [self._parser.get_method(), b" ", self._url, b" HTTP/1.1\r\n"]
+        for name, value in self._headers:
             if name == b"connection":
                 value = b"close" if b"close" in value.lower() else b"keep-alive"  # noqa: PLW2901
             if name not in (b"upgrade", b"http2-settings"):
                 lines += [name, b": ", value, b"\r\n"]
         return b"".join([*lines, b"\r\n"])
 
+    def on_url(self, url: bytes) -> None:
+        """A piece of the target: it may come in several reads."""
+        self._url += url
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect a header field, and once more if it decides anything here."""
-        name = name.lower()
-        if name in WATCHED_FIELDS:
-            self._watched.append((name, value))
-        self.headers.append((name, value))
+        """A header field, or a trailer's: those come after the head was taken, and are dropped with the next one."""
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Check the head and start the application, unless the caller offered an upgrade that we decline."""
-        self._check_head()
-        if self.parser.should_upgrade():
-            self._note_upgrade()
+        parser, headers, url = self._parser, self._headers, self._url
+        method = parser.get_method()
+        fields = dict(headers)
+        expects_continue = self._check_head(method, url, headers, fields)
+        if b"upgrade" in fields and parser.should_upgrade():
+            if b"websocket" in fields[b"upgrade"].lower():
+                refuse_websocket()
             return
+        version = parser.get_http_version()
+        raw_path, query = url, b""
+        if b"?" in url or b"#" in url:
+            parsed = httptools.parse_url(url)
+            raw_path, query = parsed.path, parsed.query or b""
+        path = raw_path.decode("ascii")
+        scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "method": METHODS[method],
+            "server": self._server,
+            "client": self._client,
+            "scheme": self._scheme,
+            "root_path": self._root_path,
+            "path": self._root_path + (unquote(path) if "%" in path else path),
+            "raw_path": self._root_path.encode("ascii") + raw_path,
+            "query_string": query,
+            "headers": headers,
+            "state": {},
+        }
+        keep_alive = version != "1.0" and parser.should_keep_alive()
         before = self.cycle
-        HttpToolsProtocol.on_headers_complete(self)
-        self.headers = []  # the scope keeps the old list: trailer fields must not become headers
+        self.cycle = cycle = RequestCycle(self, scope, keep_alive=keep_alive, expects_continue=expects_continue)
+        # The scope keeps its list: trailer fields must not become headers.
+        self._url, self._headers = b"", []
         self._in_body = True
         self._raw_bytes = self._body_bytes = 0
         self._body_began = 0.0
-        if self.pipeline:
+        if before is None or before.response_complete:
+            self._start(cycle)
+        else:
+            self._pipeline.appendleft(cycle)
             self._line_up(before)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Start the application, whose answer is written by our own cycle."""
-        cycle.__class__ = ResponseCycle
-        HttpToolsProtocol._start_asgi_task(self, cycle, app)
+    def _start(self, cycle: RequestCycle) -> None:
+        """Start the application."""
+        task: asyncio.Task[Any] = self.loop.create_task(self._app(cycle.scope, cycle.receive, cycle.send))
+        tasks = self.server_state.tasks
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        task.add_done_callback(cycle.ended)
 
-    def _note_upgrade(self) -> None:
-        if b"websocket" in dict(self._watched)[b"upgrade"].lower():
-            refuse_websocket()
-        self.scope["method"] = self.parser.get_method().decode("ascii")
-
-    def _line_up(self, before: RequestResponseCycle) -> None:
+    def _line_up(self, before: RequestCycle) -> None:
         """The new request waits for the one ``before`` it."""
-        if len(self.pipeline) == 1:
+        if len(self._pipeline) == 1:
             self._head_of_line = before
-        if len(self.pipeline) > self.limits.max_pipelined:
+        if len(self._pipeline) > self.limits.max_pipelined:
             raise InvalidRequest("Too many pipelined requests.", code="too_many_pipelined_requests")
-        # uvicorn has stopped reading, and would not notice that the caller leaves.
-        self.flow.resume_reading()
 
-    def _check_head(self) -> None:
+    def _check_head(
+        self, method: bytes, url: bytes, headers: list[tuple[bytes, bytes]], fields: dict[bytes, bytes]
+    ) -> bool:
+        """Whether the caller waits to be told to go on before it sends the body."""
         limits = self.limits
-        if self._raw_bytes + self._shared_bytes > limits.max_url_bytes or len(self.headers) > limits.max_header_fields:
+        if self._raw_bytes + self._shared_bytes > limits.max_url_bytes or len(headers) > limits.max_header_fields:
             self._check_head_size(limits)
-        method = self.parser.get_method()
-        if method not in METHODS or self.url[:1] != b"/":
+        if method not in METHODS or url[:1] != b"/":
             refuse_target(method)
-        watched = self._watched
-        fields = dict(watched)
-        if len(fields) != len(watched):
-            refuse_repeat(watched)
-        version = self.parser.get_http_version()
+        watched = WATCHED_FIELDS.intersection(fields)
+        if len(fields) != len(headers):
+            check_repeats(headers)
+        version = self._parser.get_http_version()
         if version != "1.1":
             check_old_version(version, fields)
         host = fields.get(b"host")
@@ -329,21 +386,22 @@ class EdgeProtocol(HttpToolsProtocol):
             self._check_host(host, version)
         if int(fields.get(b"content-length", 0)) > limits.max_body_bytes:
             raise too_large(limits.max_body_bytes)
-        if not ORDINARY_FIELDS.issuperset(fields):
-            check_unusual(fields)
-            self.expect_100_continue = fields.get(b"expect", b"").lower() == b"100-continue"
+        if ORDINARY_FIELDS.issuperset(watched):
+            return False
+        check_unusual(fields)
+        return fields.get(b"expect", b"").lower() == b"100-continue"
 
     def _check_head_size(self, limits: EdgeLimits) -> None:
         """What was read may hold bytes of the body, or of the request before: count this head alone."""
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        fits = size <= limits.max_header_bytes and len(self.url) <= limits.max_url_bytes
-        if not fits or len(self.headers) > limits.max_header_fields:
+        size = len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
+        fits = size <= limits.max_header_bytes and len(self._url) <= limits.max_url_bytes
+        if not fits or len(self._headers) > limits.max_header_fields:
             raise self._head_too_large()
 
     def _head_too_large(self) -> InvalidRequest:
         limits = self.limits
         return head_too_large(
-            self.url,
+            self._url,
             max_url_bytes=limits.max_url_bytes,
             max_header_bytes=limits.max_header_bytes,
             max_header_fields=limits.max_header_fields,
@@ -361,17 +419,34 @@ class EdgeProtocol(HttpToolsProtocol):
         self._body_bytes += len(body)
         if self._body_bytes > self.limits.max_body_bytes:
             raise too_large(self.limits.max_body_bytes)
-        HttpToolsProtocol.on_body(self, body)
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete and cycle.feed(body) > BODY_HIGH_WATER_BYTES:
+            self._pause_reading()
 
     def on_message_complete(self) -> None:
         """Be ready for the next request."""
-        self._watched = []
         if not self._in_body:
             return  # the head that offered an upgrade; it is read again without the offer
         self._in_body = False
         self._raw_bytes = 0
         self._shared_bytes = self._chunk_bytes
-        HttpToolsProtocol.on_message_complete(self)
+        if self._headers:
+            self._headers = []  # trailers
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.end_of_body()
+
+    def _pause_reading(self) -> None:
+        if not self._is_read_paused:
+            self._is_read_paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Whoever reads the body has taken what was there."""
+        if self._is_read_paused:
+            self._is_read_paused = False
+            self._can_read_at = self.loop.time()
+            self.transport.resume_reading()
 
     # Waiting for the caller
 
@@ -391,11 +466,6 @@ class EdgeProtocol(HttpToolsProtocol):
             if self._raw_bytes == self._chunk_bytes and self.cycle is not None:
                 self._waiting_since = self.loop.time()
             self._watch(self.limits.header_timeout)
-
-    def _be_idle(self) -> None:
-        self._idle_since = self.loop.time()
-        if self._watchdog is None:
-            self._watchdog = self.loop.call_later(self.timeout_keep_alive, self._on_watchdog)
 
     def _watch(self, seconds: float) -> None:
         """Have the watchdog look in at most so many seconds."""
@@ -417,20 +487,21 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _look_at_request(self, now: float) -> None:
         allowed = self.limits.body_timeout if self._in_body else self.limits.header_timeout
-        if self.flow.read_paused or (self._in_body and self.cycle.waiting_for_100_continue):
+        cycle = self.cycle
+        if self._is_read_paused or (self._in_body and cycle is not None and cycle.expects_continue):
             self._waiting_since = self._body_began = now  # it is us who do not read
-        left = max(self._waiting_since, self.flow.resumed_at) + allowed - now
+        left = max(self._waiting_since, self._can_read_at) + allowed - now
         left_in_all = left
         if self._in_body:
             earned = self._body_bytes / self.limits.least_body_rate
-            left_in_all = max(self._body_began, self.flow.resumed_at) + allowed + earned - now
+            left_in_all = max(self._body_began, self._can_read_at) + allowed + earned - now
         if min(left, left_in_all) > 0:
             self._watch(min(left, left_in_all))
         else:
             self._reject(_too_slow(self._in_body, allowed, is_dripping=left > 0))
 
     def _look_at_silence(self, now: float) -> None:
-        left = self._idle_since + self.timeout_keep_alive - now
+        left = self._idle_since + self._keep_alive_seconds - now
         if left > 0:
             self._watch(left)
         else:
@@ -439,16 +510,29 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         """The caller does not read as fast as we write: it must go on within ``write_stall_seconds``."""
-        super().pause_writing()
+        self.write_paused = True
         if self._stall_timer is None:
             self._stall_timer = self.loop.call_later(self.limits.write_stall_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         """The caller reads again."""
-        super().resume_writing()
+        self._be_writable()
         if self._stall_timer is not None:
             self._stall_timer.cancel()
             self._stall_timer = None
+
+    def _be_writable(self) -> None:
+        self.write_paused = False
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+
+    async def drain(self) -> None:
+        """Wait until the caller has taken most of what was written, or is gone."""
+        while self.write_paused:
+            if self._drained is None:
+                self._drained = self.loop.create_future()
+            await asyncio.shield(self._drained)
 
     # Answering
 
@@ -461,18 +545,22 @@ class EdgeProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self._bound_flush()
             return
-        if self._in_body and self.cycle.response_complete and not self._deaf:
+        cycle = self.cycle
+        if self._in_body and cycle is not None and cycle.response_complete and not self._deaf:
             # Whoever has its answer has no more to say here, and would keep the place for as long as it says it.
             self._end()
             return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._head_of_line, app = self.pipeline.pop()
-            self._start_asgi_task(self._head_of_line, app)
+        if self._is_read_paused:
+            self.resume_reading()
+        if self._pipeline:
+            self._head_of_line = self._pipeline.pop()
+            self._start(self._head_of_line)
         elif self._refusal is not None:
             self._answer(self._refusal)
         else:
-            self._be_idle()
+            self._idle_since = self.loop.time()
+            if self._watchdog is None:
+                self._watchdog = self.loop.call_later(self._keep_alive_seconds, self._on_watchdog)
 
     def _bound_flush(self) -> None:
         """A transport that closes waits for ever until its caller has read the rest."""
@@ -482,18 +570,18 @@ class EdgeProtocol(HttpToolsProtocol):
     def _reject(self, error: OrcestatorError) -> None:
         """Refuse the request being read, in its turn; nothing that comes after it is read."""
         self._deaf = True
-        if self._in_body:
+        if self._in_body and self.cycle is not None:
             if self.cycle is self._running():
                 self._reject_running(self.cycle, error)
                 return
-            self.pipeline.popleft()
-            self.cycle = self.pipeline[0][0] if self.pipeline else cast(RequestResponseCycle, self._head_of_line)
+            self._pipeline.popleft()
+            self.cycle = self._pipeline[0] if self._pipeline else self._head_of_line
         if self.cycle is None or self.cycle.response_complete:
             self._answer(error)
         else:
             self._refusal = error
 
-    def _reject_running(self, cycle: RequestResponseCycle, error: OrcestatorError) -> None:
+    def _reject_running(self, cycle: RequestCycle, error: OrcestatorError) -> None:
         """Refuse a request that the application works on, unless its response is on the way: then just end."""
         if not cycle.response_complete:
             self._abandon(cycle)
@@ -505,7 +593,8 @@ class EdgeProtocol(HttpToolsProtocol):
     def _answer(self, error: OrcestatorError) -> None:
         request_id = f"req_{uuid4().hex}"
         self.on_rejected(status(error), error.code or error.type, request_id)
-        origin = dict(self._watched).get(b"origin")
+        headers = self.cycle.scope["headers"] if self._in_body and self.cycle is not None else self._headers
+        origin = dict(headers).get(b"origin")
         marks = [] if origin is None else self.page_marks(origin)
         self.transport.write(response(error, request_id, [*self.server_state.default_headers, *marks]))
         self._end()
@@ -517,20 +606,20 @@ class EdgeProtocol(HttpToolsProtocol):
         yet. So we end our side only, and drop what comes until the caller ends its own or ``linger_seconds`` pass.
         """
         self._deaf = True
-        self.flow.resume_reading()
+        self.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         else:
             self.transport.close()
-        self.census.lingering += 1
+        self.connection_limits.lingering += 1
         self._linger_timer = self.loop.call_later(self.limits.linger_seconds, self.transport.abort)
 
 
-def edge_protocol(limits: EdgeLimits, on_rejected: OnRejected, page_marks: PageMarks) -> type[HttpToolsProtocol]:
+def edge_protocol(limits: EdgeLimits, on_rejected: OnRejected, page_marks: PageMarks) -> type[EdgeProtocol]:
     """The protocol class for one server, with its limits and its own count of connections."""
     bound = {
         "limits": limits,
-        "census": ConnectionLimits(limits.max_connections, limits.max_connections_per_peer),
+        "connection_limits": ConnectionLimits(limits.max_connections, limits.max_connections_per_peer),
         "on_rejected": staticmethod(on_rejected),
         "page_marks": staticmethod(page_marks),
     }

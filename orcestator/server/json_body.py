@@ -16,8 +16,9 @@ from typing import Any, NoReturn
 
 import orjson
 
-from orcestator.errors import BodyTooLarge, InvalidRequest, Json
-from orcestator.json_text import loads_exactly
+from orcestator.errors import BodyTooLarge, InvalidRequest
+from orcestator.json_text import Json, loads_exactly
+from orcestator.server.request_cycle import cycle_of
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -60,7 +61,11 @@ async def read_body(receive: Receive, limit_bytes: int, hold: Callable[[int], No
 
     Raises ``BodyTooLarge`` as soon as more than ``limit_bytes`` have come, ``CallerLeft`` when the caller is gone.
     """
-    event = await receive()
+    cycle = cycle_of(receive)
+    whole = None if cycle is None else cycle.whole_body()
+    if whole is not None and len(whole) <= min(limit_bytes, LARGE_BYTES):
+        return whole
+    event = await receive() if whole is None else {"type": "http.request", "body": whole}
     body: bytes = _body_part(event)
     if not event.get("more_body", False) and len(body) <= limit_bytes:
         return body

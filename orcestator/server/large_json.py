@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 import orjson
 
-from orcestator.errors import InvalidRequest, Json
-from orcestator.json_text import exact_float, exact_integer
+from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json, exact_float, exact_integer
 from orcestator.server.json_body import (
     DIGITS_TO_ZERO,
     LONG_DIGITS,

@@ -10,14 +10,14 @@ from typing import NoReturn
 
 import httptools
 import orjson
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from orcestator.errors import BodyTooLarge, InvalidRequest, MethodNotAllowed, OrcestatorError, UnsupportedBody
+from orcestator.server.request_cycle import STATUS_LINES
 
 _STATUS_BY_CODE = {"url_too_long": 414, "upgrade_required": 426, "headers_too_large": 431}
 """Statuses that have no error class of their own: each is an ``InvalidRequest`` with this code."""
 
-METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 """What is served at all; a route may serve less."""
 
 ORDINARY_FIELDS = frozenset(
@@ -88,11 +88,12 @@ def check_host(host: bytes) -> None:
         raise InvalidRequest("The request needs one Host header with a host name.", code="malformed_request")
 
 
-def refuse_repeat(fields: list[tuple[bytes, bytes]]) -> NoReturn:
-    """Raise ``InvalidRequest`` that names the first of these fields that is there twice; there must be one."""
+def check_repeats(fields: list[tuple[bytes, bytes]]) -> None:
+    """Raise ``InvalidRequest`` that names the first watched field that is there twice."""
     names = [name for name, _ in fields]
-    repeated = next(name for name in names if names.count(name) > 1)
-    raise InvalidRequest(f"The header {repeated.decode()!r} is given twice.", code="malformed_request")
+    for name in names:
+        if name in WATCHED_FIELDS and names.count(name) > 1:
+            raise InvalidRequest(f"The header {name.decode()!r} is given twice.", code="malformed_request")
 
 
 def check_unusual(fields: dict[bytes, bytes]) -> None:
@@ -167,4 +168,4 @@ def response(error: OrcestatorError, request_id: str, default_headers: list[tupl
     }
     lines = [name + b": " + value + b"\r\n" for name, value in default_headers]
     lines += [f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items()]
-    return b"".join([STATUS_LINE[status(error)], *lines, b"\r\n", body])
+    return b"".join([STATUS_LINES[status(error)], *lines, b"\r\n", body])

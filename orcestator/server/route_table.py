@@ -7,10 +7,10 @@ from typing import Any, NamedTuple, NoReturn
 from urllib.parse import parse_qsl
 
 from orcestator.errors import InvalidRequest, MethodNotAllowed, OrcestatorError, RouteNotFound
+from orcestator.json_text import Json
 from orcestator.server.asgi import Headers, Receive, Scope, Send, header_map, send_bytes, send_json
 from orcestator.server.json_body import parse_object, read_body
 
-Json = dict[str, Any]
 MOST_BODY_BYTES = 4 << 20
 NAME = "{}"
 """Stands in a path for a name, which may have slashes in it."""

@@ -35,22 +35,25 @@ def listen(host: str, port: int, setting: str) -> socket.socket:
     listener = reserve(host, port, setting)
     try:
         listener.listen(2048)
-        listener.setblocking(False)
     except OSError as problem:
         listener.close()
         raise StartupProblem(_why_not(host, port, setting, problem)) from problem
     return listener
 
 
-def reserve(host: str, port: int, setting: str) -> socket.socket:
-    """A bound socket that does not listen: on Linux another process of ours still may. Raises what ``listen`` raises."""
+def reserve(host: str, port: int, setting: str, *, shared: bool = False) -> socket.socket:
+    """A bound socket that does not listen: on Linux another process of ours still may. ``shared``: several may, each on a socket of its
+    own that says so, too. Raises what ``listen`` raises."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         if sys.platform != "win32":
             # A restart must not wait for the old connections' TIME_WAIT. On Windows the option means something else.
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind((host, port))
+        bound.setblocking(False)
     except OSError as problem:
         bound.close()
         raise StartupProblem(_why_not(host, port, setting, problem)) from problem

@@ -1,12 +1,11 @@
-"""The providers that a person added while the program ran, each in a file of its own in the state folder.
+"""The providers that a person added while the program ran, each in a document of its own in the state folder.
 
-A file each, so that several API servers may add at once. It holds the key as it was given: only its owner may read it.
+A document each, so that several API servers may add at once. It holds the key as it was given: only its owner may read it.
 """
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,7 +13,7 @@ import orjson
 from orcestator.errors import StartupProblem
 from orcestator.settings.added_provider import added_provider, check_added_address
 from orcestator.settings.choices import ProviderSetting
-from orcestator.settings.whole_file import write_whole
+from orcestator.store.documents import Documents
 
 PREFIX, SUFFIX = "added_provider.", ".json"
 USUAL_FALLBACK_ORDER = 1
@@ -37,7 +36,7 @@ class KeptProvider:
         return replace(found, row=replace(found.row, title=self.title)) if self.title else found
 
 
-def keep(state_dir: str, provider: KeptProvider) -> None:
+def keep(documents: Documents, provider: KeptProvider) -> None:
     """Write it down, in place of the one of that name. Raises OSError."""
     document = {
         "type": provider.kind,
@@ -45,30 +44,29 @@ def keep(state_dir: str, provider: KeptProvider) -> None:
         "fallback_order": provider.fallback_order,
         "entries": dict(provider.entries),
     }
-    write_whole(_path(state_dir, provider.name), orjson.dumps(document, option=orjson.OPT_INDENT_2))
+    documents.put(_document(provider.name), orjson.dumps(document, option=orjson.OPT_INDENT_2))
 
 
-def forget(state_dir: str, name: str) -> None:
+def forget(documents: Documents, name: str) -> None:
     """Delete what is kept under a name, if anything is. Raises OSError."""
-    with suppress(FileNotFoundError):
-        _path(state_dir, name).unlink()
+    documents.delete(_document(name))
 
 
-def kept_named(state_dir: str, name: str) -> KeptProvider | None:
+def kept_named(documents: Documents, name: str) -> KeptProvider | None:
     """What is kept under a name, None where there is nothing that can be understood."""
     with suppress(StartupProblem):
-        return _read(_path(state_dir, name))
+        return _read(documents, name)
     return None
 
 
-def kept_titles(state_dir: str) -> dict[str, str]:
-    """The titles of all that are kept, by their names; "" where a file cannot be understood."""
-    kept = {name: kept_named(state_dir, name) for name in map(_name_in, _paths(state_dir))}
+def kept_titles(documents: Documents) -> dict[str, str]:
+    """The titles of all that are kept, by their names; "" where one cannot be understood."""
+    kept = {name: kept_named(documents, name) for name in _names(documents)}
     return {name: found.title if found else "" for name, found in kept.items()}
 
 
 def read_added(
-    state_dir: str, *, private: bool, complaint: Callable[[ProviderSetting], str]
+    documents: Documents, *, private: bool, complaint: Callable[[ProviderSetting], str]
 ) -> tuple[tuple[ProviderSetting, ...], tuple[str, ...]]:
     """All that are kept, by their fallback order, and what there is to say about those that cannot be used.
 
@@ -77,9 +75,9 @@ def read_added(
     """
     found: list[tuple[int, ProviderSetting]] = []
     notices: list[str] = []
-    for path in _paths(state_dir):
+    for name in _names(documents):
         try:
-            kept = _read(path)
+            kept = _read(documents, name)
             if kept is None:
                 continue
             setting = kept.read()
@@ -87,39 +85,35 @@ def read_added(
             if wrong := complaint(setting):
                 raise StartupProblem(wrong)
         except StartupProblem as problem:
-            notices.append(
-                f"The provider '{_name_in(path)}', which was added over HTTP, is left out: {problem.message}"
-            )
+            notices.append(f"The provider '{name}', which was added over HTTP, is left out: {problem.message}")
         else:
             found.append((kept.fallback_order, setting))
     return tuple(setting for _, setting in sorted(found, key=lambda one: one[0])), tuple(notices)
 
 
-def _paths(state_dir: str) -> list[Path]:
-    return sorted(Path(state_dir).glob(f"{PREFIX}*{SUFFIX}"))
+def _names(documents: Documents) -> list[str]:
+    found = documents.names(PREFIX)
+    return [name[len(PREFIX) : -len(SUFFIX)] for name in found if name.endswith(SUFFIX)]
 
 
-def _name_in(path: Path) -> str:
-    return path.name[len(PREFIX) : -len(SUFFIX)]
+def _document(name: str) -> str:
+    return f"{PREFIX}{name}{SUFFIX}"
 
 
-def _path(state_dir: str, name: str) -> Path:
-    return Path(state_dir) / f"{PREFIX}{name}{SUFFIX}"
-
-
-def _read(path: Path) -> KeptProvider | None:
+def _read(documents: Documents, name: str) -> KeptProvider | None:
     try:
-        document = orjson.loads(path.read_bytes())
+        content = documents.get(_document(name))
+        if content is None:
+            return None
+        document = orjson.loads(content)
         return KeptProvider(
-            name=_name_in(path),
+            name=name,
             kind=str(document["type"]),
             entries=dict(document["entries"]),
             title=str(document["title"]),
             fallback_order=int(document["fallback_order"]),
         )
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, KeyError, TypeError) as fault:
         raise StartupProblem(
-            f"{path} cannot be read as what was added: delete it, and add the provider again."
+            f"{documents.place(_document(name))} cannot be read as what was added: delete it, and add the provider again."
         ) from fault

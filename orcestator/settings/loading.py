@@ -36,6 +36,7 @@ from orcestator.settings.sources import (
 )
 from orcestator.settings.table import Settings
 from orcestator.settings.yaml_file import Leaf, Node, Section, read_yaml
+from orcestator.store.documents import open_documents
 from orcestator.upstream.http.origin import Origin
 from orcestator.upstream.http.proxies import proxy_at, proxy_for
 
@@ -85,8 +86,9 @@ def _loaded(
     spoken = given_by_variables(variables) | given_by_overrides({**overrides, "config": config_path})
     tree, written = _file(spoken, variables, withheld)
     given = usual_proxies(variables) | written | spoken
+    documents = open_documents(_value(given, "state_dir"))
     added, added_notices = read_added(
-        _value(given, "state_dir"),
+        documents,
         private=_value(given, "added_providers_allow_private"),
         complaint=lambda provider: _own_address(given, provider),
     )
@@ -100,7 +102,7 @@ def _loaded(
     aliases = read_aliases(tree.nodes.get("aliases"), entries)
     _check(given, choice)
     named = tuple(with_entries(provider, entries) for provider in choice.providers)
-    providers, probe_notices = with_probed_facts(named, _value(given, "state_dir"))
+    providers, probe_notices = with_probed_facts(named, documents)
     return Settings(
         **{name: found.value for name, found in given.items()},
         providers=providers,

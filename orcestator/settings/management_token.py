@@ -1,6 +1,10 @@
 """The token that a server without an admin token keeps in its state folder, so that whoever may read that folder may manage it.
 
 Our own commands do, without any configuration: same machine, same account. A reverse proxy's strangers do not.
+
+No document of the store: those are replaced by whoever comes last, and of several servers that start at once the first one's
+token has to hold. So it is judged and made under a lock, linked into its place only where nothing is, and read without following
+what somebody else may have put there.
 """
 
 import contextlib

@@ -100,8 +100,8 @@ def read_aliases(node: Node | None, entries: Sequence[ModelEntry]) -> dict[str, 
 def with_entries(provider: ProviderSetting, entries: Sequence[ModelEntry]) -> ProviderSetting:
     """The provider with what the entries say about its models; one that names no provider speaks about everyone's."""
     row = provider.row
-    own = _told([entry for entry in entries if entry.target.provider == row.name])
-    anyones = _told([entry for entry in entries if not entry.target.provider])
+    own = _facts_of([entry for entry in entries if entry.target.provider == row.name])
+    anyones = _facts_of([entry for entry in entries if not entry.target.provider])
     known = {facts.id: facts for facts in (*row.known, *row.models)}
     models = {facts.id: facts for facts in row.models}
     named = {**{name: facts for name, facts in anyones.items() if name in models}, **own}
@@ -116,7 +116,7 @@ def _speaks_of(entry: ModelEntry, row: Provider) -> bool:
     return entry.target.provider in {"", row.name}
 
 
-def _told(entries: Sequence[ModelEntry]) -> dict[str, ModelFacts]:
+def _facts_of(entries: Sequence[ModelEntry]) -> dict[str, ModelFacts]:
     """The facts in the entries by model; of several about one model the first to say something counts."""
     told: dict[str, ModelFacts] = {}
     for entry in entries:

@@ -12,8 +12,8 @@ from orcestator.settings.choices import ModelEntry
 from orcestator.settings.environment import Variables
 from orcestator.settings.problems import problem
 from orcestator.settings.sources import Given
-from orcestator.settings.whole_file import write_whole
 from orcestator.settings.yaml_file import Node, Section, parsed_yaml, read_yaml
+from orcestator.store.files import replace_file
 from orcestator.upstream.http.origin import Origin, Proxy
 from orcestator.upstream.model_list import ListAddress, fetch_list
 
@@ -89,7 +89,7 @@ def _models(tree: Section) -> Node | None:
 
 def _keep(kept: Path, content: bytes) -> tuple[str, ...]:
     try:
-        write_whole(kept, content)
+        replace_file(kept, content)
     except OSError as fault:
         return (
             f"The list of models cannot be kept in {kept.parent} ({fault.strerror}): a start without network would fail.",

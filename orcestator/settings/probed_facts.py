@@ -1,29 +1,29 @@
 """Reads what ``orcestator doctor --probe`` found out about models. A file that cannot be used is named, and no obstacle."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from orcestator.json_text import loads
 from orcestator.providers.models import ModelFacts
 from orcestator.settings.choices import ProviderSetting
+from orcestator.store.documents import Documents
 
 PROBED_FILE = "probed.json"
 
 
 def with_probed_facts(
-    providers: tuple[ProviderSetting, ...], state_dir: str
+    providers: tuple[ProviderSetting, ...], documents: Documents
 ) -> tuple[tuple[ProviderSetting, ...], tuple[str, ...]]:
     """The providers with the facts found for them, and what there is to say about the file."""
-    path = Path(state_dir) / PROBED_FILE
     try:
-        found = loads(path.read_bytes())
-    except FileNotFoundError:
-        return providers, ()
+        content = documents.get(PROBED_FILE)
+        found = loads(content) if content is not None else {}
     except (OSError, ValueError):
         found = None
     if not isinstance(found, dict):
-        return providers, (f"{path} is not what 'orcestator doctor --probe' writes, and is not used.",)
+        return providers, (
+            f"{documents.place(PROBED_FILE)} is not what 'orcestator doctor --probe' writes, and is not used.",
+        )
     return tuple(_with_probed(provider, found) for provider in providers), ()
 
 

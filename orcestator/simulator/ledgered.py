@@ -1,9 +1,9 @@
-"""The part of a provider's link that keeps the quota ledger: it asks before a call, and is told what came of it."""
+"""The part of a provider's client that keeps the quota ledger, which the loop asks before a call: it is told what came of it."""
 
 import asyncio
 from typing import NamedTuple
 
-from orcestator.errors import QUOTA, QUOTA_GUESSED, UpstreamRateLimited
+from orcestator.errors import UpstreamRateLimited
 from orcestator.routing.offer import Deployment
 from orcestator.routing.state.quota import QuotaBook
 from orcestator.simulator.meter import MINUTE
@@ -29,24 +29,10 @@ class Ledgered:
         self._upstreams = upstreams
         self._quota = quota
 
-    async def call(
-        self, place: int, deployment: Deployment, request: Request, trace: Trace, *, is_last_resort: bool
-    ) -> Answer:
-        """One call, unless the ledger knows that it would be refused. Raises UpstreamError."""
+    async def call(self, place: int, deployment: Deployment, request: Request, trace: Trace, taken_at: float) -> Answer:
+        """One call, which the ledger counted at ``taken_at``. Raises UpstreamError."""
         provider, credential, model = deployment.provider, deployment.credential, deployment.model
         now = asyncio.get_running_loop().time
-        taken_at = now()
-        back_at = self._quota.take(
-            provider, credential, model, request.prompt_tokens, taken_at, is_last_resort=is_last_resort
-        )
-        if back_at > taken_at:
-            is_guessed = self._quota.is_guessed(deployment, request.prompt_tokens, taken_at)
-            raise UpstreamRateLimited(
-                f"{provider} would refuse this now.",
-                cause=QUOTA_GUESSED if is_guessed else QUOTA,
-                retry_after=back_at - taken_at,
-                sent=False,
-            )
         try:
             answer = await self._upstreams.call(place, request, trace)
         except BaseException as error:
@@ -66,7 +52,7 @@ class Ledgered:
         limits = self._upstreams.condition(place, now).limits
         if not (limits.is_told and limits.requests_per_minute):
             return ()
-        left, seconds = self._upstreams.meters[place].told(limits, now)
+        left, seconds = self._upstreams.meters[place].remaining(limits, now)
         return (Reading("requests", MINUTE, limits.requests_per_minute, left, seconds),)
 
     def ended(self, answer: Answer, deployment: Deployment, request: Request) -> None:

@@ -31,7 +31,7 @@ class Meter:
             return now
         return self._taken[0] + MINUTE if limits.window == "sliding" else (now // MINUTE + 1.0) * MINUTE
 
-    def told(self, limits: Limits, now: float) -> tuple[float, float]:
+    def remaining(self, limits: Limits, now: float) -> tuple[float, float]:
         """(whole requests that are left, seconds until they come back), as an answer's headers say it: until a bucket is full
         again, a fixed window ends, or the oldest request leaves a sliding one; ``orcestator.routing.state.quota_reported`` has the sources."""
         if limits.window == "bucket":

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from orcestator.errors import OrcestatorError
 from orcestator.settings import Settings
-from orcestator.simulator.brain import BrainRouter
 from orcestator.simulator.objective import Objective
 from orcestator.simulator.omniscient import OmniscientRouter
+from orcestator.simulator.real_router import RealRouter
 from orcestator.simulator.router import Router
 from orcestator.simulator.scenario import Request, Scenario
 from orcestator.simulator.upstreams import Trace, Upstreams
@@ -35,7 +35,7 @@ def run_strategy(
     scenario: Scenario, requests: Sequence[Request], settings: Settings, strategy: str, seed: int
 ) -> list[Outcome]:
     """The router with one strategy."""
-    return _run(scenario, requests, seed, lambda upstreams: BrainRouter(scenario, upstreams, settings, strategy, seed))
+    return _run(scenario, requests, seed, lambda upstreams: RealRouter(scenario, upstreams, settings, strategy, seed))
 
 
 def run_omniscient(scenario: Scenario, requests: Sequence[Request], objective: Objective, seed: int) -> list[Outcome]:

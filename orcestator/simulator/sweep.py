@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from orcestator.json_text import Json
 from orcestator.settings import Settings
 from orcestator.simulator.arrivals import requests_of
 from orcestator.simulator.figures import figures
@@ -13,7 +14,6 @@ from orcestator.simulator.scenario import Scenario
 from orcestator.simulator.table import aligned
 from orcestator.simulator.trial import Compared
 
-Json = dict[str, Any]
 HEADS = (
     *("scenario", "strategy", "success", "omn.", "p95 x omn.", "most", "$ x omn.", "most", "calls/req", "most"),
     *("hedged", "p99 s"),

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from orcestator.json_text import Json
 from orcestator.settings import Settings
 from orcestator.simulator.arrivals import requests_of
 from orcestator.simulator.clairvoyant import run_clairvoyant
@@ -11,8 +12,6 @@ from orcestator.simulator.figures import Figures, figures
 from orcestator.simulator.objective import Objective, objective_of
 from orcestator.simulator.run import Outcome, run_omniscient, run_strategy
 from orcestator.simulator.scenario import Scenario
-
-Json = dict[str, Any]
 
 
 class Compared(NamedTuple):

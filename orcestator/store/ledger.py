@@ -1,68 +1,59 @@
-"""The ledger: a row for each request and each attempt in SQLite. The target of a background writer.
+"""The ledger: a row for each request and each attempt. The target of a background writer.
 
 The writer queues, waits for company and tries again; this writes one batch as one transaction, in the writer's
-thread. Must never import SQLModel in the thread that starts the server: that takes most of a second.
+thread.
 """
 
+import logging
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from orcestator.routing.events import AttemptEnded, Event, RequestEnded
-from orcestator.store import ledger_file
+from orcestator.store.rows import Guarantees, Rows, Transaction
 
-if TYPE_CHECKING:
-    from orcestator.store.ledger_connection import LedgerConnection
+GUARANTEES = Guarantees(survives_power_cuts=True)
+REQUESTS, ATTEMPTS = "request_row", "attempt_row"
+
+RowEvent = RequestEnded | AttemptEnded
+
+logger = logging.getLogger("orcestator.store")
 
 
 class Ledger:
-    """Rows in the file at ``path``; ``text`` is what every prompt and answer goes through first, ``redact`` what
-    every other text of a caller or an upstream does. Raises StartupProblem when the file cannot be used."""
+    """Appends to ``rows``; ``text`` is what every prompt and answer goes through first, ``redact`` what
+    every other text of a caller or an upstream does. Raises StartupProblem when the database cannot be used."""
 
-    def __init__(self, path: Path, text: Callable[[str], str], redact: Callable[[str], str]) -> None:
-        ledger_file.check(path)
-        self._path = path
+    def __init__(self, rows: Rows, text: Callable[[str], str], redact: Callable[[str], str]) -> None:
+        rows.check()
+        self._rows = rows
         self._text = text
         self._redact = redact
-        self._connection: LedgerConnection | None = None
 
     def prepare(self) -> None:
-        """Import SQLModel, open the file and make the tables. Raises OSError.
+        """Open the database and make the tables. Raises OSError.
 
         Until this is done rows wait in the queue and a kill would lose them: a program that promises otherwise from
         its first request flushes the writer before it says that it is ready.
         """
-        self._connected()
+        self._rows.prepare()
 
     def write(self, items: Sequence[Event]) -> None:
-        """Commit a row for each request and attempt among ``items``. Raises OSError when nothing was written."""
+        """Commit a row for each request and attempt among ``items``; one that the database can never take is logged and left out.
+        Raises OSError when nothing was written."""
         requests = [self._kept(event) for event in items if isinstance(event, RequestEnded)]
         attempts = [event for event in items if isinstance(event, AttemptEnded)]
-        connection = self._connected()
         if not requests and not attempts:
+            self._rows.prepare()
             return
-        try:
-            connection.insert(requests, attempts)
-        except OSError:
-            # Never assume anything of a connection that failed: the next try opens the file anew.
-            self.close()
-            raise
+
+        def append(transaction: Transaction) -> None:
+            _append(transaction, REQUESTS, RequestEnded._fields, requests)
+            _append(transaction, ATTEMPTS, AttemptEnded._fields, attempts)
+
+        self._rows.transact(append)
 
     def close(self) -> None:
-        """Close the file."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _connected(self) -> "LedgerConnection":
-        if self._connection is not None and not self._connection.file.is_still_there():
-            self.close()
-        if self._connection is None:
-            # Here and not above: see the module's docstring.
-            from orcestator.store.ledger_connection import LedgerConnection  # noqa: PLC0415
-
-            self._connection = LedgerConnection(self._path)
-        return self._connection
+        """Let go of the database."""
+        self._rows.close()
 
     def _kept(self, event: RequestEnded) -> RequestEnded:
         told = (event.user_text, event.assistant_text, event.requested_model, event.message)
@@ -74,3 +65,8 @@ class Ledger:
         return event._replace(
             user_text=user_text, assistant_text=assistant_text, requested_model=requested_model, message=message
         )
+
+
+def _append(transaction: Transaction, table: str, columns: Sequence[str], events: Sequence[RowEvent]) -> None:
+    for number, reason in transaction.append(table, columns, events):
+        logger.error("a row was refused: %s", reason, extra={"request_id": events[number].request_id})

@@ -2,7 +2,7 @@
 
 Importing this takes most of a second (SQLModel brings pydantic and SQLAlchemy), so only the writers' threads do. All
 tables are here because two threads may come for them at once: once this is imported, nothing is added any more.
-Must never hold logic; a change of a column needs a new ``ledger_file.VERSION``.
+Must never hold logic; a change of a column needs a new ``schema.VERSION``.
 """
 
 from sqlmodel import Field, Index, SQLModel

@@ -8,7 +8,7 @@ import time
 import traceback
 from typing import Any, NamedTuple
 
-from orcestator.routing.events import AttemptEnded, Event, HealthChanged, RequestEnded
+from orcestator.routing.events import AttemptEnded, Event, HealthChanged, QuotaRefused, RequestEnded
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _LEFT_OUT = ("user_text", "assistant_text", "started_at")
@@ -38,6 +38,8 @@ def of_event(event: Event) -> LogEntry | None:
         return _of_request(event)
     if isinstance(event, AttemptEnded):
         return _of_attempt(event) if event.error else None
+    if isinstance(event, QuotaRefused):
+        return _of_refusal(event)
     return _of_health(event) if isinstance(event, HealthChanged) else None
 
 
@@ -56,6 +58,11 @@ def _of_request(event: RequestEnded) -> LogEntry:
 def _of_attempt(event: AttemptEnded) -> LogEntry:
     message = f"attempt {event.number} at {event.provider}/{event.model} failed: {event.error} ({event.cause})"
     return LogEntry(time.time(), logging.WARNING, "orcestator.attempt", message, event._asdict())
+
+
+def _of_refusal(event: QuotaRefused) -> LogEntry:
+    message = f"{event.provider}/{event.model} was not asked: {event.cause}, {event.seconds:.1f} s to go"
+    return LogEntry(time.time(), logging.WARNING, "orcestator.quota", message, event._asdict())
 
 
 def _of_health(event: HealthChanged) -> LogEntry:

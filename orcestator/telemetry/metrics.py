@@ -14,8 +14,16 @@ from prometheus_client import CollectorRegistry, GCCollector, Metric, ProcessCol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from orcestator import __version__
-from orcestator.routing.attempts.summary import OURS
-from orcestator.routing.events import HEDGE_LOST, HEDGE_WON, AttemptEnded, Event, HealthChanged, RequestEnded, Waited
+from orcestator.routing.events import (
+    HEDGE_LOST,
+    HEDGE_WON,
+    AttemptEnded,
+    Event,
+    HealthChanged,
+    QuotaRefused,
+    RequestEnded,
+    Waited,
+)
 from orcestator.telemetry.series import (
     LARGEST_SERIES,
     OTHER,
@@ -52,12 +60,20 @@ class WriterCounts(Protocol):
 
 
 class Metrics:
-    """An EventSink, and the collector behind ``registry``. ``known_models`` tells which names may be labels."""
+    """An EventSink, and the collector behind ``registry``. ``known_models`` tells which names may be labels; ``active`` and ``waiting``
+    give the requests of this moment."""
 
-    def __init__(self, known_models: Callable[[str], bool], now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        known_models: Callable[[str], bool],
+        now: Callable[[], float] = time.monotonic,
+        *,
+        active: Callable[[], int] = lambda: 0,
+        waiting: Callable[[], int] = lambda: 0,
+    ) -> None:
         self.registry = CollectorRegistry()
-        self.active = 0
-        self.waiting = 0
+        self._active = active
+        self._waiting = waiting
         self._known_models = known_models
         self._now = now
         self._started = now()
@@ -79,6 +95,8 @@ class Metrics:
             self._count_request(event)
         elif isinstance(event, AttemptEnded):
             self._count_attempt(event)
+        elif isinstance(event, QuotaRefused):
+            self._quota_refusals.at((event.provider,)).value += 1
         elif isinstance(event, Waited):
             self._waits.at(("served" if event.was_served else "refused",)).observe(event.seconds)
         else:
@@ -131,8 +149,10 @@ class Metrics:
         """Every metric, for the registry; may be called from any thread."""
         for series in self._series:
             yield series.family()
-        yield GaugeMetricFamily("orcestator_active_requests", "Requests being served.", value=self.active)
-        yield GaugeMetricFamily("orcestator_waiting_requests", "Requests that wait for a permit.", value=self.waiting)
+        yield GaugeMetricFamily("orcestator_active_requests", "Requests being served.", value=self._active())
+        yield GaugeMetricFamily(
+            "orcestator_waiting_requests", "Requests that wait for a permit.", value=self._waiting()
+        )
         yield self._highest_lag_family()
         yield self._deployment_family()
         yield self._writer_family("orcestator_dropped_events", _DROPPED, lambda writer: writer.dropped)
@@ -289,10 +309,6 @@ class Metrics:
     def _count_attempt(self, event: AttemptEnded) -> None:
         provider = event.provider
         verdict = event.verdict
-        if event.cause in OURS:
-            # Nobody was called.
-            self._count_unserved(event)
-            return
         if verdict in (HEDGE_WON, HEDGE_LOST):
             self._hedges.at((provider, verdict)).value += 1
         # Of one that another outran nobody knows how long it takes.
@@ -313,8 +329,6 @@ class Metrics:
             self._fallbacks.at((event.provider, event.error)).value += 1
         elif event.verdict == "retry":
             self._retries.at((event.provider, event.error)).value += 1
-        if event.cause in OURS:
-            self._quota_refusals.at((event.provider,)).value += 1
 
     def _note_health(self, event: HealthChanged) -> None:
         model = self._label(event.model) if event.model else ""

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeVar
 
-from orcestator.routing.attempts.summary import OURS
-from orcestator.routing.events import AttemptEnded, Event, HealthChanged, RequestEnded
+from orcestator.errors import QUOTA_SIZE
+from orcestator.routing.events import AttemptEnded, Event, HealthChanged, QuotaRefused, RequestEnded
 
 Level = Literal["info", "warning", "error"]
 Value = TypeVar("Value")
@@ -66,6 +66,8 @@ class NoticeReader:
         """The notice, with no time yet; None for what nobody has to know."""
         if isinstance(event, AttemptEnded):
             return self._of_attempt(event)
+        if isinstance(event, QuotaRefused):
+            return self._of_refusal(event)
         if isinstance(event, HealthChanged):
             return self._of_health(event)
         return self._of_request(event) if isinstance(event, RequestEnded) else None
@@ -79,13 +81,17 @@ class NoticeReader:
 
     def _of_attempt(self, event: AttemptEnded) -> Notice | None:
         name = self._name(event.provider, event.model)
-        if event.cause in OURS:
-            return Notice("warning", "quota_exhausted", name, f"The quota of {name} is used up for now.")
         # A refused key is told when the routing puts it aside.
         if event.error and event.error != "UpstreamKeyRefused" and event.verdict == "fall_back":
             text = f"A request went on to another candidate: {name} failed with {event.error} ({event.cause})."
             return Notice("warning", "fallback_used", name, text)
         return None
+
+    def _of_refusal(self, event: QuotaRefused) -> Notice | None:
+        name = self._name(event.provider, event.model)
+        if event.cause == QUOTA_SIZE:
+            return None
+        return Notice("warning", "quota_exhausted", name, f"The quota of {name} is used up for now.")
 
     def _of_health(self, event: HealthChanged) -> Notice | None:
         name = self._name(event.provider, event.model, event.credential)

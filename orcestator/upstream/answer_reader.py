@@ -5,6 +5,7 @@ from typing import Any
 from orcestator.dialects.canonical import ReadTerms, UpstreamDialect
 from orcestator.dialects.embeddings import embeddings_reply
 from orcestator.dialects.failures import error_in_answer
+from orcestator.dialects.openai.events import StreamTerms
 from orcestator.dialects.openai.gathering import Gatherer
 from orcestator.dialects.openai.reply import (
     Reply,
@@ -15,7 +16,7 @@ from orcestator.dialects.openai.reply import (
     text_reply,
     translated_reply,
 )
-from orcestator.dialects.openai.stream import ChatStream, StreamTerms
+from orcestator.dialects.openai.stream import ChatStream
 from orcestator.dialects.openai.text_stream import TextStream
 from orcestator.dialects.relay import RelayStream, with_model
 from orcestator.dialects.sniffing import BLANK, begins_as_events, begins_as_json, begins_as_page, is_text
@@ -53,7 +54,9 @@ async def open_answer(
         return await _opened_other(response, order, provider, speech)
     if order.streamed:
         return await _opened_stream(response, order, provider, speech, comments_count=comments_count)
-    body = await response.read_all()
+    body = response.whole()
+    if body is None:
+        body = await response.read_all()
     may_be_streamed = order.endpoint == "chat" and (speech.dialect is not None or not body.startswith(b"{"))
     if may_be_streamed and _is_streamed(body, speech):
         return _put_together(body, order, provider, speech)

@@ -1,12 +1,13 @@
 """Answers that flow: an upstream response, its decoder, and the commit point between them."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from orcestator.dialects.openai.stream import ChatStream
 from orcestator.dialects.sse import KEEP_ALIVE
 from orcestator.errors import OrcestatorError, StreamInterrupted, UpstreamBroken, UpstreamError
 from orcestator.providers.masking import KeyMask
+from orcestator.upstream.call import Sink
 from orcestator.upstream.http.client import Response
 
 LONGEST_ERROR_BYTES = 64 << 10
@@ -20,7 +21,7 @@ class StreamAnswer:
     """A decoded event stream. ``commit`` reads up to the first content; ``next`` gives what follows."""
 
     __slots__ = (
-        "_comments_count", "_decode", "_decoder", "_failure", "_response", "_shows_life", "content_type", "dropped", "on_failure",
+        "_comments_count", "_decode", "_decoder", "_failure", "_response", "_shows_life", "_sink", "content_type", "dropped", "on_failure",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +49,7 @@ class StreamAnswer:
         """Is told what broke the answer after its first content."""
         self._comments_count = comments_count
         self._shows_life = shows_life
+        self._sink: Sink | None = None
         response.auto_touch = False
 
     async def commit(self, first: bytes = b"") -> None:
@@ -68,6 +70,8 @@ class StreamAnswer:
         while True:
             frames = decoder.take()
             if frames:
+                if self.is_over:
+                    self._response.release()
                 return frames
             if self._shows_life and decoder.moves != moves:
                 return KEEP_ALIVE
@@ -79,9 +83,50 @@ class StreamAnswer:
             try:
                 await self._read()
             except UpstreamError as error:
-                self._failure = error.kept()
-                if self.on_failure is not None:
-                    self.on_failure(error)
+                self._note_failure(error)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether ``next`` has given all there is."""
+        return self._decoder.done and self._failure is None and not self._decoder.has_frames
+
+    def push(self, sink: Sink) -> Awaitable[None] | None:
+        """Hand frames to ``sink`` as they come, until ``next`` has something to say; see ``FlowingAnswer.push``."""
+        if self._failure is not None or self._decoder.done or self._decoder.has_frames:
+            return None
+        self._sink = sink
+        return self._response.push(self._pushed)
+
+    def _pushed(self, piece: bytes) -> bool:
+        """Whether the next piece may be pushed as well."""
+        decoder, sink = self._decoder, self._sink
+        if sink is None:
+            return False
+        moves = decoder.moves
+        try:
+            self._decode(piece)
+        except UpstreamError as error:
+            self._note_failure(error)
+            return False
+        if decoder.moves != moves:
+            self._response.touch()
+        elif self._comments_count:
+            self._response.prolong()
+        frames = decoder.take()
+        if decoder.done:
+            # What is last is for ``next``: whoever sends it may have to keep the answer first.
+            decoder.give_back(frames)
+            return False
+        if frames:
+            return sink(frames)
+        if self._shows_life and decoder.moves != moves:
+            return sink(KEEP_ALIVE)
+        return True
+
+    def _note_failure(self, error: UpstreamError) -> None:
+        self._failure = error.kept()
+        if self.on_failure is not None:
+            self.on_failure(error)
 
     async def _read(self, first: bytes = b"") -> None:
         decoder = self._decoder
@@ -112,6 +157,7 @@ class StreamAnswer:
 
     def close(self) -> None:
         """Free the connection: back to the pool when the response was read to its end, else cut."""
+        self._sink = None
         self._response.close()
 
     @property
@@ -172,6 +218,15 @@ class RawAnswer:
             return await self._response.read()
         except UpstreamError as error:
             raise StreamInterrupted(error.kept()) from None
+
+    @property
+    def is_over(self) -> bool:
+        """Nobody knows before the end is there."""
+        return False
+
+    def push(self, sink: Sink) -> Awaitable[None] | None:
+        """Nothing is pushed: lines are masked as a whole."""
+        return None
 
     def _masked(self, piece: bytes, mask: KeyMask) -> bytes:
         """The whole lines of what came; no reader can use a part of an event before the rest is there."""

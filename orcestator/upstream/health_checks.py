@@ -10,7 +10,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from orcestator.errors import OrcestatorError, UpstreamBroken, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from orcestator.errors import (
+    OrcestatorError,
+    QuotaUsedUp,
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from orcestator.json_text import dumps
 from orcestator.upstream.call import UpstreamCall, WholeAnswer
 from orcestator.upstream.ids import new_id
@@ -249,6 +256,9 @@ class HealthChecks:
                 await probe(self._policy.timeout)
         except NoListError:
             self._note_no_list(provider, record)
+        except QuotaUsedUp:
+            # Nobody was asked: nothing is known that was not known before.
+            return
         except TimeoutError:
             self._note_failure(provider, record, f"No answer within {self._policy.timeout:g} s.")
         except OrcestatorError as error:
@@ -353,7 +363,7 @@ async def _chat(link: ProviderClient, seconds: float) -> None:
         created=0,
         new_id=new_id,
     )
-    answer = await link.attempt(link.offer.default_model, order)
+    answer = await link.attempt_beside(link.offer.default_model, order)
     if not isinstance(answer, WholeAnswer):
         answer.close()
 

@@ -1,12 +1,12 @@
 """What an attempt costs its credential: counted in the quota ledger when its answer is over, whole or not."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
+from orcestator.json_text import Json
 from orcestator.routing.state.quota import QuotaBook
-from orcestator.upstream.call import FlowingAnswer
+from orcestator.upstream.call import FlowingAnswer, Sink
 
-Json = dict[str, Any]
 _MILLION = 1e6
 
 
@@ -53,6 +53,15 @@ class MeteredAnswer:
     async def next(self) -> bytes:
         """The next bytes for the caller, b"" at the end. Raises StreamInterrupted."""
         return await self._answer.next()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether ``next`` has given all there is."""
+        return self._answer.is_over
+
+    def push(self, sink: Sink) -> Awaitable[None] | None:
+        """Hand bytes to the sink as they come."""
+        return self._answer.push(sink)
 
     def failure_frames(self, error: Any) -> bytes:
         """What to send when it breaks."""

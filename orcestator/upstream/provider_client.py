@@ -9,7 +9,6 @@ import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from math import ceil
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -20,8 +19,6 @@ from orcestator.dialects.rate_limits import MENTION, RateLimit, is_congested, li
 from orcestator.errors import (
     CONGESTED,
     NO_SUCH_PATH,
-    QUOTA,
-    QUOTA_GUESSED,
     QUOTA_SIZE,
     CannotExpress,
     Overloaded,
@@ -35,11 +32,11 @@ from orcestator.providers.masking import KeyMask
 from orcestator.providers.models import ModelFacts, facts_from_listing, left_out_of
 from orcestator.providers.rows import NO_MODELS_LIST, Provider, find_row, joined
 from orcestator.providers.secret import Secret
-from orcestator.routing.offer import Offer
+from orcestator.routing.offer import Deployment, Offer
 from orcestator.routing.state.quota import QuotaBook
 from orcestator.upstream.answer_reader import open_answer
 from orcestator.upstream.answers import RawAnswer, StreamAnswer
-from orcestator.upstream.call import BYTES_PER_TOKEN, Answer, UpstreamCall, WholeAnswer
+from orcestator.upstream.call import Answer, UpstreamCall, WholeAnswer
 from orcestator.upstream.http.client import Response, UpstreamClient
 from orcestator.upstream.http.origin import Origin, Proxy
 from orcestator.upstream.http.timeouts import Timeouts
@@ -93,8 +90,8 @@ class _Asked(NamedTuple):
 class ProviderClient:
     """One provider's upstream. ``offer`` is what it can do; ``attempt`` does it once.
 
-    ``keys`` are all that we have for it; the first has the id "", the others "2", "3" and so on. ``quota`` is the ledger that
-    is asked before anything is sent; a link that is given none keeps one of its own. ``proxy`` is what it is called through.
+    ``keys`` are all that we have for it; the first has the id "", the others "2", "3" and so on. ``quota`` is the ledger
+    of what is asked with them, which whoever has an attempt made asks first; a client that is given none keeps one of its own. ``proxy`` is what it is called through.
     """
 
     def __init__(
@@ -118,7 +115,7 @@ class ProviderClient:
         }
         told = (value for name, value in parse_qsl(row.query.lstrip("?")) if QUERY_SECRET.search(name))
         self._mask = KeyMask([*(key.reveal() for key in keys), *told])
-        self._quota = QuotaBook(time.time() - time.monotonic()) if quota is None else quota
+        self.quota = QuotaBook(time.time() - time.monotonic()) if quota is None else quota
         self.left_out = 0
         """Models that it lists beyond those that are known by their bare names."""
         self._limits_due: dict[tuple[str, str], float] = {}
@@ -165,15 +162,22 @@ class ProviderClient:
         """Whether the provider can be asked for its models."""
         return NO_MODELS_LIST not in self.row.quirks
 
-    def attempt(self, model: str, order: UpstreamCall, credential: str = "") -> Coroutine[Any, Any, Answer]:
-        """One try with one of our keys. Raises UpstreamError; on cancellation the upstream connection is cut.
-
-        Where the ledger knows that the upstream would refuse it, nothing is sent: that is raised at once.
-        """
+    def attempt(self, model: str, order: UpstreamCall, credential: str, taken_at: float) -> Coroutine[Any, Any, Answer]:
+        """One try with one of our keys, which the ledger counted at ``taken_at``. Raises UpstreamError; on cancellation the upstream
+        connection is cut."""
         self._check_credential(credential)
-        meter, taken_at = self._taken(model, order, credential)
         attempt = self._answer(model, order, credential, taken_at)
-        return attempt if meter is None else _metered(attempt, meter)
+        if (self.row.name, credential) not in self.quota.limited:
+            return attempt
+        pricing = (self.offer.models.get(model) or {}).get("pricing") or {}
+        return _metered(attempt, Meter(self.quota, self.row.name, credential, model, order.tokens, pricing, taken_at))
+
+    def attempt_beside(self, model: str, order: UpstreamCall) -> Coroutine[Any, Any, Answer]:
+        """One try with the first key for ourselves, not for a caller. Raises QuotaUsedUp where the ledger lets nobody ask, else as
+        ``attempt`` does."""
+        now = time.monotonic()
+        self.quota.admit(Deployment(self.row.name, model, "", "proxy"), order.tokens, now)
+        return self.attempt(model, order, "", now)
 
     async def _answer(self, model: str, order: UpstreamCall, credential: str, taken_at: float) -> Answer:
         response: Response | None = None
@@ -236,26 +240,6 @@ class ProviderClient:
                 f"{self.row.name} has no key number {credential!r} here.", cause="no_credential", sent=False
             )
 
-    def _taken(self, model: str, order: UpstreamCall, credential: str) -> tuple[Meter | None, float]:
-        """The request in the ledger, and when. Raises UpstreamRateLimited for what the upstream would refuse."""
-        quota, provider, now = self._quota, self.row.name, time.monotonic()
-        tokens = len(order.body) // BYTES_PER_TOKEN
-        is_metered = quota.knows(provider, credential)
-        back = quota.take(provider, credential, model, tokens, now, is_last_resort=order.is_last_resort)
-        if back:
-            raise _exhausted(provider, model, max(0.0, back - now), self._cause(model, credential, tokens, now))
-        if not is_metered:
-            return None, now
-        pricing = (self.offer.models.get(model) or {}).get("pricing") or {}
-        return Meter(quota, provider, credential, model, tokens, pricing, now), now
-
-    def _cause(self, model: str, credential: str, tokens: int, now: float) -> str:
-        """What holds a request back: its size, or what is known, or what is only guessed."""
-        who = (self.row.name, credential, model)
-        if not self._quota.back_for(*who, 0, now):
-            return QUOTA_SIZE
-        return QUOTA if self._quota.back_for(*who, tokens, now, only_known=True) else QUOTA_GUESSED
-
     def _learn_limits(self, response: Response, model: str, credential: str, taken_at: float) -> None:
         now = time.monotonic()
         if now < self._limits_due.get((credential, model), 0.0):
@@ -263,7 +247,7 @@ class ProviderClient:
         if len(self._limits_due) >= MOST_PATHS:
             self._limits_due.clear()
         self._limits_due[credential, model] = now + LIMITS_READ_SECONDS
-        self._quota.learn(
+        self.quota.learn(
             self.row.name, credential, model, _told(response), now, taken_at=taken_at, is_pacific=self._is_pacific
         )
 
@@ -294,12 +278,12 @@ class ProviderClient:
         """Tell the ledger; of a refusal that says nothing of our rate (not ``is_ours``) only the figures."""
         who, now = (self.row.name, asked.credential, asked.model), time.monotonic()
         if is_ours:
-            self._quota.refused(
+            self.quota.refused(
                 *who, taken_at=asked.taken_at, wait=error.retry_after, readings=readings, now=now,
-                is_pacific=self._is_pacific, learns=not self._quota.is_judged(error, self.row.name),
+                is_pacific=self._is_pacific, learns=not self.quota.is_judged(error, self.row.name),
             )  # fmt: skip
         else:
-            self._quota.learn(*who, readings, now, taken_at=asked.taken_at, is_pacific=self._is_pacific)
+            self.quota.learn(*who, readings, now, taken_at=asked.taken_at, is_pacific=self._is_pacific)
 
     async def discover(self) -> bool:
         """Read the provider's own model list into the offer. False when it could not be read; the old list stays."""
@@ -457,16 +441,3 @@ async def _metered(attempt: Coroutine[Any, Any, Answer], meter: Meter) -> Answer
         return MeteredAnswer(answer, meter, time.monotonic)
     meter.settle(answer.prompt_tokens, answer.completion_tokens, time.monotonic())
     return answer
-
-
-def _exhausted(provider: str, model: str, seconds: float, cause: str) -> UpstreamRateLimited:
-    wait = max(1, ceil(seconds))
-    told = f"would refuse this request: what it lets us ask of {model} is used up for another {wait} s."
-    if cause == QUOTA_GUESSED:
-        told = f"refused for its rate of {model} lately: whether it still does is tried again in {wait} s."
-    return UpstreamRateLimited(
-        f"{provider} {told}",
-        cause=cause,
-        retry_after=seconds,
-        sent=False,
-    )

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 KEPT = ("reasoning_content", "reasoning_details")
 
 

@@ -5,7 +5,6 @@ A body whose dialect the upstream speaks goes through as it came; any other is t
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 from orcestator.dialects.canonical import Target, UpstreamDialect
 from orcestator.dialects.custom_tools import emulated_custom_tools
@@ -18,7 +17,7 @@ from orcestator.dialects.openai.memory import Remember
 from orcestator.dialects.openai.request import upstream_body, written_body
 from orcestator.dialects.tool_names import NO_ALIASES, PLAIN_NAMES, with_fitting_names
 from orcestator.errors import CannotExpress, InvalidRequest
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 from orcestator.providers.rows import EMBEDDINGS, NO_STREAM_OPTIONS, STRICT_BODY, Provider
 from orcestator.upstream.answer_reader import EVENT_STREAMS
 from orcestator.upstream.call import COUNT, OPENAI, UpstreamCall
@@ -26,7 +25,6 @@ from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from orcestator.upstream.reasoning_cache import KEPT, ReasoningCache, restored
 from orcestator.upstream.upstream_request import UpstreamRequest
 
-Json = dict[str, Any]
 CHAT = "chat"
 HINTS = frozenset(
     {

@@ -9,20 +9,23 @@ from orcestator.dialects.tool_names import NO_ALIASES
 
 
 class UpstreamRequest(NamedTuple):
-    """``dialect`` None is OpenAI's; ``relays``: the answer goes to the caller as it comes.
-
-    ``path`` follows the base URL; ``dropped`` names what was left out; ``remember`` takes what the upstream will want back;
-    ``custom_tools`` names those that it was given as functions, ``tool_names`` the caller's tool of every alias.
-    """
+    """What is sent, and what has to be known to read the answer."""
 
     path: str = ""
+    """It follows the base URL."""
     body: bytes = b""
     dialect: UpstreamDialect | None = None
+    """None is OpenAI's."""
     relays: bool = False
+    """The answer goes to the caller as it comes."""
     dropped: tuple[str, ...] = ()
+    """Names of what was left out."""
     remember: Remember | None = None
+    """Takes what the upstream will want back."""
     custom_tools: frozenset[str] = frozenset()
+    """The tools that take plain text and that the upstream was given as functions."""
     tool_names: Mapping[str, str] = NO_ALIASES
+    """The caller's tool of every alias."""
 
     @property
     def spoken(self) -> str:

@@ -125,7 +125,9 @@ class _Count:
         self._attempts = 1
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                answer = await gateway.carry(deployment, _order(caller, own, body, call, headers))
+                order, now = _order(caller, own, body, call, headers), gateway.attempts.now()
+                gateway.attempts.quota.admit(deployment, order.tokens, now)
+                answer = await gateway.carry(deployment, order, now)
         except CannotExpress as refusal:
             raise InvalidRequest(refusal.message, param=refusal.param) from refusal
         except (OrcestatorError, TimeoutError):

@@ -6,6 +6,7 @@ The stock side runs the same attempt loop over this worker's own deployments, so
 import asyncio
 import hmac
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from orcestator.bridge.protocol import (
     ORDER_HEADER,
     RESET_PATH,
     order_from_wire,
+    quota_refusal_to_wire,
 )
 from orcestator.bridge.registration_policy import SECRET_HEADER
 from orcestator.dialects.failures import failure_to_wire
@@ -24,6 +26,7 @@ from orcestator.errors import (
     Forbidden,
     MethodNotAllowed,
     OrcestatorError,
+    QuotaUsedUp,
     RouteNotFound,
     StreamInterrupted,
     Unauthorized,
@@ -31,8 +34,10 @@ from orcestator.errors import (
 )
 from orcestator.json_text import dumps
 from orcestator.providers.secret import Secret
+from orcestator.routing.state.quota import QuotaBook
 from orcestator.server.asgi import Receive, Scope, Send, header_map, send_bytes, send_error, send_json
 from orcestator.server.failed_logins import FailedLogins
+from orcestator.server.in_flight import InFlight
 from orcestator.server.json_body import LARGE_BYTES, CallerLeft, parse_object, read_body
 from orcestator.server.large_json import parse_large_object
 from orcestator.server.local_names import LOCAL_NAMES, host_name, is_loopback, is_of_a_page
@@ -46,8 +51,9 @@ StockRoute = Callable[[Json, Send], Awaitable[None]]
 
 
 class WorkerApp:
-    """``stock_routes`` maps the stock worker paths to their handlers; ``secret`` is asked of everybody when set. ``limits`` gives what the
-    quota ledger knows; ``reset`` forgets what is held against a (provider, model), "" for all."""
+    """``stock_routes`` maps the stock worker paths to their handlers; ``secret`` is asked of everybody when set. ``in_flight`` counts
+    what runs. ``limits`` gives what the quota ledger knows; ``reset`` forgets what is held against a (provider, model), "" for all. ``quota`` is that ledger, which is asked
+    before each attempt: an API server's loop cannot."""
 
     def __init__(
         self,
@@ -55,22 +61,24 @@ class WorkerApp:
         stock_routes: Mapping[str, StockRoute],
         secret: Secret | None,
         max_body_bytes: int,
+        in_flight: InFlight,
         *,
         limits: Callable[[], list[Json]],
         reset: Callable[[str, str], None],
+        quota: QuotaBook,
         on_loopback: bool = False,
     ) -> None:
         """``on_loopback``: it listens on this machine alone, where without a secret only names of this machine are answered to."""
         self._limits = limits
         self._reset = reset
+        self._quota = quota
         self._carrier = carrier
         self._stock_routes = dict(stock_routes)
         self._secret = secret.reveal().encode() if secret else b""
         self._max_body_bytes = max_body_bytes
         self._wants_local_name = on_loopback and not secret
         self._refusals = FailedLogins()
-        self.in_flight = 0
-        self._empty = asyncio.Event()
+        self._in_flight = in_flight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; the caller leaving cancels what runs for it."""
@@ -78,7 +86,7 @@ class WorkerApp:
         if task is not None:
             scope["orcestator.on_disconnect"] = task.cancel
         headers = header_map(scope["headers"])
-        self.in_flight += 1
+        self._in_flight.enter()
         try:
             await self._serve(scope, headers, receive, send)
         except (asyncio.CancelledError, CallerLeft):
@@ -86,25 +94,13 @@ class WorkerApp:
         except OrcestatorError as error:
             await send_error(send, error, request_id_of(headers))
         finally:
-            self.in_flight -= 1
-            if not self.in_flight:
-                self._empty.set()
-
-    async def emptied(self, seconds: float) -> bool:
-        """Wait for what runs to end; whether it did in time."""
-        self._empty.clear()
-        if self.in_flight:
-            try:
-                await asyncio.wait_for(self._empty.wait(), seconds)
-            except TimeoutError:
-                return False
-        return True
+            self._in_flight.leave()
 
     async def _serve(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
         path = scope["path"]
         self._refuse_browsers(scope, headers)
         if path == "/health" and scope["method"] in ("GET", "HEAD"):
-            await send_json(send, 200, {"status": "healthy", "in_flight": self.in_flight - 1})
+            await send_json(send, 200, {"status": "healthy", "in_flight": self._in_flight.count - 1})
             return
         if path == LIMITS_PATH and scope["method"] == "GET":
             self._admit(scope, headers)
@@ -155,7 +151,12 @@ class WorkerApp:
         deployment, order = order_from_wire(text, body, call, content_type, now)
         order.model_span = span
         try:
-            answer = await self._carrier.attempt(deployment, order)
+            taken_at = time.monotonic()
+            self._quota.admit(deployment, order.tokens, taken_at, is_last_resort=order.is_last_resort)
+            answer = await self._carrier.attempt(deployment, order, taken_at)
+        except QuotaUsedUp as refused:
+            await send_json(send, refused.http_status, {"error": quota_refusal_to_wire(refused)})
+            return
         except UpstreamError as error:
             await send_json(send, error.http_status, {"error": failure_to_wire(error)})
             return

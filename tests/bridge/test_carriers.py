@@ -18,9 +18,11 @@ from orcestator.bridge.registration_policy import SECRET_HEADER
 from orcestator.bridge.stock.carrier import StockCarrier
 from orcestator.bridge.worker_carrier import WorkerCarrier
 from orcestator.errors import (
+    QUOTA,
     InvalidRequest,
     OrcestatorError,
     Overloaded,
+    QuotaUsedUp,
     StreamInterrupted,
     UpstreamBroken,
     UpstreamError,
@@ -33,7 +35,9 @@ from orcestator.errors import (
 )
 from orcestator.providers.secret import Secret
 from orcestator.routing.offer import Deployment
+from orcestator.routing.state.quota import QuotaBook
 from orcestator.server.edge import EdgeLimits
+from orcestator.server.in_flight import InFlight
 from orcestator.server.serving import Server, listen
 from orcestator.upstream.call import Answer, UpstreamCall, WholeAnswer
 from orcestator.upstream.http.timeouts import Timeouts
@@ -88,7 +92,7 @@ class Attempts:
         self.outcome = outcome
         self.orders: list[tuple[Deployment, UpstreamCall]] = []
 
-    async def attempt(self, deployment: Deployment, order: UpstreamCall) -> Answer:
+    async def attempt(self, deployment: Deployment, order: UpstreamCall, _taken_at: float) -> Answer:
         self.orders.append((deployment, order))
         if isinstance(self.outcome, OrcestatorError):
             raise self.outcome
@@ -136,7 +140,9 @@ def event(delta: dict[str, Any], finish: str | None = None) -> bytes:
 
 
 @asynccontextmanager
-async def worker(attempts: Attempts, secret: Secret | None = None, *, on_loopback: bool = False) -> AsyncIterator[str]:
+async def worker(
+    attempts: Attempts, secret: Secret | None = None, *, on_loopback: bool = False, quota: QuotaBook | None = None
+) -> AsyncIterator[str]:
     """A real worker server; its address."""
     routes = {"/worker_generate": _never}
     app = WorkerApp(
@@ -144,8 +150,10 @@ async def worker(attempts: Attempts, secret: Secret | None = None, *, on_loopbac
         routes,
         secret,
         1 << 20,
+        InFlight(),
         limits=list,
         reset=lambda _provider, _model: None,
+        quota=quota or QuotaBook(),
         on_loopback=on_loopback,
     )
     server = Server(app, listen("127.0.0.1", 0, "--port"), EdgeLimits())
@@ -226,7 +234,7 @@ def test_a_worker_attempts_what_it_is_told_and_its_answer_comes_back() -> None:
         attempts = Attempts(whole())
         async with worker(attempts, SECRET) as address, upstream_client() as client:
             order = order_of(temperature=0.5)
-            answer = await WorkerCarrier(client, SECRET, PATIENT).attempt(deployment(address), order)
+            answer = await WorkerCarrier(client, SECRET, PATIENT).attempt(deployment(address), order, 0.0)
         assert isinstance(answer, WholeAnswer)
         assert answer.text == "hello"
         (told, received), *_ = attempts.orders
@@ -243,7 +251,7 @@ def test_without_the_secret_nothing_is_attempted() -> None:
         async with worker(attempts, SECRET) as address, upstream_client() as client:
             for secret in (None, Secret("a-guess")):
                 with pytest.raises(UpstreamKeyRefused) as caught:
-                    await WorkerCarrier(client, secret, PATIENT).attempt(deployment(address), order_of())
+                    await WorkerCarrier(client, secret, PATIENT).attempt(deployment(address), order_of(), 0.0)
                 assert "OR_WORKER_SECRET" in caught.value.message
             async with httpx.AsyncClient(trust_env=False) as stranger:
                 assert (await stranger.post(address + ATTEMPT_PATH, content=b"{}")).status_code == 401
@@ -264,7 +272,9 @@ def test_a_failure_keeps_its_class_and_facts(kind: type[UpstreamError]) -> None:
         async with worker(Attempts(told)) as address, upstream_client() as client:
             for streamed in (False, True):
                 with pytest.raises(UpstreamError) as caught:
-                    await WorkerCarrier(client, None, PATIENT).attempt(deployment(address), order_of(streamed=streamed))
+                    await WorkerCarrier(client, None, PATIENT).attempt(
+                        deployment(address), order_of(streamed=streamed), 0.0
+                    )
                 failure = caught.value
                 assert type(failure) is kind
                 assert (failure.body(), failure.http_status) == (told.body(), told.http_status)
@@ -274,12 +284,31 @@ def test_a_failure_keeps_its_class_and_facts(kind: type[UpstreamError]) -> None:
     run(scenario)
 
 
+def test_what_a_worker_s_ledger_lets_nobody_ask_is_no_failure() -> None:
+    """The ledger is where the key is, and the loop elsewhere: nobody is asked, and the loop is told that, why, and for how long."""
+
+    async def scenario() -> None:
+        quota, attempts = QuotaBook(), Attempts(whole())
+        quota.limit("alpha", "", "m", {"rpm": 1.0})
+        async with worker(attempts, quota=quota) as address, upstream_client() as client:
+            carrier = WorkerCarrier(client, None, PATIENT)
+            await carrier.attempt(deployment(address), order_of(), 0.0)
+            for streamed in (False, True):
+                with pytest.raises(QuotaUsedUp) as caught:
+                    await carrier.attempt(deployment(address), order_of(streamed=streamed), 0.0)
+                assert caught.value.cause == QUOTA
+                assert 50.0 < caught.value.retry_after < 70.0
+        assert len(attempts.orders) == 1
+
+    run(scenario)
+
+
 def test_a_full_pool_at_the_worker_is_no_failure_of_the_upstream() -> None:
     async def scenario() -> None:
         full = Overloaded("all are in use", code="pool_full", headers={"retry-after-ms": "250", "retry-after": "1"})
         async with worker(Attempts(full)) as address, upstream_client() as client:
             with pytest.raises(Overloaded) as caught:
-                await WorkerCarrier(client, None, PATIENT).attempt(deployment(address), order_of())
+                await WorkerCarrier(client, None, PATIENT).attempt(deployment(address), order_of(), 0.0)
         assert caught.value.body() == full.body()
         assert caught.value.headers == full.headers
 
@@ -291,7 +320,9 @@ def test_an_upstream_that_fails_in_the_stream_keeps_its_class() -> None:
         limited = UpstreamRateLimited("slow down", cause="http_429", upstream_status=429, retry_after=3.0)
         flowing = Flowing(event({"role": "assistant", "content": "hel"}), failure=StreamInterrupted(limited))
         async with worker(Attempts(flowing)) as address, upstream_client() as client:
-            answer = await WorkerCarrier(client, None, PATIENT).attempt(deployment(address), order_of(streamed=True))
+            answer = await WorkerCarrier(client, None, PATIENT).attempt(
+                deployment(address), order_of(streamed=True), 0.0
+            )
             assert not isinstance(answer, WholeAnswer)
             assert b"hel" in await answer.next()
             flowing.may_fail.set()
@@ -325,7 +356,7 @@ def test_a_worker_that_dies_before_its_answer_is_lost_and_not_the_upstream(scrip
     async def scenario() -> None:
         async with ScriptedUpstream(script) as dying, upstream_client() as client:
             with pytest.raises(WorkerLost) as caught:
-                await WorkerCarrier(client, None, PATIENT).attempt(deployment(url(dying)), order_of())
+                await WorkerCarrier(client, None, PATIENT).attempt(deployment(url(dying)), order_of(), 0.0)
         assert caught.value.sent
         assert caught.value.retry_after is not None
 
@@ -338,7 +369,7 @@ def test_a_dead_worker_is_lost_and_nothing_was_sent() -> None:
             address = url(gone)
             gone.stop_listening()
             with pytest.raises(WorkerLost) as caught:
-                await WorkerCarrier(client, None, PATIENT).attempt(deployment(address), order_of())
+                await WorkerCarrier(client, None, PATIENT).attempt(deployment(address), order_of(), 0.0)
         assert not caught.value.sent
 
     run(scenario)
@@ -348,7 +379,7 @@ def test_a_worker_that_dies_in_the_stream_interrupts_it() -> None:
     async def scenario() -> None:
         async with ScriptedUpstream(cut_in_a_stream) as dying, upstream_client() as client:
             order = order_of(streamed=True)
-            answer = await WorkerCarrier(client, None, PATIENT).attempt(deployment(url(dying)), order)
+            answer = await WorkerCarrier(client, None, PATIENT).attempt(deployment(url(dying)), order, 0.0)
             assert not isinstance(answer, WholeAnswer)
             assert b"hel" in await answer.next()
             dying.peers[0].reset()
@@ -371,7 +402,7 @@ def test_a_worker_that_sends_nothing_is_given_up_when_its_own_time_for_a_first_c
         async with ScriptedUpstream(silent) as stopped, upstream_client() as client:
             carrier = WorkerCarrier(client, None, waiting, slack_seconds=0.05)
             with pytest.raises(UpstreamTimeout):
-                await carrier.attempt(deployment(url(stopped)), order_of(streamed=True))
+                await carrier.attempt(deployment(url(stopped)), order_of(streamed=True), 0.0)
 
     run(scenario)
 
@@ -383,7 +414,7 @@ def test_a_worker_may_live_at_any_address_that_the_controller_let_in() -> None:
 
         async with worker(Attempts(whole())) as address, upstream_client(lookup=lookup) as client:
             named = address.replace("127.0.0.1", "worker-1.example.com")
-            answer = await WorkerCarrier(client, None, PATIENT).attempt(deployment(named), order_of())
+            answer = await WorkerCarrier(client, None, PATIENT).attempt(deployment(named), order_of(), 0.0)
         assert isinstance(answer, WholeAnswer)
 
     run(scenario)
@@ -395,7 +426,7 @@ def test_an_address_that_is_none_fails_the_attempt_only(address: str) -> None:
         async with upstream_client() as client:
             for carrier in (WorkerCarrier(client, None, PATIENT), stock_carrier(client)):
                 with pytest.raises((UpstreamUnavailable, WorkerLost)):
-                    await carrier.attempt(deployment(address), order_of())
+                    await carrier.attempt(deployment(address), order_of(), 0.0)
 
     run(scenario)
 
@@ -405,10 +436,10 @@ def test_the_deployment_chooses_its_carrier() -> None:
         local, proxy, stock = (Attempts(whole()) for _ in range(3))
         carriers = Carriers(local, proxy, stock)
         for kind, address in (("proxy", ""), ("proxy", "http://w:1"), ("stock", "http://w:2")):
-            await carriers.attempt(deployment(address, kind), order_of())
+            await carriers.attempt(deployment(address, kind), order_of(), 0.0)
         assert [len(each.orders) for each in (local, proxy, stock)] == [1, 1, 1]
         with pytest.raises(UpstreamUnavailable):
-            await LocalCarrier(lambda _provider: None).attempt(deployment(""), order_of())
+            await LocalCarrier(lambda _provider: None).attempt(deployment(""), order_of(), 0.0)
 
     run(scenario)
 
@@ -434,7 +465,7 @@ def test_embeddings_of_a_stock_worker() -> None:
         script = answers(stock_json({"embedding": [[1.0, 2.0]], "token_num": 3}))
         async with ScriptedUpstream(script) as stock, upstream_client() as client:
             order = order_of(endpoint="embeddings", input="text")
-            answer = await stock_carrier(client).attempt(deployment(url(stock), "stock"), order)
+            answer = await stock_carrier(client).attempt(deployment(url(stock), "stock"), order, 0.0)
         assert isinstance(answer, WholeAnswer)
         assert json.loads(answer.body) == {
             "object": "list",
@@ -461,7 +492,7 @@ def test_embeddings_that_a_stock_worker_refuses(answer: Any, kind: type[Upstream
         async with ScriptedUpstream(answers(stock_json(answer))) as stock, upstream_client() as client:
             order = order_of(endpoint="embeddings", input=["text"])
             with pytest.raises(UpstreamError) as caught:
-                await stock_carrier(client).attempt(deployment(url(stock), "stock"), order)
+                await stock_carrier(client).attempt(deployment(url(stock), "stock"), order, 0.0)
             assert type(caught.value) is kind
 
     run(scenario)
@@ -476,7 +507,7 @@ def test_embeddings_that_nobody_waits_for_any_more_give_their_connection_back() 
 
         async with ScriptedUpstream(half) as stock, upstream_client() as client:
             order = order_of(endpoint="embeddings", input=["text"])
-            attempt = asyncio.create_task(stock_carrier(client).attempt(deployment(url(stock), "stock"), order))
+            attempt = asyncio.create_task(stock_carrier(client).attempt(deployment(url(stock), "stock"), order, 0.0))
             await eventually(lambda: bool(stock.requests))
             attempt.cancel()
             await asyncio.wait([attempt])
@@ -492,7 +523,7 @@ def test_a_stock_worker_without_a_template_is_asked_again(answer: Any) -> None:
             carrier = stock_carrier(client)
             for _ in range(2):
                 with pytest.raises(UpstreamBroken):
-                    await carrier.attempt(deployment(url(stock), "stock"), order_of())
+                    await carrier.attempt(deployment(url(stock), "stock"), order_of(), 0.0)
         assert len(stock.requests) == 2
 
     run(scenario)
@@ -511,7 +542,7 @@ def test_what_a_stock_worker_cannot_carry_is_refused_before_it_is_sent() -> None
         ):
             tools = [{"type": "function", "function": {"name": "f"}}]
             with pytest.raises(UpstreamRejected) as caught:
-                await stock_carrier(client).attempt(deployment(url(stock), "stock"), order_of(tools=tools))
+                await stock_carrier(client).attempt(deployment(url(stock), "stock"), order_of(tools=tools), 0.0)
         assert "tools" in caught.value.message
         assert not caught.value.sent
         assert [request.split()[1] for request in stock.requests] == [b"/worker_get_conv_template"]

@@ -69,19 +69,19 @@ def test_a_worker_that_hangs_is_left_before_it_answers(streamed: bool) -> None:
         worker.is_well.clear()
         async with carried(worker, answer_seconds=0.05) as (carrier, pulse, address):
             with pytest.raises(WorkerLost, match="The worker of alpha does not answer") as lost:
-                await carrier.attempt(deployment(address), order_of(streamed=streamed))
+                await carrier.attempt(deployment(address), order_of(streamed=streamed), 0.0)
             assert (lost.value.cause, lost.value.sent, lost.value.retry_after) == (HUNG, True, 1.0)
             assert worker.attempts == 1, "it is not asked again on another connection"
             assert pulse.hung == {address}
             with pytest.raises(WorkerLost) as lost:
-                await carrier.attempt(deployment(address), order_of(streamed=streamed))
+                await carrier.attempt(deployment(address), order_of(streamed=streamed), 0.0)
             assert not lost.value.sent
             assert worker.attempts == 1, "who is known to hang is not asked"
             worker.is_well.set()
             await eventually(lambda: not pulse.hung)
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.05):
-                    await carrier.attempt(deployment(address), order_of(streamed=streamed))
+                    await carrier.attempt(deployment(address), order_of(streamed=streamed), 0.0)
             assert worker.attempts == 2
 
     asyncio.run(scenario())
@@ -93,7 +93,7 @@ def test_one_whose_upstream_thinks_is_waited_for() -> None:
         worker = Worker(lambda peer: think(holder, peer))
         holder.append(worker)
         async with carried(worker, answer_seconds=5.0) as (carrier, pulse, address):
-            answer = await carrier.attempt(deployment(address), order_of())
+            answer = await carrier.attempt(deployment(address), order_of(), 0.0)
             assert answer.text == "hello"
             assert not pulse.hung
             asked = worker.looks
@@ -107,7 +107,7 @@ def test_one_that_hangs_within_its_answer_ends_the_answer_later() -> None:
     async def scenario() -> None:
         worker = Worker(begin)
         async with carried(worker, answer_seconds=0.05, mid_answer_seconds=0.5) as (carrier, pulse, address):
-            answer = await carrier.attempt(deployment(address), order_of(streamed=True))
+            answer = await carrier.attempt(deployment(address), order_of(streamed=True), 0.0)
             assert not isinstance(answer, WholeAnswer)
             assert b"hello" in await answer.next()
             worker.is_well.clear()
@@ -128,7 +128,7 @@ def test_one_that_is_gone_does_not_hang() -> None:
             pulse.origin(gone)
             await eventually(lambda: not pulse.hung)
             with pytest.raises(WorkerLost) as lost:
-                await carrier.attempt(deployment(gone), order_of())
+                await carrier.attempt(deployment(gone), order_of(), 0.0)
             assert lost.value.cause == "refused"
 
     asyncio.run(scenario())

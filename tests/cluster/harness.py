@@ -29,6 +29,9 @@ STOP_SECONDS = 60.0
 PATIENCE_SECONDS = 30.0
 """How long a test waits for what must come. It bounds a failing test; no test that passes waits for it."""
 WIRINGS = ("one process", "split")
+REPLICAS = "two complete processes"
+EVERY_WIRING = (*WIRINGS, REPLICAS)
+"""For what crosses processes; the rest behaves in complete processes as it does in one."""
 
 
 class PortBlock:
@@ -225,7 +228,7 @@ class Program:
 
 @dataclass
 class Cluster:
-    """``orcestator up`` as a process, in one process or split.
+    """``orcestator up`` as a process, in one of the wirings.
 
     Hedging is off unless a test is about it: on a busy machine every call is slow now and then, and which upstream answers
     what must not depend on that.
@@ -248,6 +251,8 @@ class Cluster:
             arguments += ["--config", "config.yaml"]
         if self.wiring == "split":
             arguments.append("--processes")
+        elif self.wiring == REPLICAS:
+            arguments += ["--workers", "2"]
         environment = clean_environment(
             OR_METRICS_PORT=str(self.metrics_port),
             OR_CONTROLLER_PORT=str(self.controller_port),

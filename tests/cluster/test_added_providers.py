@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cluster.harness import WIRINGS, Cluster, SandboxThread, chat, until
+from tests.cluster.harness import EVERY_WIRING, WIRINGS, Cluster, SandboxThread, chat, until
 
 Json = dict[str, Any]
 TOKEN = "the-admin-token-1"
@@ -41,7 +41,7 @@ def cluster_in(directory: Path, text: str, wiring: str, **more: str) -> Cluster:
     return Cluster(directory, text, wiring, {**ENVIRONMENT, **more})
 
 
-@pytest.fixture(scope="module", params=WIRINGS)
+@pytest.fixture(scope="module", params=EVERY_WIRING)
 def cluster(
     request: pytest.FixtureRequest, sandbox: SandboxThread, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
@@ -50,8 +50,12 @@ def cluster(
 
 
 @pytest.fixture(autouse=True)
-def as_it_was(cluster: Cluster) -> Iterator[None]:
+def as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where a test asks for the shared cluster; one of its own ends with it."""
     yield
+    if "cluster" not in request.fixturenames:
+        return
+    cluster = request.getfixturevalue("cluster")
     for name in sources(cluster):
         removed(cluster, name)
     until(lambda: set(sources(cluster)) == {"alpha"}, "what was added is gone")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.cluster.harness import Program, SandboxThread, chat, clean_environment, free_port, local_request, until
 
-ECHO_WORKER = Path(__file__).resolve().parents[1] / "bridge" / "stock_echo_worker.py"
+ECHO_WORKER = Path(__file__).resolve().parents[1] / "bridge" / "stock" / "stock_echo_worker.py"
 
 
 @pytest.fixture

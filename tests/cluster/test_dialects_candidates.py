@@ -226,7 +226,7 @@ def test_what_a_model_refuses_is_left_out(dialect: str, sandbox: SandboxThread) 
             loop.time() + 30, 100, 1, new_id,
         )  # fmt: skip
         try:
-            return await link.attempt("agent", order)
+            return await link.attempt_beside("agent", order)
         finally:
             await client.close()
 
@@ -304,7 +304,7 @@ def test_what_a_foreign_caller_loses_is_told_in_its_own_words(name: str, gateway
 def test_strict_can_be_set_for_everybody() -> None:
     """``OR_STRICT`` is what the header is."""
 
-    async def carry(deployment: Deployment, order: UpstreamCall) -> Answer:
+    async def carry(deployment: Deployment, order: UpstreamCall, _taken_at: float) -> Answer:
         raise NotImplementedError
 
     class Carrier:

@@ -42,7 +42,7 @@ def test_a_start_without_enough_is_one_sentence(split: bool, tmp_path: Path) -> 
     environment = clean_environment(
         OR_HOST="127.0.0.1", OR_PORT=str(free_port()), OR_CONTROLLER_PORT="0", OR_METRICS_PORT="0"
     )
-    command = f"ulimit -n {32 if split else 8}; exec {sys.executable} -m orcestator up {'--processes' if split else ''}"
+    command = f"ulimit -n {26 if split else 8}; exec {sys.executable} -m orcestator up {'--processes' if split else ''}"
     ended = subprocess.run(
         ["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=50, check=False
     )

@@ -1,12 +1,10 @@
 """A conversation by ``previous_response_id`` goes on whichever API server gets the next turn, and after a restart."""
 
 import json
-import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from os import kill
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,8 @@ import httpx
 import pytest
 
 from tests.cluster.dialects import FIRST, SECOND, bearer, body_of, events_in, provider, received
-from tests.cluster.harness import Cluster, SandboxThread, until
+from tests.cluster.harness import REPLICAS, Cluster, SandboxThread, until
+from tests.cluster.server_processes import connected, servers_of
 
 Json = dict[str, Any]
 RESPONSES = "/v1/responses"
@@ -42,39 +41,17 @@ def config(sandbox: SandboxThread) -> str:
     return "\n".join(["providers:", *lines])
 
 
-def servers_of(cluster: Cluster) -> list[int]:
-    """The processes that serve callers."""
-    assert cluster.program.process is not None
-    pid = cluster.program.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-    return [int(child) for child in children if b"orcestator.api_server" in Path(f"/proc/{child}/cmdline").read_bytes()]
-
-
-def connected(cluster: Cluster, to: int, stack: ExitStack) -> httpx.Client:
-    """A caller whose one connection is to this process: the others stand still while it is made."""
-    limits = httpx.Limits(max_connections=1, keepalive_expiry=None)
-    caller = stack.enter_context(
-        httpx.Client(base_url=cluster.url, timeout=20, trust_env=False, verify=False, limits=limits)
-    )
-    others = [pid for pid in servers_of(cluster) if pid != to]
-    for pid in others:
-        kill(pid, signal.SIGSTOP)
-    try:
-        assert caller.get("/ready").status_code == 200
-    finally:
-        for pid in others:
-            kill(pid, signal.SIGCONT)
-    return caller
-
-
-@pytest.fixture(scope="module")
-def callers(config: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[httpx.Client]]:
+@pytest.fixture(scope="module", params=["split", REPLICAS])
+def callers(
+    request: pytest.FixtureRequest, config: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[httpx.Client]]:
     """One caller at each of two API servers."""
     if sys.platform != "linux":
         pytest.skip("looks at the processes where Linux shows them")
-    arguments = ("--api-workers", "2")
+    arguments = ("--api-workers", "2") if request.param == "split" else ()
+    directory = tmp_path_factory.mktemp("kept")
     with ExitStack() as stack:
-        cluster = stack.enter_context(Keyed(tmp_path_factory.mktemp("kept"), config, "split", dict(KEYS), arguments))
+        cluster = stack.enter_context(Keyed(directory, config, request.param, dict(KEYS), arguments))
         yield [connected(cluster, pid, stack) for pid in servers_of(cluster)]
 
 

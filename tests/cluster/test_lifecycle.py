@@ -17,7 +17,16 @@ from typing import Any, Self
 import httpx
 import pytest
 
-from tests.cluster.harness import PATIENCE_SECONDS, WIRINGS, Cluster, SandboxThread, chat, events_of, until
+from tests.cluster.harness import (
+    EVERY_WIRING,
+    PATIENCE_SECONDS,
+    WIRINGS,
+    Cluster,
+    SandboxThread,
+    chat,
+    events_of,
+    until,
+)
 
 CHAT = "/v1/chat/completions"
 LEAVES_WITHIN_SECONDS = 10.0
@@ -148,12 +157,12 @@ class Asked:
 # The server leaves
 
 
-@pytest.mark.parametrize("wiring", WIRINGS)
+@pytest.mark.parametrize("wiring", EVERY_WIRING)
 def test_sigterm(alpha: SandboxThread, tmp_path: Path, wiring: str) -> None:
     """Not ready at once, new ones refused, running ones finished in time, the rest told, nothing lost, status 0."""
     alpha.reset()
-    with cluster_over(alpha, tmp_path, wiring, OR_DRAIN_SECONDS="5") as cluster:
-        brief = Asked(cluster, chat("x", "alpha/echo?tps=20&tokens=20", stream=True)).start()
+    with cluster_over(alpha, tmp_path, wiring, OR_DRAIN_SECONDS="3") as cluster:
+        brief = Asked(cluster, chat("x", "alpha/echo?tps=40&tokens=20", stream=True)).start()
         endless = Asked(cluster, chat("x", "alpha/echo?tps=5&tokens=100000", stream=True)).start()
         waiting = Asked(cluster, chat("x", "alpha/echo?ttft=60")).start()
         silent = Asked(cluster, chat("x", "alpha/echo?ttft=25", stream=True)).start()
@@ -192,7 +201,7 @@ def check_told_in_stream(asked: Asked) -> None:
 
 
 @linux_only
-@pytest.mark.parametrize("wiring", WIRINGS)
+@pytest.mark.parametrize("wiring", EVERY_WIRING)
 def test_a_second_signal_ends_at_once(alpha: SandboxThread, tmp_path: Path, wiring: str) -> None:
     """Whatever still runs, and no process of the cluster stays behind."""
     with cluster_over(alpha, tmp_path, wiring, OR_DRAIN_SECONDS="300") as cluster:
@@ -210,7 +219,7 @@ def test_a_second_signal_ends_at_once(alpha: SandboxThread, tmp_path: Path, wiri
             endless.end()
 
 
-@pytest.mark.parametrize("wiring", WIRINGS)
+@pytest.mark.parametrize("wiring", EVERY_WIRING)
 def test_no_row_is_lost_on_sigterm(alpha: SandboxThread, tmp_path: Path, wiring: str) -> None:
     """A signal right after the last answer: as many rows and lines as requests."""
     with cluster_over(alpha, tmp_path, wiring) as cluster:
@@ -223,7 +232,7 @@ def test_no_row_is_lost_on_sigterm(alpha: SandboxThread, tmp_path: Path, wiring:
 
 
 @linux_only
-@pytest.mark.parametrize("wiring", WIRINGS)
+@pytest.mark.parametrize("wiring", EVERY_WIRING)
 def test_rows_survive_a_kill(alpha: SandboxThread, tmp_path: Path, wiring: str) -> None:
     """What was written once is there after kill -9, and the file is whole."""
     with cluster_over(alpha, tmp_path, wiring) as cluster:

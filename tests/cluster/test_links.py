@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from orcestator.cluster import factory as parts
+from orcestator.cluster import factory
 from orcestator.cluster.links import Links, Make
 from orcestator.providers.rows import find_row
 from orcestator.providers.secret import Secret
@@ -22,7 +22,7 @@ def provider(name: str, order: int = 1, key: str = "key-1", **more: object) -> P
 
 def maker(settings: Settings) -> Make:
     """What makes real links, which are never used here."""
-    return parts.link_maker(settings, UpstreamClient(), QuotaBook(0.0))
+    return factory.provider_client_maker(settings, UpstreamClient(), QuotaBook(0.0))
 
 
 def links_of(*providers: ProviderSetting) -> Links:
@@ -38,7 +38,7 @@ def test_what_did_not_change_is_kept() -> None:
     links = links_of(provider("openai"), provider("groq", 2))
     before = list(links.current)
 
-    assert links.take([provider("openai"), provider("groq", 2)]) == []
+    assert links.apply_settings([provider("openai"), provider("groq", 2)]) == []
     assert all(now is then for now, then in zip(links.current, before, strict=True))
 
 
@@ -51,7 +51,7 @@ def test_what_changed_is_made_anew_and_nothing_else() -> None:
     for change in changes:
         links = links_of(provider("openai"), provider("groq", 2))
         openai, groq = links.current
-        fresh = links.take([provider("openai", **change), provider("groq", 2)])  # type: ignore[arg-type]
+        fresh = links.apply_settings([provider("openai", **change), provider("groq", 2)])  # type: ignore[arg-type]
         assert names(fresh) == ["openai"], change
         assert links.current == [fresh[0], groq]
         assert fresh[0] is not openai
@@ -62,10 +62,10 @@ def test_what_is_gone_is_gone() -> None:
     links = links_of(provider("openai"), provider("groq", 2))
     groq = links.named("groq")
 
-    assert links.take([provider("groq", 2)]) == []
+    assert links.apply_settings([provider("groq", 2)]) == []
     assert links.current == [groq]
     assert links.named("openai") is None
-    assert links.take([]) == []
+    assert links.apply_settings([]) == []
     assert links.current == []
 
 
@@ -73,14 +73,14 @@ def test_what_comes_back_is_another_link() -> None:
     """Of one that is gone nothing is kept: it may be closed by then."""
     links = links_of(provider("openai"))
     before = links.named("openai")
-    links.take([])
-    (fresh,) = links.take([provider("openai")])
+    links.apply_settings([])
+    (fresh,) = links.apply_settings([provider("openai")])
     assert fresh is not before
 
 
 def test_new_ones_are_told_and_stand_in_the_order_given() -> None:
     links = links_of(provider("openai"))
-    fresh = links.take([provider("groq", 2), provider("openai"), provider("mistral", 3)])
+    fresh = links.apply_settings([provider("groq", 2), provider("openai"), provider("mistral", 3)])
     assert names(fresh) == ["groq", "mistral"]
     assert names(links.current) == ["groq", "openai", "mistral"]
 
@@ -89,7 +89,7 @@ def test_the_list_is_the_same_one_for_ever() -> None:
     """Whoever was given it at the start sees every change."""
     links = links_of(provider("openai"))
     seen = links.current
-    links.take([provider("groq")])
+    links.apply_settings([provider("groq")])
     assert seen is links.current
     assert names(seen) == ["groq"]
 
@@ -99,14 +99,14 @@ def test_with_another_maker_all_are_made_anew() -> None:
     links = links_of(provider("openai"), provider("groq", 2))
     before = list(links.current)
     slower = Settings(first_token_timeout_seconds=99.0)
-    fresh = links.take([provider("openai"), provider("groq", 2)], maker(slower))
+    fresh = links.apply_settings([provider("openai"), provider("groq", 2)], maker(slower))
     assert names(fresh) == ["openai", "groq"]
     assert not set(fresh) & set(before)
 
-    assert links.take([provider("openai"), provider("groq", 2)]) == []
+    assert links.apply_settings([provider("openai"), provider("groq", 2)]) == []
     made = []
     counted = Links(lambda setting: made.append(setting.row.name) or maker(slower)(setting), [])  # type: ignore[func-returns-value]
-    counted.take([provider("openai")])
+    counted.apply_settings([provider("openai")])
     assert made == ["openai"]
 
 
@@ -114,6 +114,6 @@ def test_a_replaced_link_is_left_to_those_who_use_it() -> None:
     """It still has its key and address: a stream that began on it goes on."""
     links = links_of(provider("openai"))
     (used,) = links.current
-    links.take([provider("openai", base_url="https://other.example/v1")])
+    links.apply_settings([provider("openai", base_url="https://other.example/v1")])
     assert used.address == provider("openai").base_url
     assert used.offer.provider == "openai"

@@ -317,14 +317,17 @@ def test_a_callers_words_are_no_label(told: Cluster) -> None:
 ASKED, ANSWERED = "ask" * 100, "tell" * 100
 
 
-@pytest.mark.parametrize("wiring", WIRINGS)
 @pytest.mark.parametrize(
-    ("mode", "user", "assistant"),
-    [("full", ASKED[:250], ANSWERED[:250]), ("short", ASKED[:100] + "…", ANSWERED[:100] + "…"), ("none", "", "")],
+    ("mode", "wiring", "user", "assistant"),
+    [
+        ("full", "one process", ASKED[:250], ANSWERED[:250]),
+        ("short", "one process", ASKED[:100] + "…", ANSWERED[:100] + "…"),
+        ("none", "split", "", ""),
+    ],
     ids=["full", "short", "none"],
 )
 def test_texts_can_be_shortened_or_left_out(
-    alpha: SandboxThread, beta: SandboxThread, tmp_path: Path, wiring: str, mode: str, user: str, assistant: str
+    alpha: SandboxThread, beta: SandboxThread, tmp_path: Path, mode: str, wiring: str, user: str, assistant: str
 ) -> None:
     """In the traffic log and in the rows; what is left out is nowhere."""
     environment = {"OR_LOG_TEXTS": mode, "OR_LOG_TEXT_CHARS": "250", "OR_DB_PATH": "rows.db"}

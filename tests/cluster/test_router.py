@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from orcestator.cluster import factory as parts
+from orcestator.cluster import factory
 from orcestator.cluster.quota import limit
 from orcestator.cluster.router import Router
 from orcestator.routing.offer import Deployment
@@ -55,7 +55,7 @@ def held(found: Router, settings: Settings) -> tuple[object, ...]:
     return (
         found.planner.policy, attempts.policy, attempts.health.policy, attempts.budget.percent, attempts.budget.floor,
         attempts.hedging, attempts.line.policy, attempts.verdicts, attempts.falling.policy, attempts.falling.budget.percent,
-        attempts.falling.budget.floor, parts.exchange_policy(settings), parts.names(settings), ledger(settings).learns,
+        attempts.falling.budget.floor, factory.exchange_policy(settings), factory.public_names(settings), ledger(settings).learns,
     )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def test_each_setting_is_followed(row: Setting) -> None:
     assert fresh != held(brain(USUAL), USUAL), f"nobody follows {row.name}"
 
     retuned = brain(USUAL)
-    retuned.retune(changed)
+    retuned.apply_settings(changed)
     assert held(retuned, changed) == fresh
 
 
@@ -96,7 +96,7 @@ def test_verdicts_and_rules_are_followed() -> None:
     assert list(found.attempts.verdicts.overrides) == list(VERDICTS)
     assert found.planner.policy.rules == RULES
 
-    found.retune(USUAL)
+    found.apply_settings(USUAL)
     assert not found.attempts.verdicts.overrides
     assert found.planner.policy.rules == RULES
 
@@ -110,7 +110,7 @@ def test_rules_leave_the_rest_of_the_policy() -> None:
     assert found.planner.policy == replace(before, rules=RULES)
     assert found.planner.policy != before
 
-    found.retune(every)
+    found.apply_settings(every)
     assert found.planner.policy.rules == RULES
 
 
@@ -122,7 +122,7 @@ def test_what_is_known_of_deployments_outlives_a_change() -> None:
     for _ in range(USUAL.breaker_consecutive_failures):
         found.attempts.health.failed(echo, refused, judge(refused), 1000.0)
     parts_before = (found.attempts.health, found.attempts.line, found.attempts.stats, found.planner.health)
-    found.retune(replace(USUAL, breaker_consecutive_failures=100, line_length=1))
+    found.apply_settings(replace(USUAL, breaker_consecutive_failures=100, line_length=1))
 
     assert (found.attempts.health, found.attempts.line, found.attempts.stats, found.planner.health) == parts_before
     assert not found.attempts.health.allows(echo, 1000.0)
@@ -137,5 +137,5 @@ def test_the_loop_and_its_rules_share_what_they_have() -> None:
         assert falling.health is found.attempts.health is found.planner.health
         assert falling.permits is found.attempts.line.permits
         assert falling.policy is found.attempts.policy
-        found.retune(replace(USUAL, retry_floor=0))
+        found.apply_settings(replace(USUAL, retry_floor=0))
     assert not found.attempts.falling.budget.spend()

@@ -316,7 +316,7 @@ def test_the_sdk_does_not_multiply_our_attempts(client: openai.OpenAI, alpha: Sa
     """The upstream is asked as often as we tried, although the SDK would try three times."""
     alpha.reset()
     with pytest.raises(openai.InternalServerError) as caught:
-        client.with_candidates(max_retries=2).chat.completions.create(
+        client.with_options(max_retries=2).chat.completions.create(
             model="alpha/fault:H1:500", messages=says("hello"), stream=stream
         )
     asked = asked_of(alpha, "fault:H1:500")
@@ -327,7 +327,7 @@ def test_the_sdk_waits_for_a_rate_limit(client: openai.OpenAI, alpha: SandboxThr
     """A limit that will pass is the one thing that the SDK should try again."""
     model = f"alpha/fault:H2:1?once={alpha.base_url[-8:-3]}"
     alpha.reset()
-    answer = client.with_candidates(max_retries=2).chat.completions.create(model=model, messages=says("nonce:sloe"))
+    answer = client.with_options(max_retries=2).chat.completions.create(model=model, messages=says("nonce:sloe"))
     assert "sloe" in (answer.choices[0].message.content or "")
 
 

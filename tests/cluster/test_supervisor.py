@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.harness import Cluster, until
+from tests.cluster.harness import REPLICAS, Cluster, until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -25,9 +25,10 @@ def is_running(pid: int) -> bool:
     return state != "Z"
 
 
-def test_no_child_outlives_a_killed_supervisor(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wiring", ["split", REPLICAS])
+def test_no_child_outlives_a_killed_supervisor(tmp_path: Path, wiring: str) -> None:
     """A supervisor that gets SIGKILL can tell nobody: the children see their standard input close, and end."""
-    cluster = Cluster(tmp_path, wiring="split")
+    cluster = Cluster(tmp_path, wiring=wiring)
     cluster.__enter__()
     process = cluster.program.process
     assert process is not None

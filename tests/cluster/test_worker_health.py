@@ -12,6 +12,7 @@ from orcestator.routing.events import Event, HealthChanged
 from orcestator.routing.offer import Deployment, Offer
 from orcestator.routing.planning.catalog import Catalog
 from orcestator.routing.state.circuit_breaker import BreakerPolicy, CircuitBreakers
+from orcestator.routing.state.quota import QuotaBook
 from orcestator.routing.verdict import judge
 from orcestator.upstream.health_checks import UNKNOWN, Check
 from tests.routing.failures import failure
@@ -45,7 +46,8 @@ class Process:
         self.events: list[HealthChanged] = []
         policy = BreakerPolicy(consecutive_failures=1, open_seconds=FAR, longest_open_seconds=FAR)
         self.health = CircuitBreakers(policy, self._emit, random.random)
-        self.told = WorkerHealthFeed(self.health, lambda: self.catalog, OUT_SECONDS)
+        self.quota = QuotaBook()
+        self.feed = WorkerHealthFeed(self.health, self.quota, lambda: self.catalog, OUT_SECONDS)
         self.reads(*offers)
 
     def _emit(self, event: Event) -> None:
@@ -55,7 +57,7 @@ class Process:
     def reads(self, *offers: Offer) -> None:
         """A new catalog, which is looked at."""
         self.catalog = Catalog(offers)
-        self.told.look()
+        self.feed.refresh()
 
     def fails(self, deployment: Deployment, kind: type[Any] = UpstreamUnavailable) -> None:
         error = failure(kind)
@@ -167,7 +169,7 @@ def test_a_catalog_that_was_seen_says_nothing_again() -> None:
     """Looking is cheap: what a person did meanwhile is not undone by what is old."""
     process = Process(offer(**down()))
     process.health.reset("a")
-    process.told.look()
+    process.feed.refresh()
     assert process.is_in(at())
 
     process.reads(offer(**down()))
@@ -186,13 +188,13 @@ def test_a_worker_that_was_away_when_its_provider_came_back() -> None:
 def test_the_status_is_that_of_the_last_check() -> None:
     """Of whichever worker has one; of nobody where none has, and for a name that nobody knows."""
     process = Process(offer(), offer(worker="http://w2", **down()), offer("b"))
-    check = process.told.status("a")
+    check = process.feed.status("a")
     assert (check.status, check.message, check.failures, check.checked_at) == ("down", "refused", 3, 5.0)
-    assert process.told.status("b") is UNKNOWN
-    assert process.told.status("c") is UNKNOWN
+    assert process.feed.status("b") is UNKNOWN
+    assert process.feed.status("c") is UNKNOWN
 
     process.catalog = Catalog([offer(**up())])
-    assert process.told.status("a").status == "operational"
+    assert process.feed.status("a").status == "operational"
 
 
 def test_other_keys_of_a_worker_are_tried_at_once() -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
-from connect_samples import GUARDED, KEY, LINUX, MACOS, OPEN, WINDOWS, said, texts
 
-from orcestator.cli import CLIENT_NAMES
+from orcestator.connect.arguments import CLIENT_NAMES
 from orcestator.connect.machine import Machine
 from orcestator.connect.registry import CLIENTS
+from tests.connect.connect_samples import GUARDED, KEY, LINUX, MACOS, OPEN, WINDOWS, said, texts
 from tests.docs.pages import page
 
 OVERHEAD = ("vscode", "opencode", "continue", "zed", "codex", "llm")

@@ -12,6 +12,7 @@ ENVIRONMENT = {
     "OR_EXPOSE_ROUTER": "false",
     # One attempt a provider: what is looked at is how a failure is told, not how often it is tried again.
     "OR_ATTEMPTS_PER_PROVIDER": "1",
+    "OR_RATE_LIMIT_RETRIES": "0",
     "OR_RETRY_FLOOR": "10000",
     "OR_BREAKER_CONSECUTIVE_FAILURES": "10000",
     "OR_BREAKER_MINIMUM_CALLS": "10000",

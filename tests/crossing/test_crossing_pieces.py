@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orcestator.dialects.canonical import CallerDialect, ReadTerms, UpstreamDialect, WriteTerms
-from orcestator.dialects.openai.stream import ChatStream, StreamTerms
+from orcestator.dialects.openai.events import StreamTerms
+from orcestator.dialects.openai.stream import ChatStream
 from orcestator.dialects.relay import RelayStream
 from orcestator.dialects.sse import LineSplitter, SseSplitter
 from orcestator.errors import UpstreamError

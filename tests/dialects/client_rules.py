@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from orcestator.dialects.openai.stream import ChatStream, StreamTerms
+from orcestator.dialects.openai.events import StreamTerms
+from orcestator.dialects.openai.stream import ChatStream
 from orcestator.errors import UpstreamError
 
 Json = dict[str, Any]

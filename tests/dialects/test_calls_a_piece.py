@@ -5,8 +5,9 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from orcestator.dialects.openai.events import StreamTerms
 from orcestator.dialects.openai.reply import ReplyTerms, chat_reply
-from orcestator.dialects.openai.stream import ChatStream, StreamTerms
+from orcestator.dialects.openai.stream import ChatStream
 from orcestator.dialects.sse import SseSplitter
 from orcestator.json_text import dumps
 

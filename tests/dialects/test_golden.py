@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from orcestator.dialects.canonical import CallerDialect, ReadTerms, Target, UpstreamDialect, WriteTerms
-from orcestator.dialects.openai.stream import ChatStream, StreamTerms
+from orcestator.dialects.openai.events import StreamTerms
+from orcestator.dialects.openai.stream import ChatStream
 from orcestator.dialects.sse import SseSplitter
 from orcestator.errors import UpstreamError
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orcestator.dialects.canonical import ReadTerms, UpstreamDialect, WriteTerms
-from orcestator.dialects.openai.stream import StreamTerms
+from orcestator.dialects.openai.events import StreamTerms
 from orcestator.dialects.relay import RelayStream, event_type, renamed
 from orcestator.errors import UpstreamBroken, UpstreamError, UpstreamUnavailable
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from orcestator.dialects.canonical import ReadTerms, WriteTerms
+from orcestator.dialects.openai.events import StreamTerms
 from orcestator.dialects.openai.reply import ReplyTerms, chat_reply, translated_reply
-from orcestator.dialects.openai.stream import ChatStream, StreamTerms
+from orcestator.dialects.openai.stream import ChatStream
 from orcestator.dialects.relay import RelayStream
 from orcestator.errors import UpstreamBroken, UpstreamError
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS

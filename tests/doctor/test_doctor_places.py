@@ -67,12 +67,12 @@ def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
 def test_the_database(tmp_path: Path) -> None:
     """Absent is fine and stays absent; sound is fine; damaged is a problem with the way out."""
     path = tmp_path / "rows.db"
-    assert database_finding(path).state == OK
+    assert database_finding(str(path)).state == OK
     assert not path.exists()
     sqlite3.connect(path).close()
-    assert database_finding(path) == Finding("request rows", OK, f"{path} is sound")
+    assert database_finding(str(path)) == Finding("request rows", OK, f"{path} is sound")
     path.write_bytes(b"not a database at all" * 100)
-    damaged = database_finding(path)
+    damaged = database_finding(str(path))
     assert (damaged.state, "OR_DB_PATH" in damaged.remedy) == (PROBLEM, True)
 
 

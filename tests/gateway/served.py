@@ -129,13 +129,13 @@ async def _gateway(config: str, parts: Json) -> AsyncIterator[tuple[Gateway, lis
             ended.append(event)
             news.set()
 
-    client = factory.upstream_client(settings)
+    client = factory.make_upstream_client(settings)
     quota = QuotaBook(time.time() - time.monotonic())
-    make = factory.link_maker(settings, client, quota)
+    make = factory.provider_client_maker(settings, client, quota)
     links = {provider.row.name: make(provider) for provider in settings.providers}
-    catalog = LocalDirectory(list(links.values()), None, factory.names(settings)).catalog
+    catalog = LocalDirectory(list(links.values()), None, factory.public_names(settings)).catalog
     router = Router.of(settings, catalog, emit, quota)
-    gateway = factory.gateway(settings, router, LocalCarrier(links.get), emit, Drain())
+    gateway = factory.make_gateway(settings, router, LocalCarrier(links.get), emit, Drain())
     for name, part in parts.items():
         setattr(gateway, name, part)
 

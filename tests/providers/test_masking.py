@@ -124,3 +124,13 @@ def test_a_long_text_takes_no_time_to_speak_of() -> None:
     started = time.perf_counter()
     mask(("\\" * 20_000) + "%25" * 20_000 + PLAIN[:7] * 10_000)
     assert time.perf_counter() - started < 5.0
+
+
+def test_a_whole_key_is_found_in_what_is_long_and_no_error() -> None:
+    key = "sk-proj-AbC/dEf0123456789xyz"
+    mask = KeyMask([key])
+
+    for text in (f"x {key} y", key.upper(), key.replace("/", "\\/"), base64.b64encode(key.encode()).decode()):
+        assert mask.is_in(text), text
+    assert not mask.is_in(key[:-3])
+    assert not mask.is_in("")

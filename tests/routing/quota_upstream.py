@@ -54,7 +54,7 @@ class CountingUpstream:
         wait = {"wait": back_at - moment, "whole seconds": float(ceil(back_at - moment))}.get(self.says)
         reading = None
         if self.says.startswith("limits"):
-            left, reset = self.meter.told(limits, moment)
+            left, reset = self.meter.remaining(limits, moment)
             reading = RateLimit("requests", 60.0 if self.says == "limits a minute" else 0.0, self.requests, left, reset)
         self.under_way.append(Sent(self.ledger.now, is_well, None if is_well else wait, reading))
         return True

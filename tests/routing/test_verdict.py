@@ -7,7 +7,6 @@ import pytest
 from orcestator import errors
 from orcestator.errors import (
     NO_SUCH_PATH,
-    QUOTA,
     QUOTA_SIZE,
     SPENT,
     UpstreamBroken,
@@ -128,9 +127,7 @@ def test_only_a_model_that_is_missing_is_gone_for_good_and_a_wrong_path_is_not()
     assert (astray.is_final, astray.cooldown_seconds, astray.counts) == (False, 0.0, True)
 
 
-def test_our_own_ledgers_refusal_is_not_retried_and_one_for_its_size_cools_nothing() -> None:
-    assert judge(of(UpstreamRateLimited, QUOTA)).cooldown_seconds > 0.0
-    assert not judge(of(UpstreamRateLimited, QUOTA)).retries
+def test_a_refusal_for_the_size_of_one_request_cools_nothing() -> None:
     assert judge(of(UpstreamRateLimited, QUOTA_SIZE)).cooldown_seconds == 0.0
     assert judge(of(UpstreamRateLimited, QUOTA_SIZE)).falls_back
 
@@ -189,3 +186,11 @@ def test_a_person_overrides_the_table_and_the_first_that_is_met_counts() -> None
 def test_an_override_that_cannot_be_is_refused_with_the_remedy(raw: object, said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
         read_override(raw)
+
+
+def test_a_person_is_known_by_the_override_that_is_met() -> None:
+    override = read_override({"when": {"provider": "a"}, "then": {"action": "give_up"}})
+    verdicts = Verdicts((override,))
+
+    assert verdicts.is_a_persons(failure(UpstreamTimeout), "a")
+    assert not verdicts.is_a_persons(failure(UpstreamTimeout), "b")

@@ -61,7 +61,7 @@ class VirtualWorld:
             hedging=hedging or Hedging(budget=hedge_budget(100.0)),
         )
 
-    async def attempt(self, candidate: Candidate) -> Reply:
+    async def attempt(self, candidate: Candidate, _taken_at: float) -> Reply:
         """One attempt, as its fate is."""
         seconds, error = self.fate(candidate)
         self.open_attempts.append(candidate)

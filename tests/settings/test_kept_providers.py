@@ -11,6 +11,7 @@ from orcestator.errors import StartupProblem
 from orcestator.providers.secret import Secret
 from orcestator.settings import load
 from orcestator.settings.kept_providers import KeptProvider, forget, keep, kept_named, kept_titles
+from orcestator.store.documents import open_documents
 from tests.settings.conftest import Load
 
 KEY = "key-0123456789"
@@ -22,19 +23,20 @@ ALPHA = 'providers:\n  alpha: {base_url: "https://api.alpha.example/v1", api_key
 def kept(directory: Path, name: str = "mine", kind: str = "", fallback_order: int = 1, **entries: Any) -> Path:
     """Keep one where ``loaded`` looks for it; its file."""
     given = {"api_key": KEY, "base_url": ADDRESS, **entries}
-    keep(str(directory / STATE), KeptProvider(name, kind, given, fallback_order=fallback_order))
+    keep(open_documents(str(directory / STATE)), KeptProvider(name, kind, given, fallback_order=fallback_order))
     return directory / STATE / f"added_provider.{name}.json"
 
 
 def test_it_comes_back_as_it_was_given(tmp_path: Path) -> None:
     given = KeptProvider("mine", "openai", {"api_key": KEY, "models": ["m"]}, "My Own", 4)
-    keep(str(tmp_path), given)
-    assert kept_named(str(tmp_path), "mine") == given
-    assert kept_titles(str(tmp_path)) == {"mine": "My Own"}
+    documents = open_documents(str(tmp_path))
+    keep(documents, given)
+    assert kept_named(documents, "mine") == given
+    assert kept_titles(documents) == {"mine": "My Own"}
     assert KEY not in repr(given)
-    forget(str(tmp_path), "mine")
-    forget(str(tmp_path), "mine")
-    assert kept_named(str(tmp_path), "mine") is None
+    forget(documents, "mine")
+    forget(documents, "mine")
+    assert kept_named(documents, "mine") is None
     assert list(tmp_path.iterdir()) == []
 
 

@@ -167,7 +167,7 @@ def test_the_catalog_knows_every_way_to_name_an_entry(loaded):
     catalog = Catalog(offers, found.public_aliases(), found.default_targets(), auto=found.auto_alias())
 
     def models(name):
-        return [[(option.candidate.provider, option.candidate.model, option.name) for option in tier.options] for tier in catalog.tiers((name,), "chat")]  # fmt: skip
+        return [[(candidate.deployment.provider, candidate.deployment.model, candidate.name) for candidate in tier.candidates] for tier in catalog.tiers((name,), "chat")]  # fmt: skip
 
     router, deepseek = ("openrouter", "vendor/r1", "r1"), ("deepseek", "r1", "r1")
     assert models("r1") == models("auto") == [[router, deepseek]]

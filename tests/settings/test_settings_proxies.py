@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orcestator.cluster import factory as parts
+from orcestator.cluster import factory
 from orcestator.errors import StartupProblem
 from orcestator.routing.state.quota import QuotaBook
 from orcestator.settings import load
@@ -25,7 +25,7 @@ def used(config: str = "", tmp_path: Path | None = None, **variables: str) -> di
         path = str(tmp_path / "config.yaml")
         Path(path).write_text(config, "utf-8")
     settings = load({**KEYS, **variables}, config_path=path, dotenv_path=None)
-    make = parts.link_maker(settings, UpstreamClient(), QuotaBook())
+    make = factory.provider_client_maker(settings, UpstreamClient(), QuotaBook())
     links = [make(provider) for provider in settings.providers]
     return {link.row.name: f"{link.proxy.host}:{link.proxy.port}" if link.proxy else "" for link in links}
 

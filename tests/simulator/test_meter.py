@@ -56,4 +56,4 @@ def test_it_tells_what_is_left_and_when_it_comes_back_as_real_ones_do(window: st
     for now in (2.0, 11.0, 20.0):
         meter.take(limits, now)
 
-    assert meter.told(limits, 20.0) == told
+    assert meter.remaining(limits, 20.0) == told

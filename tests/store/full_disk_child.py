@@ -5,12 +5,12 @@ import signal
 import sys
 from pathlib import Path
 
-from conftest import REQUEST
-
 from orcestator.store.ledger import Ledger
+from tests.store.conftest import REQUEST
+from tests.store.engines import ledger_rows
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-ledger = Ledger(Path(sys.argv[1]), str, str)
+ledger = Ledger(ledger_rows(Path(sys.argv[1])), str, str)
 ledger.write([REQUEST._replace(request_id="first")])
 batch = [REQUEST._replace(request_id=str(number), user_text="x" * 1_000) for number in range(200)]
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

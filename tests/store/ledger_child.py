@@ -5,12 +5,12 @@ import sys
 import time
 from pathlib import Path
 
-from conftest import REQUEST
-
 from orcestator.store.ledger import Ledger
 from orcestator.telemetry.background import BackgroundWriter
+from tests.store.conftest import REQUEST
+from tests.store.engines import ledger_rows
 
-writer = BackgroundWriter("ledger", Ledger(Path(sys.argv[1]), str, str), keeps_failed=True)
+writer = BackgroundWriter("ledger", Ledger(ledger_rows(Path(sys.argv[1])), str, str), keeps_failed=True)
 writer.start()
 for number in itertools.count():
     writer(REQUEST._replace(request_id=str(number), started_at=time.time()))

@@ -15,8 +15,11 @@ import pytest
 
 from orcestator.errors import InvalidRequest, RouteNotFound
 from orcestator.gateway.conversations import PREVIOUS_NOT_FOUND, Conversations
-from orcestator.store.kept_responses import Bounds, Change, KeptResponses, KeptRows
+from orcestator.store.kept_responses import KeptResponses
+from orcestator.store.kept_rows import KeptRows
+from orcestator.store.kept_turns import Bounds, Change
 from orcestator.telemetry.background import BackgroundWriter
+from tests.store.engines import kept_response_rows
 
 if sys.platform != "win32":
     import resource
@@ -46,7 +49,8 @@ class Process:
     def __init__(self, path: Path, *, is_shared: bool = True, started: bool = True, **more: Any) -> None:
         self.clock = more.pop("clock", None) or Clock()
         limits = {name: more.pop(name) for name in ("most_waiting_bytes",) if name in more}
-        rows = KeptRows(path, more.pop("bounds", Bounds()), self.clock)
+        guarantees = {name: more.pop(name) for name in ("waits_seconds",) if name in more}
+        rows = KeptRows(kept_response_rows(path, **guarantees), more.pop("bounds", Bounds()), self.clock)
         self.writer = BackgroundWriter[Change]("kept_responses", rows, keeps_failed=True, window_seconds=0.0)
         self.shelf = KeptResponses(rows, self.writer, self.writer.flush, is_shared=is_shared, **limits, **more)
         self.conversations = Conversations(self.clock, shelf=self.shelf)
@@ -348,9 +352,8 @@ def test_nobody_pushes_out_what_another_caller_keeps(tmp_path: Path, bounds: Bou
 def test_a_locked_database_fails_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory answers meanwhile; a removal is promised after a second at most, and everything is written in the end."""
     monkeypatch.setattr("orcestator.store.kept_responses.REMOVAL_SECONDS", 0.05)
-    monkeypatch.setattr("orcestator.store.kept_connection._PRAGMAS", ("PRAGMA busy_timeout = 20",))
     path = tmp_path / "or.db"
-    with processes(path, 1, is_shared=False) as (process,):
+    with processes(path, 1, is_shared=False, waits_seconds=0.02) as (process,):
         process.written()
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -413,7 +416,7 @@ def test_the_files_are_their_owner_s_alone(tmp_path: Path) -> None:
 def test_the_program_s_own_thread_never_imports_sqlmodel() -> None:
     """It takes most of a second that the start of the server does not have."""
     program = (
-        "import sys; import orcestator.store.kept_responses; "
+        "import sys; import orcestator.store.kept_responses, orcestator.store.engines, orcestator.store.schema; "
         "print(sorted({'sqlmodel', 'sqlalchemy', 'pydantic'} & set(sys.modules)))"
     )
     root = Path(__file__).parents[2]

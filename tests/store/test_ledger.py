@@ -16,6 +16,7 @@ from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded
 from orcestator.store.ledger import Ledger
 from orcestator.telemetry.background import BackgroundWriter
 from tests.cluster.harness import until
+from tests.store.engines import ledger_rows
 
 BuildRequest = Callable[..., RequestEnded]
 BuildAttempt = Callable[..., AttemptEnded]
@@ -26,8 +27,8 @@ def same(text: str) -> str:
 
 
 @contextmanager
-def ledger_at(path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(path, same, same)
+def ledger_at(path: Path, **more: Any) -> Iterator[Ledger]:
+    ledger = Ledger(ledger_rows(path, **more), same, same)
     try:
         yield ledger
     finally:
@@ -65,7 +66,7 @@ def test_a_table_has_no_column_without_a_field(tmp_path: Path, table: str, event
 
 def test_texts_go_through_their_policies(tmp_path: Path, request_ended: BuildRequest) -> None:
     path = tmp_path / "or.db"
-    ledger = Ledger(path, str.upper, str.title)
+    ledger = Ledger(ledger_rows(path), str.upper, str.title)
     ledger.write([request_ended(message="why")])
     ledger.close()
     assert rows(path, "SELECT user_text, assistant_text, requested_model, message FROM request_row") == [
@@ -97,12 +98,10 @@ def test_impossible_values_do_not_hold_up_the_others(tmp_path: Path, request_end
     ]
 
 
-def test_a_locked_database_delays_rows_and_loses_none(
-    tmp_path: Path, request_ended: BuildRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("orcestator.store.ledger_connection._PRAGMAS", ("PRAGMA busy_timeout = 50",))
+def test_a_locked_database_delays_rows_and_loses_none(tmp_path: Path, request_ended: BuildRequest) -> None:
     path = tmp_path / "or.db"
-    writer = BackgroundWriter("ledger", Ledger(path, same, same), keeps_failed=True)
+    rows = ledger_rows(path, waits_seconds=0.05)
+    writer = BackgroundWriter("ledger", Ledger(rows, same, same), keeps_failed=True)
     writer.start()
     writer(request_ended(request_id="first"))
     assert writer.flush(20)
@@ -141,12 +140,9 @@ def test_a_damaged_file_is_an_os_error_and_the_next_one_works(tmp_path: Path, re
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks at the process's open files")
-def test_a_connection_that_failed_is_not_used_again(
-    tmp_path: Path, request_ended: BuildRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("orcestator.store.ledger_connection._PRAGMAS", ("PRAGMA busy_timeout = 1",))
+def test_a_connection_that_failed_is_not_used_again(tmp_path: Path, request_ended: BuildRequest) -> None:
     path = tmp_path / "or.db"
-    with ledger_at(path) as ledger:
+    with ledger_at(path, waits_seconds=0.001) as ledger:
         ledger.prepare()
         assert is_open(path)
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -189,8 +185,9 @@ def test_a_killed_process_loses_at_most_its_last_moment(tmp_path: Path) -> None:
 def test_the_program_s_own_thread_never_imports_sqlmodel(tmp_path: Path) -> None:
     """It takes most of a second that the start of the server does not have."""
     program = (
-        "import sys; from pathlib import Path; from orcestator.store.ledger import Ledger; "
-        f"Ledger(Path({str(tmp_path / 'or.db')!r}), str, str); "
+        "import sys; from orcestator.store.engines import open_rows; from orcestator.store.schema import RECORDS; "
+        "from orcestator.store.ledger import GUARANTEES, Ledger; "
+        f"Ledger(open_rows({str(tmp_path / 'or.db')!r}, RECORDS, GUARANTEES), str, str); "
         "print(sorted({'sqlmodel', 'sqlalchemy', 'pydantic'} & set(sys.modules)))"
     )
     child = subprocess.run([sys.executable, "-c", program], env=child_env(), capture_output=True, text=True, check=True)
@@ -227,7 +224,7 @@ def test_a_table_of_somebody_else_s_is_told(tmp_path: Path, request_ended: Build
     path = tmp_path / "or.db"
     with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE request_row (id INTEGER PRIMARY KEY, note TEXT)")
-    writer = BackgroundWriter("ledger", Ledger(path, same, same), keeps_failed=True)
+    writer = BackgroundWriter("ledger", Ledger(ledger_rows(path), same, same), keeps_failed=True)
     writer.start()
     writer(request_ended(request_id="first"))
     until(lambda: writer.is_failing, "the writer knows that it fails")

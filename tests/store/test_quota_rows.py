@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from orcestator.routing.state.quota import QuotaRow
-from orcestator.store.quota_rows import QuotaRows, key_name
+from orcestator.store.quota_rows import key_name
+from tests.store.engines import quotas_at
 
 ROW = QuotaRow("p", "2", "m", {"windows": [], "closed_until": 5.0, "pause": 0.0})
 
 
 def test_the_last_state_of_each_account_is_read_back(tmp_path: Path) -> None:
-    rows = QuotaRows(tmp_path / "deeper" / "quota.sqlite")
+    rows = quotas_at(tmp_path / "deeper" / "quota.sqlite")
     assert rows.read() == []
     rows.prepare()
     rows.write([ROW._replace(account={"a": 1}), ROW, ROW._replace(model="other")])
@@ -20,14 +21,14 @@ def test_the_last_state_of_each_account_is_read_back(tmp_path: Path) -> None:
 
     assert sorted(rows.read()) == [ROW, ROW._replace(model="other", account={"b": 2})]
     rows.close()
-    assert len(QuotaRows(tmp_path / "deeper" / "quota.sqlite").read()) == 2
+    assert len(quotas_at(tmp_path / "deeper" / "quota.sqlite").read()) == 2
     assert os.stat(tmp_path / "deeper" / "quota.sqlite").st_mode & 0o077 == 0
 
 
 def test_a_file_that_is_no_database_is_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "quota.sqlite"
     path.write_bytes(b"this is no database, and long enough to be looked at" * 20)
-    rows = QuotaRows(path)
+    rows = quotas_at(path)
 
     assert rows.read() == []
     rows.write([ROW])
@@ -39,16 +40,16 @@ def test_a_file_that_is_no_database_is_put_aside(tmp_path: Path, caplog: pytest.
 
 def test_a_place_that_cannot_be_written_is_an_oserror_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    rows = QuotaRows(tmp_path / "file" / "quota.sqlite")
+    rows = quotas_at(tmp_path / "file" / "quota.sqlite")
 
     with pytest.raises(OSError, match="file"):
         rows.write([ROW])
-    assert QuotaRows(tmp_path).read() == []
+    assert quotas_at(tmp_path).read() == []
 
 
 def test_a_file_that_goes_away_under_us_is_written_anew(tmp_path: Path) -> None:
     path = tmp_path / "quota.sqlite"
-    rows = QuotaRows(path)
+    rows = quotas_at(path)
     rows.write([ROW])
     rows.close()
     path.unlink()
@@ -61,19 +62,19 @@ def test_a_file_that_goes_away_under_us_is_written_anew(tmp_path: Path) -> None:
 
 def test_a_key_has_one_name_in_a_file_that_tells_nothing_of_it(tmp_path: Path) -> None:
     path = tmp_path / "quota.sqlite"
-    salt = QuotaRows(path).salt()
+    salt = quotas_at(path).salt()
 
-    assert QuotaRows(path).salt() == salt
-    assert key_name(QuotaRows(tmp_path / "other.sqlite").salt(), "sk-one") != key_name(salt, "sk-one")
+    assert quotas_at(path).salt() == salt
+    assert key_name(quotas_at(tmp_path / "other.sqlite").salt(), "sk-one") != key_name(salt, "sk-one")
     assert len(salt) == 32
     assert os.stat(path).st_mode & 0o077 == 0
     assert key_name(salt, "sk-one") == key_name(salt, "sk-one") != key_name(salt, "sk-two")
     assert len(key_name(salt, "sk-one")) == 16
-    assert QuotaRows(path).read() == []
+    assert quotas_at(path).read() == []
 
 
 def test_where_nothing_can_be_written_any_salt_will_do(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("")
 
-    assert len(QuotaRows(tmp_path / "file" / "quota.sqlite").salt()) == 32
+    assert len(quotas_at(tmp_path / "file" / "quota.sqlite").salt()) == 32
     assert "cannot be written" in caplog.text

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.samples import Sample
 
 from orcestator import __version__
-from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded, Waited
+from orcestator.routing.events import AttemptEnded, HealthChanged, QuotaRefused, RequestEnded, Waited
 from orcestator.telemetry.background import BackgroundWriter
 from orcestator.telemetry.metrics import Metrics
 from orcestator.telemetry.series import LARGEST_SERIES, Counter, Distribution, Gauge, Histogram
@@ -94,7 +94,7 @@ def test_an_attempt_that_was_outrun_is_neither_good_nor_an_error(metrics: Metric
 
 
 def test_quota_refusals_are_counted(metrics: Metrics, attempt_ended: BuildAttempt) -> None:
-    metrics(attempt_ended(error="UpstreamRateLimited", cause="quota", verdict="fall_back"))
+    metrics(QuotaRefused("r", "openai", "gpt-4o", "quota", 30.0))
     metrics(attempt_ended(error="UpstreamRateLimited", cause="http_429", verdict="fall_back"))
     assert value(metrics, "quota_refusals_total", provider="openai") == 1
 
@@ -131,10 +131,8 @@ def test_background_looks_are_counted_and_their_last_result_shown(metrics: Metri
 def test_notices_and_waits_are_counted(metrics: Metrics) -> None:
     metrics.count_notice("fallback_used", "told")
     metrics(Waited(0.2, was_served=True))
-    metrics.waiting = 3
     assert value(metrics, "notices_total", kind="fallback_used", outcome="told") == 1
     assert value(metrics, "permit_wait_seconds_count", outcome="served") == 1
-    assert value(metrics, "waiting_requests") == 3
 
 
 def test_totals_before_the_first_request(metrics: Metrics) -> None:
@@ -169,10 +167,13 @@ def test_a_quantile_is_taken_within_its_bucket(values: list[float], share: float
     assert distribution.quantile(share) == expected
 
 
-def test_active_requests_are_what_was_told_last(metrics: Metrics) -> None:
-    assert value(metrics, "active_requests") == 0
-    metrics.active = 3
-    assert value(metrics, "active_requests") == 3
+def test_requests_of_this_moment_are_asked_for_at_each_scrape() -> None:
+    """Those that are served, and those that wait."""
+    running, waiting = [1, 2, 3], [4]
+    metrics = Metrics(lambda _name: True, active=lambda: len(running), waiting=lambda: len(waiting))
+    assert (value(metrics, "active_requests"), value(metrics, "waiting_requests")) == (3, 1)
+    running.clear()
+    assert (value(metrics, "active_requests"), value(metrics, "waiting_requests")) == (0, 1)
 
 
 def test_a_name_that_becomes_known_is_a_label_from_then_on(request_ended: BuildRequest) -> None:

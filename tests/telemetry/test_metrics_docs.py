@@ -1,14 +1,20 @@
 """docs/metrics.md names every metric there is, with its labels, and no other."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded, Waited
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from orcestator.routing.events import AttemptEnded, HealthChanged, QuotaRefused, RequestEnded, Waited
+from orcestator.telemetry.exposition import MergedExposition, ProcessPage, render
 from orcestator.telemetry.metrics import Metrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 SUFFIX = {"counter": "_total"}
+OF_SEVERAL = {"orcestator_process_up", "orcestator_process_restarts_total"}
+"""What only the page of several processes has."""
 
 
 class Writer:
@@ -25,12 +31,21 @@ def documented() -> dict[str, tuple[str, frozenset[str]]]:
 
 
 def exposed(metrics: Metrics) -> dict[str, tuple[str, frozenset[str]]]:
+    return _facts(metrics.registry.collect())
+
+
+def exposed_by_several(metrics: Metrics) -> dict[str, tuple[str, frozenset[str]]]:
+    page = MergedExposition().page([ProcessPage("a", 1, 0, render(metrics.registry))])
+    return _facts(text_string_to_metric_families(page.decode()))
+
+
+def _facts(families: Iterable[Metric]) -> dict[str, tuple[str, frozenset[str]]]:
     return {
         family.name + SUFFIX.get(family.type, ""): (
             family.type,
             frozenset(label for sample in family.samples for label in sample.labels) - {"le"},
         )
-        for family in metrics.registry.collect()
+        for family in families
     }
 
 
@@ -42,7 +57,7 @@ def test_the_page_and_the_metrics_agree(
     metrics(request_ended(error="X"))
     for verdict in ("retry", "fall_back"):
         metrics(attempt_ended(error="X", cause="y", verdict=verdict, maybe_billed=True))
-    metrics(attempt_ended(error="X", cause="quota"))
+    metrics(QuotaRefused("r", "p", "m", "quota", 1.0))
     metrics(attempt_ended(verdict="hedge_lost"))
     metrics(HealthChanged("p", "m", "open", 1.0, ""))
     metrics.checked("p", is_up=True, response_ms=1.0)
@@ -50,6 +65,11 @@ def test_the_page_and_the_metrics_agree(
     metrics(Waited(0.1, was_served=True))
     ours = {name: facts for name, facts in exposed(metrics).items() if name.startswith("orcestator_")}
     pages = documented()
-    assert ours == {name: facts for name, facts in pages.items() if name.startswith("orcestator_")}
+    assert ours == {
+        name: facts for name, facts in pages.items() if name.startswith("orcestator_") and name not in OF_SEVERAL
+    }
     # What the platform tells of a process differs from one platform to another.
     assert exposed(metrics).keys() <= pages.keys()
+    merged = exposed_by_several(metrics)
+    assert merged.keys() - exposed(metrics).keys() == OF_SEVERAL
+    assert {name: merged[name] for name in OF_SEVERAL} == {name: pages[name] for name in OF_SEVERAL}

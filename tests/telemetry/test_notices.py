@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orcestator.routing.events import AttemptEnded, Event, HealthChanged, RequestEnded
+from orcestator.routing.events import AttemptEnded, Event, HealthChanged, QuotaRefused, RequestEnded
 from orcestator.telemetry.notices import (
     MOST_SUBJECTS,
     Level,
@@ -62,8 +62,9 @@ def test_a_refused_or_spent_key_is_told_once_and_not_as_a_fallback_too(
     assert back.text == "openai (key 2) works again."
 
 
-def test_an_exhausted_quota_is_told(reader: NoticeReader, attempt_ended: BuildAttempt) -> None:
-    refused = attempt_ended(error="UpstreamRateLimited", cause="quota", verdict="fall_back")
+def test_an_exhausted_quota_is_told(reader: NoticeReader) -> None:
+    refused = QuotaRefused("r", "openai", "gpt-4o", "quota", 30.0)
+    assert reader.notice_of(refused._replace(cause="quota_size")) is None, "a smaller request would be taken"
     assert told(reader, refused) == ("warning", "quota_exhausted", "openai/gpt-4o")
     pause = HealthChanged("openai", "gpt-4o", "cooldown", 3600.0, "UpstreamRateLimited: http_429")
     assert told(reader, pause) == ("warning", "quota_exhausted", "openai/gpt-4o")
@@ -115,7 +116,7 @@ def test_a_caller_s_words_are_in_no_notice(
     events: list[Event] = [
         request_ended(error="NothingLeft", requested_model=words, user_text=words, message=words),
         attempt_ended(error="UpstreamBroken", cause="empty", verdict="fall_back", model=words),
-        attempt_ended(error="UpstreamRateLimited", cause="quota", model=words),
+        QuotaRefused("r", "openai", words, "quota", 1.0),
         OPENED._replace(model=words),
         CLOSED._replace(model=words),
     ]

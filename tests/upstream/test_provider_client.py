@@ -14,6 +14,7 @@ from orcestator.errors import (
     QUOTA,
     QUOTA_GUESSED,
     QUOTA_SIZE,
+    QuotaUsedUp,
     StreamInterrupted,
     UpstreamKeyRefused,
     UpstreamRateLimited,
@@ -21,16 +22,17 @@ from orcestator.errors import (
 from orcestator.providers.models import ModelFacts
 from orcestator.providers.rows import Provider
 from orcestator.providers.secret import Secret
+from orcestator.routing.offer import Deployment
 from orcestator.routing.state.quota import QuotaBook
 from orcestator.sandbox.faults.hidden_limits import HiddenLimit
 from orcestator.sandbox.server import SandboxServer
 from orcestator.sandbox.settings import SandboxSettings
-from orcestator.store.quota_rows import QuotaRows
 from orcestator.telemetry.background import BackgroundWriter
 from orcestator.upstream.call import UpstreamCall, WholeAnswer
 from orcestator.upstream.http.client import UpstreamClient
 from orcestator.upstream.ids import new_id
 from orcestator.upstream.provider_client import ProviderClient, ProviderTimeouts
+from tests.store.engines import quotas_at
 from tests.upstream.scripted_upstream import Peer, Run, ScriptedUpstream, answers, chunked, plain, upstream_client
 
 KEYS = (Secret("first-key"), Secret("second-key"), Secret("third-key"))
@@ -78,7 +80,11 @@ async def outcome(
     house: House, model: str = "echo", credential: str = "", *, streamed: bool = False, words: int = 1
 ) -> str:
     try:
-        answer = await house.link.attempt(model, order(model, streamed=streamed, words=words), credential)
+        asked, now = order(model, streamed=streamed, words=words), time.monotonic()
+        house.quota.admit(Deployment("prov", model, "", "proxy", credential=credential), asked.tokens, now)
+        answer = await house.link.attempt(model, asked, credential, now)
+    except QuotaUsedUp as refused:
+        return refused.cause
     except (UpstreamRateLimited, UpstreamKeyRefused) as error:
         return error.cause if error.sent == error.cause.startswith("http_") else f"{error.cause}, sent: {error.sent}"
     if not isinstance(answer, WholeAnswer):
@@ -133,7 +139,7 @@ def test_what_was_learned_is_known_after_a_restart(run: Run, tmp_path: Path) -> 
     path = tmp_path / "state" / "quota.sqlite"
 
     async def life(limit: HiddenLimit, requests: int) -> tuple[list[str], int]:
-        rows = QuotaRows(path)
+        rows = quotas_at(path)
         quota = book(HOUR)
         quota.restore(rows.read())
         writer = BackgroundWriter("quota", rows, keeps_failed=True)
@@ -200,12 +206,12 @@ def test_limits_in_the_headers_of_an_answer_are_kept(run: Run) -> None:
     async def scenario() -> None:
         quota = book()
         async with scripted(quota, plain(REPLY, headers=HEAD % 1 + b"Content-Type: application/json\r\n")) as (link, _):
-            await link.attempt("echo", order())
+            await link.attempt_beside("echo", order())
             (state,) = quota.states(time.monotonic())
             assert (state.limit, state.remaining, state.source) == (60.0, 1.0, "told")
             assert quota.take("prov", "", "echo", 1, time.monotonic()) == 0.0
-            with pytest.raises(UpstreamRateLimited) as caught:
-                await link.attempt("echo", order())
+            with pytest.raises(QuotaUsedUp) as caught:
+                await link.attempt_beside("echo", order())
             assert caught.value.cause == QUOTA
             assert caught.value.retry_after == pytest.approx(40.0, abs=1.0)
 
@@ -219,7 +225,7 @@ def test_a_busy_upstream_behind_the_upstream_teaches_nothing(run: Run) -> None:
         body = json.dumps(refusal).encode()
         async with scripted(quota, plain(body, status=b"429 Too Many Requests")) as (link, _):
             with pytest.raises(UpstreamRateLimited):
-                await link.attempt("echo", order())
+                await link.attempt_beside("echo", order())
             assert quota.is_empty
 
     run(scenario)
@@ -254,7 +260,7 @@ def test_a_rate_limit_inside_an_answer_reaches_the_ledger(run: Run, reply: bytes
         quota = book()
         async with scripted(quota, reply) as (link, _):
             with pytest.raises(UpstreamRateLimited):
-                await link.attempt("echo", order(streamed=streamed))
+                await link.attempt_beside("echo", order(streamed=streamed))
             assert_is_learned(quota)
 
     run(scenario)
@@ -276,7 +282,7 @@ def test_a_rate_limit_that_is_told_after_content_reaches_the_ledger(run: Run) ->
             link = ProviderClient(
                 ROW, f"http://127.0.0.1:{upstream.port}/v1", KEYS[:1], 1, client, ProviderTimeouts(), quota
             )
-            answer = await link.attempt("echo", order(streamed=True))
+            answer = await link.attempt_beside("echo", order(streamed=True))
             assert not isinstance(answer, WholeAnswer)
             assert await answer.next()
             assert quota.is_empty
@@ -295,7 +301,7 @@ def test_a_busy_upstream_behind_the_upstream_teaches_nothing_inside_an_answer_ei
         busy = {"error": {"message": "Provider returned error", "code": 429, "metadata": {"provider_name": "X"}}}
         async with scripted(quota, plain(event(busy), headers=EVENTS)) as (link, _):
             with pytest.raises(UpstreamRateLimited):
-                await link.attempt("echo", order(streamed=True))
+                await link.attempt_beside("echo", order(streamed=True))
             assert quota.is_empty
 
     run(scenario)

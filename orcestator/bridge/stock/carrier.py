@@ -34,7 +34,7 @@ class StockCarrier:
         self._waiting = waiting
         self._templates: dict[tuple[str, str], Json] = {}
 
-    async def attempt(self, deployment: Deployment, order: UpstreamCall) -> Answer:
+    async def attempt(self, deployment: Deployment, order: UpstreamCall, _taken_at: float) -> Answer:
         """One attempt. Raises UpstreamRejected for what the protocol cannot carry, and UpstreamError."""
         if order.endpoint == "embeddings":
             return await self._embeddings(deployment, order)

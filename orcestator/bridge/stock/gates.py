@@ -137,9 +137,10 @@ class StockGates:
         answer = await self._attempts.run(
             order.request_id,
             plan,
-            lambda candidate: self._carrier.attempt(candidate.deployment, order),
+            lambda candidate, taken_at: self._carrier.attempt(candidate.deployment, order, taken_at),
             tally,
             order.deadline,
+            order.tokens,
         )
         return _Given(answer, tally, time.monotonic())
 

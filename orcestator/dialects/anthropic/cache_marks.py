@@ -4,11 +4,9 @@ platform.claude.com/docs/en/build-with-claude/prompt-caching (checked 2026-11).
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from orcestator.dialects.anthropic.dropped import Dropped
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 MOST_MARKS = 4
 

@@ -7,8 +7,7 @@ issue 50, checked 2026-11).
 from typing import Any
 
 from orcestator.errors import InvalidRequest
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 def wrong(param: str, what: str, remedy: str) -> InvalidRequest:

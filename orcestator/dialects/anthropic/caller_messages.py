@@ -9,11 +9,9 @@ from typing import Any
 from orcestator.dialects.anthropic.caller_fields import listing, mapping, missing, text, wrong
 from orcestator.dialects.anthropic.caller_parts import blocks_in, content_of, parts_of_block
 from orcestator.dialects.anthropic.dropped import Dropped
-from orcestator.dialects.anthropic.reasoning import encrypted_detail, text_detail
-from orcestator.dialects.anthropic.thinking_marks import is_ours
-from orcestator.json_text import dumps
+from orcestator.dialects.anthropic.thinking_blocks import encrypted_detail, is_ours, text_detail
+from orcestator.json_text import Json, dumps
 
-Json = dict[str, Any]
 ATTRIBUTION = "x-anthropic-billing-header:"
 
 

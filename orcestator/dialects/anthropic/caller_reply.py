@@ -1,15 +1,10 @@
 """A canonical reply to Anthropic's message (platform.claude.com/docs/en/api/messages, checked 2026-11)."""
 
-from typing import Any
-
-from orcestator.dialects.anthropic.finish import stop_reason
-from orcestator.dialects.anthropic.thinking_marks import UNSIGNED
+from orcestator.dialects.anthropic.answer_facts import stop_reason, wire_usage
+from orcestator.dialects.anthropic.thinking_blocks import UNSIGNED
 from orcestator.dialects.anthropic.upstream_messages import UNREADABLE
-from orcestator.dialects.anthropic.usage import wire_usage
 from orcestator.dialects.canonical import ANTHROPIC_FORMAT, WriteTerms, reasoning_of, text_of
-from orcestator.json_text import loads_exactly
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, loads_exactly
 
 
 def wire_reply(reply: Json, terms: WriteTerms) -> Json:

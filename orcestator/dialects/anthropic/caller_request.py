@@ -22,8 +22,7 @@ from orcestator.dialects.anthropic.dropped import Dropped
 from orcestator.dialects.anthropic.spoken_names import meant_name
 from orcestator.dialects.canonical import ReadCall
 from orcestator.dialects.fitting import stable_user
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 SCHEMA_NAME = "answer"
 """What the schema of an answer is called: OpenAI demands a name where Anthropic has none."""

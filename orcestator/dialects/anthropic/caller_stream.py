@@ -4,8 +4,7 @@
 ``message_stop``; a broken answer ends in ``error`` instead. Official SDKs tell events apart by their ``event:`` line.
 """
 
-from typing import Any
-
+from orcestator.dialects.anthropic.answer_facts import wire_usage
 from orcestator.dialects.anthropic.caller_reply import (
     message_id,
     own_details,
@@ -14,13 +13,10 @@ from orcestator.dialects.anthropic.caller_reply import (
     stop_fields,
 )
 from orcestator.dialects.anthropic.errors import error_body
-from orcestator.dialects.anthropic.thinking_marks import UNSIGNED
-from orcestator.dialects.anthropic.usage import wire_usage
+from orcestator.dialects.anthropic.thinking_blocks import UNSIGNED
 from orcestator.dialects.canonical import WriteTerms, reasoning_of
 from orcestator.errors import OrcestatorError
-from orcestator.json_text import dumps
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, dumps
 
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _TEXT, _THINKING, _CALL, _NONE = "text", "thinking", "tool_use", ""

@@ -9,8 +9,7 @@ from typing import Any
 from orcestator.dialects.anthropic.caller_fields import listing, mapping, text, wrong
 from orcestator.dialects.anthropic.dropped import Dropped
 from orcestator.dialects.anthropic.upstream_parts import is_cache_mark
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 

@@ -4,8 +4,7 @@ from typing import Any
 
 from orcestator.dialects.failures import error_in_answer, openai_detail
 from orcestator.errors import OrcestatorError, StreamInterrupted, UpstreamError
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 STATUS_OF_TYPE = {
     "invalid_request_error": 400,

@@ -7,9 +7,7 @@ limits there are none; anything else is a 400.
 
 from typing import Any, NamedTuple
 
-from orcestator.json_text import dumps
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, dumps
 
 _KEPT = frozenset({"$ref", "type", "enum", "const", "title", "description", "required", "default"})
 _SCHEMA_MAPS = ("properties", "$defs", "definitions")

@@ -9,9 +9,7 @@ import binascii
 from typing import Any
 
 from orcestator.dialects.canonical import data_url, parts_of
-from orcestator.json_text import dumps
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, dumps
 
 BYTES_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 4

@@ -1,23 +1,16 @@
 """How Anthropic, and whoever speaks like it, is called."""
 
-from typing import Any
-
 from orcestator.dialects.anthropic.errors import error_detail
-from orcestator.dialects.anthropic.thinking_marks import without_our_thinking
+from orcestator.dialects.anthropic.thinking_blocks import without_our_thinking
 from orcestator.dialects.anthropic.upstream_reply import canonical_reply
 from orcestator.dialects.anthropic.upstream_request import PATH, wire_call
 from orcestator.dialects.anthropic.upstream_stream import CALLS, MessageReader
-from orcestator.dialects.anthropic.upstream_thinking import LEAST_BUDGET
-from orcestator.dialects.canonical import UpstreamDialect
+from orcestator.dialects.anthropic.upstream_tuning import LEAST_BUDGET
+from orcestator.dialects.canonical import UpstreamDialect, always
 from orcestator.dialects.fitting import lowered_at
 from orcestator.dialects.shapes import object_in
 from orcestator.dialects.tool_names import PLAIN_NAMES
-
-Json = dict[str, Any]
-
-
-def _relay_path(model: str, streamed: bool) -> str:
-    return PATH
+from orcestator.json_text import Json
 
 
 def _count_path(model: str) -> str:
@@ -42,7 +35,7 @@ UPSTREAM = UpstreamDialect(
     reply=canonical_reply,
     reader=MessageReader,
     error=error_detail,
-    relay_path=_relay_path,
+    relay_path=always(PATH),
     tool_names=PLAIN_NAMES._replace(longest=128),
     limited=_limited,
     calls=CALLS,

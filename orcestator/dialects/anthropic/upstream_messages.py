@@ -8,14 +8,13 @@ empty texts and thinking blocks of another issuer are refused.
 from typing import Any, NamedTuple
 
 from orcestator.dialects.anthropic.dropped import Dropped
-from orcestator.dialects.anthropic.thinking_marks import OUR_SIGNATURE
+from orcestator.dialects.anthropic.thinking_blocks import OUR_SIGNATURE
 from orcestator.dialects.anthropic.tool_ids import ToolIds
 from orcestator.dialects.anthropic.upstream_parts import blocks_of, is_cache_mark, text_block, text_blocks_of
 from orcestator.dialects.canonical import ANTHROPIC_FORMAT, text_of
+from orcestator.dialects.canonical_call import ToolCall, tool_calls_in
 from orcestator.dialects.tool_results import NO_RESULT
-from orcestator.json_text import dumps, loads_exactly
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, dumps, loads_exactly
 
 OPENING = "(The conversation begins.)"
 """The user's turn that the API demands first, where a conversation has none."""
@@ -125,8 +124,7 @@ class _Builder:
         return [*blocks, refused] if refused else blocks
 
     def _tool_uses(self, message: Json) -> list[Json]:
-        calls = message.get("tool_calls")
-        made = [self._tool_use(call) for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+        made = [self._tool_use(call) for call in tool_calls_in(message)]
         return [block for block in made if block]
 
     def _thinking_blocks(self, message: Json) -> list[Json]:
@@ -138,15 +136,14 @@ class _Builder:
             self._dropped.add("messages.reasoning_details")
         return [block for block in blocks if block]
 
-    def _tool_use(self, call: Json) -> Json | None:
-        name, given = _called(call)
-        if not name:
+    def _tool_use(self, call: ToolCall) -> Json | None:
+        if not call.name:
             self._dropped.add("messages.tool_calls")
             return None
-        value, was_read = _input_of(given)
+        value, was_read = _input_of(call.arguments)
         if not was_read:
             self._dropped.add("messages.tool_calls.arguments")
-        return {"type": "tool_use", "id": self._ids.of_call(call.get("id")), "name": name, "input": value}
+        return {"type": "tool_use", "id": self._ids.of_call(call.id), "name": call.name, "input": value}
 
     def _result_blocks(self, message: Json) -> list[Json]:
         blocks = blocks_of(message.get("content"), self._dropped)
@@ -175,15 +172,6 @@ def _thinking_block(detail: Any) -> Json | None:
         return None
     text = detail.get("text")
     return {"type": "thinking", "thinking": text if isinstance(text, str) else "", "signature": signature}
-
-
-def _called(call: Json) -> tuple[str, Any]:
-    """Name and arguments of a call; a custom tool's text is the one field of an object."""
-    custom, function = call.get("custom"), call.get("function")
-    part = function if isinstance(function, dict) else custom if isinstance(custom, dict) else {}
-    name = part.get("name")
-    given = part.get("arguments") if part is function else {"input": part.get("input")}
-    return (name if isinstance(name, str) else ""), given
 
 
 def _input_of(given: Any) -> tuple[Json, bool]:

@@ -10,8 +10,7 @@ from typing import Any
 
 from orcestator.dialects.anthropic.dropped import Dropped
 from orcestator.dialects.canonical import data_url, parts_of
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _RENAMED_TYPES = {"image/jpg": "image/jpeg"}

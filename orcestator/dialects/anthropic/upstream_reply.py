@@ -2,16 +2,13 @@
 
 from typing import Any
 
+from orcestator.dialects.anthropic.answer_facts import canonical_usage, finish_reason
 from orcestator.dialects.anthropic.errors import error_in_200
-from orcestator.dialects.anthropic.finish import finish_reason
-from orcestator.dialects.anthropic.reasoning import encrypted_detail, text_detail
+from orcestator.dialects.anthropic.thinking_blocks import encrypted_detail, text_detail
 from orcestator.dialects.anthropic.upstream_tools import REPLY_TOOL
-from orcestator.dialects.anthropic.usage import canonical_usage
 from orcestator.dialects.canonical import ReadTerms
 from orcestator.errors import UpstreamBroken
-from orcestator.json_text import dumps
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, dumps
 
 
 def canonical_reply(wire: Any, terms: ReadTerms) -> Json:

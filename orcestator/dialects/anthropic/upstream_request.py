@@ -18,15 +18,13 @@ from orcestator.dialects.anthropic.upstream_messages import (
     with_trimmed_prefill,
     without_prefill,
 )
-from orcestator.dialects.anthropic.upstream_sampling import sampling_of, stop_sequences_of
-from orcestator.dialects.anthropic.upstream_thinking import Thinking, thinking_of
 from orcestator.dialects.anthropic.upstream_tools import reply_tool, tools_of_history, wire_choice, wire_tools
+from orcestator.dialects.anthropic.upstream_tuning import Thinking, sampling_of, stop_sequences_of, thinking_of
 from orcestator.dialects.canonical import Target, WireCall
+from orcestator.dialects.canonical_call import AnswerFormat, answer_format
 from orcestator.dialects.fitting import fitted
 from orcestator.errors import InvalidRequest
-from orcestator.json_text import dumps
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, dumps
 
 PATH = "/messages"
 USUAL_MAX_TOKENS = 8192
@@ -106,9 +104,10 @@ def _answer_fields(
     tools = wire_tools(call, traits, dropped)
     choice = wire_choice(call, tools, dropped, takes_forced=takes_forced)
     system, output = list(conversation.system), _effort(thinking)
-    schema = _schema_of(call, dropped)
+    wanted = answer_format(call)
+    schema = _schema_of(wanted, dropped)
     if schema is None:
-        system += _json_task(call)
+        system += _json_task(wanted)
     elif _takes_format(target, traits) or not traits.takes_forced_tool:
         output["format"] = _format(schema, dropped)
     elif takes_forced:
@@ -138,29 +137,15 @@ def _closed(turns: list[Json], traits: Traits, thinking: Thinking) -> list[Json]
     return with_trimmed_prefill(turns) if traits.takes_prefill and not thinking.is_on else without_prefill(turns)
 
 
-def _schema_of(call: Json, dropped: Dropped) -> Json | None:
-    wanted = call.get("response_format")
-    if not isinstance(wanted, dict) or wanted.get("type") != "json_schema":
-        _name_strange_format(wanted, dropped)
-        return None
-    named = wanted.get("json_schema")
-    schema = named.get("schema") if isinstance(named, dict) else None
-    if not isinstance(schema, dict):
+def _schema_of(wanted: AnswerFormat, dropped: Dropped) -> Json | None:
+    if wanted.schema is None and wanted.kind not in ("text", "json_object"):
         dropped.add("response_format")
-        return None
-    return schema
+    return wanted.schema
 
 
-def _name_strange_format(wanted: Any, dropped: Dropped) -> None:
-    if wanted is not None and not (isinstance(wanted, dict) and wanted.get("type") in ("text", "json_object")):
-        dropped.add("response_format")
-
-
-def _json_task(call: Json) -> list[Json]:
+def _json_task(wanted: AnswerFormat) -> list[Json]:
     """The instruction that stands for ``json_object``, and for a schema that cannot be read."""
-    wanted = call.get("response_format")
-    wants_json = isinstance(wanted, dict) and wanted.get("type") in ("json_object", "json_schema")
-    return [{"type": "text", "text": JSON_ONLY}] if wants_json else []
+    return [{"type": "text", "text": JSON_ONLY}] if wanted.kind in ("json_object", "json_schema") else []
 
 
 def _schema_task(schema: Json) -> Json:

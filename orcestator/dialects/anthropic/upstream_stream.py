@@ -9,16 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from orcestator.dialects.anthropic.answer_facts import WireUsage, finish_reason
 from orcestator.dialects.anthropic.errors import error_in_200
-from orcestator.dialects.anthropic.finish import finish_reason
-from orcestator.dialects.anthropic.reasoning import encrypted_detail, text_detail
+from orcestator.dialects.anthropic.thinking_blocks import encrypted_detail, text_detail
 from orcestator.dialects.anthropic.upstream_reply import is_reply_tool, refusal_text
-from orcestator.dialects.anthropic.usage import WireUsage
 from orcestator.dialects.canonical import ReadTerms
 from orcestator.errors import UpstreamBroken
-from orcestator.json_text import dumps, loads_event
+from orcestator.json_text import Json, dumps, loads_event
 
-Json = dict[str, Any]
 CALLS = b'"tool_use"'
 """What every answer with a tool call holds, whose arguments are an object here."""
 Meaning = str | list[Json] | None

@@ -11,8 +11,8 @@ from typing import Any
 from orcestator.dialects.anthropic.dropped import Dropped
 from orcestator.dialects.anthropic.models import Traits
 from orcestator.dialects.anthropic.upstream_parts import is_cache_mark
-
-Json = dict[str, Any]
+from orcestator.dialects.canonical_call import allowed_tools, function_name_of, function_of, tools_in
+from orcestator.json_text import Json
 
 REPLY_TOOL = "orcestator_reply_as_json"
 """Stands for ``response_format`` where the model has no structured outputs; its input is the answer's text."""
@@ -23,10 +23,7 @@ _UNIONS = ("oneOf", "anyOf", "allOf")
 
 def wire_tools(call: Json, traits: Traits, dropped: Dropped) -> list[Json]:
     """The function tools; others are named in ``dropped`` as ``tools.<type>``."""
-    tools = call.get("tools")
-    if not isinstance(tools, list):
-        return []
-    made = [_wire_tool(tool, traits, dropped) for tool in tools if isinstance(tool, dict)]
+    made = [_wire_tool(tool, traits, dropped) for tool in tools_in(call)]
     return _allowed([tool for tool in made if tool], call.get("tool_choice"))
 
 
@@ -71,36 +68,24 @@ def _choice_of(given: Any, names: set[str]) -> Json | None:
     if given is None or isinstance(given, str):
         kind = _KINDS.get(given or "auto")
         return {"type": kind} if kind else None
-    if not isinstance(given, dict):
-        return None
-    if given.get("type") == "allowed_tools":
-        return _choice_of(_allowance(given).get("mode"), names)
-    function = given.get("function")
-    name = function.get("name") if isinstance(function, dict) else None
-    if not isinstance(name, str) or (names and name not in names):
+    allowed = allowed_tools(given)
+    if allowed is not None:
+        return _choice_of(allowed.mode, names)
+    name = function_name_of(given)
+    if name is None or (names and name not in names):
         return None
     return {"type": "tool", "name": name}
 
 
-def _allowance(choice: Json) -> Json:
-    inner = choice.get("allowed_tools")
-    return inner if isinstance(inner, dict) else choice
-
-
 def _allowed(tools: list[Json], choice: Any) -> list[Json]:
     """The tools that an ``allowed_tools`` choice leaves."""
-    if not isinstance(choice, dict) or choice.get("type") != "allowed_tools":
-        return tools
-    wanted = _allowance(choice).get("tools")
-    parts = [one.get("function") for one in wanted if isinstance(one, dict)] if isinstance(wanted, list) else []
-    names = [part.get("name") for part in parts if isinstance(part, dict)]
-    return [tool for tool in tools if tool["name"] in names]
+    allowed = allowed_tools(choice)
+    return tools if allowed is None else [tool for tool in tools if tool["name"] in allowed.names]
 
 
 def _wire_tool(tool: Json, traits: Traits, dropped: Dropped) -> Json | None:
-    function = tool.get("function")
-    name = function.get("name") if isinstance(function, dict) else None
-    if tool.get("type", "function") != "function" or not isinstance(function, dict) or not isinstance(name, str):
+    function, name = function_of(tool), function_name_of(tool)
+    if tool.get("type", "function") != "function" or function is None or name is None:
         dropped.add(f"tools.{tool.get('type')}")
         return None
     made: Json = {"name": name, "input_schema": _object_schema(function.get("parameters"))}

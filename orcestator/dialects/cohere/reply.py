@@ -7,10 +7,10 @@ adds to a prompt, and count only where there is nothing better.
 
 from typing import Any
 
-from orcestator.dialects.canonical import Json, ReadTerms
+from orcestator.dialects.canonical import ReadTerms
 from orcestator.dialects.failures import error_in_answer
 from orcestator.errors import UpstreamBroken
-from orcestator.json_text import dumps, loads_event
+from orcestator.json_text import Json, dumps, loads_event
 
 CALLS = b'"arguments"'
 """What every event and answer with tool calls holds."""

@@ -7,13 +7,23 @@ https://docs.cohere.com/reference/errors lists (checked 2026-11): the system tur
 temperature is between 0 and 1, and only one of the two penalties may be set.
 """
 
-from typing import Any
-
-from orcestator.dialects.canonical import Json, Target, WireCall, parts_of, reasoning_budget, text_of
+from orcestator.dialects.canonical import Target, WireCall, parts_of, reasoning_budget, text_of
+from orcestator.dialects.canonical_call import (
+    ROLES,
+    answer_format,
+    function_name_of,
+    messages_in,
+    output_limit,
+    reasoning_wish,
+    stops_in,
+    tool_calls_in,
+    tools_in,
+    within,
+)
 from orcestator.dialects.fitting import fitted
-from orcestator.dialects.losses import NAME, is_loss, lost_marks
+from orcestator.dialects.losses import is_loss, lost_marks, lost_part, lost_tool
 from orcestator.errors import InvalidRequest
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 
 PATH = "/v2/chat"
 _TAKEN = frozenset(
@@ -21,7 +31,6 @@ _TAKEN = frozenset(
     | {"top_p", "top_k", "seed", "frequency_penalty", "presence_penalty", "reasoning", "reasoning_effort"}
     | {"tools", "tool_choice", "response_format"}
 )
-_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 _UNTAKEN_IN_MESSAGES = ("name", "is_error", "reasoning_details", "audio")
 _RANGES = {"temperature": (0, 1), "frequency_penalty": (0, 1), "presence_penalty": (0, 1), "top_k": (0, 500)}
 _PENALTIES = ("frequency_penalty", "presence_penalty")
@@ -55,7 +64,7 @@ def _sampling(call: Json, dropped: list[str]) -> Json:
         value = call.get(name)
         if value is None or (name in _PENALTIES and not value):
             continue
-        made["k" if name == "top_k" else name] = kept = _within(value, low, high)
+        made["k" if name == "top_k" else name] = kept = within(value, low, high)
         if kept != value:
             dropped.append(name)
     if all(name in made for name in _PENALTIES):
@@ -65,24 +74,15 @@ def _sampling(call: Json, dropped: list[str]) -> Json:
         made["seed"] = call["seed"]
     if call.get("top_p") is not None:
         # 1 means "all of them", which is spelled 0.99 here.
-        made["p"] = _within(call["top_p"], *_NUCLEUS)
+        made["p"] = within(call["top_p"], *_NUCLEUS)
     return made
-
-
-def _within(value: Any, low: float, high: float) -> Any:
-    """A number brought into the range; what is none is left to the upstream to explain."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return value
-    return min(max(value, low), high)
 
 
 def _limits(call: Json, dropped: list[str]) -> Json:
     made: Json = {}
-    limit = _output_limit(call)
+    limit, stops = output_limit(call), stops_in(call)
     if limit is not None:
         made["max_tokens"] = limit
-    stop = call.get("stop")
-    stops = [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else []
     if stops:
         made["stop_sequences"] = stops[:_MOST_STOPS]
     if len(stops) > _MOST_STOPS:
@@ -90,48 +90,27 @@ def _limits(call: Json, dropped: list[str]) -> Json:
     return made
 
 
-def _output_limit(call: Json) -> Any:
-    limit = call.get("max_completion_tokens")
-    return call.get("max_tokens") if limit is None else limit
-
-
 def _thinking(call: Json, target: Target, dropped: list[str]) -> Json:
-    reasoning = call.get("reasoning")
-    reasoning = reasoning if isinstance(reasoning, dict) else {}
-    effort, budget = call.get("reasoning_effort"), reasoning.get("max_tokens")
-    off = effort == "none" or reasoning.get("enabled") is False
-    if reasoning.get("exclude") is True:
+    wish = reasoning_wish(call)
+    effort, budget = wish.effort, wish.budget
+    if wish.is_hidden:
         dropped.append("reasoning.exclude")
-    if not (off or effort or budget):
+    if not (wish.is_off or effort or budget):
         return {}
     if not target.may_reason:
-        dropped += [] if off else ["reasoning_effort" if effort else "reasoning"]
+        dropped += [] if wish.is_off else ["reasoning_effort" if effort else "reasoning"]
         return {}
-    if off:
+    if wish.is_off:
         return {"thinking": {"type": "disabled"}}
-    limit = _output_limit(call) or target.facts.get("max_output_tokens")
+    limit = output_limit(call) or target.facts.get("max_output_tokens")
     if budget is None and isinstance(limit, int) and limit > 0:
         budget = reasoning_budget(str(effort), limit, 1, limit)
     return {"thinking": {"type": "enabled"} if budget is None else {"type": "enabled", "token_budget": budget}}
 
 
-def _checked(call: Json) -> list[Json]:
-    messages = call.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise InvalidRequest("'messages' must be a list with at least one message.", param="messages")
-    for index, message in enumerate(messages):
-        role = message.get("role") if isinstance(message, dict) else None
-        if not isinstance(role, str) or role not in _ROLES:
-            raise InvalidRequest(
-                f"'messages[{index}].role' must be system, developer, user, assistant or tool.",
-                param=f"messages[{index}].role",
-            )
-    return messages
-
-
 def _messages(call: Json, dropped: list[str]) -> list[Json]:
     """The turns that say something, after one system turn."""
-    made = [_message(index, message, dropped) for index, message in enumerate(_checked(call))]
+    made = [_message(index, message, dropped) for index, message in enumerate(messages_in(call))]
     rules = "\n\n".join(message["content"] for message in made if message["role"] == "system" and message["content"])
     turns = [
         message for message in made if message["role"] == "tool" or (message["role"] != "system" and len(message) > 1)
@@ -140,7 +119,7 @@ def _messages(call: Json, dropped: list[str]) -> list[Json]:
 
 
 def _message(index: int, message: Json, dropped: list[str]) -> Json:
-    role = _ROLES[message["role"]]
+    role = ROLES[message["role"]]
     dropped += [f"messages.{name}" for name in _UNTAKEN_IN_MESSAGES if message.get(name)]
     if role == "assistant":
         return _spoken(message, dropped)
@@ -176,7 +155,7 @@ def _user_parts(message: Json, dropped: list[str]) -> list[Json]:
         elif isinstance(part.get("text"), str):
             made.append({"type": "text", "text": part["text"]})
         else:
-            dropped += _kind(part)
+            dropped += lost_part(part)
     return made
 
 
@@ -184,13 +163,8 @@ def _text(message: Json, dropped: list[str]) -> str:
     content = message.get("content")
     for part in parts_of(content):
         if not isinstance(part.get("text"), str):
-            dropped += _kind(part)
+            dropped += lost_part(part)
     return text_of(content)
-
-
-def _kind(part: Json) -> list[str]:
-    kind = part.get("type")
-    return [f"messages.{kind}"] if isinstance(kind, str) and NAME.fullmatch(kind) else []
 
 
 def _spoken(message: Json, dropped: list[str]) -> Json:
@@ -212,15 +186,12 @@ def _spoken(message: Json, dropped: list[str]) -> Json:
 
 
 def _calls_of(message: Json) -> list[Json]:
-    calls = message.get("tool_calls")
     made = []
-    for call in calls if isinstance(calls, list) else []:
-        part = call.get("function") or call.get("custom") if isinstance(call, dict) else None
-        if isinstance(part, dict) and isinstance(part.get("name"), str):
-            arguments = dumps({"input": part["input"]}).decode() if "input" in part else part.get("arguments")
+    for call in tool_calls_in(message):
+        if call.name:
+            arguments = call.arguments
             text = arguments if isinstance(arguments, str) else dumps(arguments or {}).decode()
-            function = {"name": part["name"], "arguments": text or "{}"}
-            made.append({"id": call.get("id"), "type": "function", "function": function})
+            made.append({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": text or "{}"}})
     return made
 
 
@@ -228,8 +199,7 @@ def _tools(call: Json, dropped: list[str]) -> Json:
     """The tools, and whether one must be called: a single one by being the only one that is offered."""
     functions = _functions(call, dropped)
     choice = call.get("tool_choice")
-    named = choice.get("function") if isinstance(choice, dict) else None
-    forced = named.get("name") if isinstance(named, dict) else None
+    forced = function_name_of(choice)
     if any(function["name"] == forced for function in functions):
         functions = [function for function in functions if function["name"] == forced]
         choice = "required"
@@ -249,14 +219,12 @@ def _tools(call: Json, dropped: list[str]) -> Json:
 
 
 def _functions(call: Json, dropped: list[str]) -> list[Json]:
-    tools = call.get("tools")
     made: list[Json] = []
-    for tool in tools if isinstance(tools, list) else []:
-        function = tool.get("function") if isinstance(tool, dict) else None
-        if isinstance(function, dict) and isinstance(function.get("name"), str):
-            made.append(function)
-        elif isinstance(tool, dict) and NAME.fullmatch(str(tool.get("type"))):
-            dropped.append(f"tools.{tool['type']}")
+    for tool in tools_in(call):
+        if function_name_of(tool) is not None:
+            made.append(tool["function"])
+        else:
+            dropped += lost_tool(tool)
     return made
 
 
@@ -266,14 +234,11 @@ def _described(function: Json) -> Json:
 
 
 def _format(call: Json, has_tools: bool, dropped: list[str]) -> Json:
-    wanted = call.get("response_format")
-    kind = wanted.get("type") if isinstance(wanted, dict) else None
-    if wanted is None or kind == "text":
+    wanted = answer_format(call)
+    if wanted.kind == "text":
         return {}
-    described = wanted.get("json_schema") if isinstance(wanted, dict) and kind == "json_schema" else None
-    schema = described.get("schema") if isinstance(described, dict) else None
-    if has_tools or not (kind == "json_object" or isinstance(schema, dict)):
+    if has_tools or not (wanted.kind == "json_object" or wanted.schema is not None):
         dropped.append("response_format")
         return {}
-    with_schema = {"json_schema": schema} if isinstance(schema, dict) else {}
+    with_schema = {} if wanted.schema is None else {"json_schema": wanted.schema}
     return {"response_format": {"type": "json_object", **with_schema}}

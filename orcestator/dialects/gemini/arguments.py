@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from orcestator.json_text import loads_exactly
+from orcestator.json_text import Json, loads_exactly
 
-Json = dict[str, Any]
 UNREADABLE = "arguments"
 """The key under which arguments go that are no JSON object: a struct has no other place for them."""
 

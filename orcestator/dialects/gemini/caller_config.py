@@ -8,8 +8,8 @@ from typing import Any
 from orcestator.dialects.gemini.caller_schema import json_schema
 from orcestator.dialects.gemini.fields import field, object_field, others
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 _NUMBERS = {
     "temperature": "temperature", "topP": "top_p", "topK": "top_k", "presencePenalty": "presence_penalty",
     "frequencyPenalty": "frequency_penalty",

@@ -13,9 +13,8 @@ from orcestator.dialects.gemini.fields import field as wire_field
 from orcestator.dialects.gemini.fields import object_field, objects_field, others, text_field
 from orcestator.dialects.gemini.signatures import call_extra, detail_of
 from orcestator.errors import InvalidRequest
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 
-Json = dict[str, Any]
 _MADE_UP = "_of_history"
 """How the ids end that we give to calls without one."""
 LONGEST_ID = 40

@@ -7,8 +7,8 @@ which the API takes and data URLs do not (google-genai 3.4.0).
 from typing import Any
 
 from orcestator.dialects.gemini.fields import field
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 _STANDARD = str.maketrans("-_", "+/")
 _AUDIO = {"mpeg": "mp3", "mp3": "mp3", "x-wav": "wav", "wave": "wav", "wav": "wav"}
 

@@ -9,9 +9,7 @@ from typing import Any
 from orcestator.dialects.canonical import data_url, reasoning_of, text_of
 from orcestator.dialects.gemini.arguments import arguments_object
 from orcestator.dialects.gemini.signatures import call_signature, detail_signature, own_details
-from orcestator.json_text import is_cut
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, is_cut
 
 
 def said_parts(message: Json, *, shows_thoughts: bool) -> list[Json]:

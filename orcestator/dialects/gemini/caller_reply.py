@@ -1,15 +1,10 @@
 """A canonical reply to a GenerateContentResponse (https://ai.google.dev/api/generate-content, checked 2026-11)."""
 
-from typing import Any
-
 from orcestator.dialects.canonical import WriteTerms
+from orcestator.dialects.gemini.answer_facts import wire_finish, wire_logprobs, wire_usage
 from orcestator.dialects.gemini.caller_config import shows_thoughts
 from orcestator.dialects.gemini.caller_parts import call_part, said_parts
-from orcestator.dialects.gemini.finish import wire_finish
-from orcestator.dialects.gemini.logprobs import wire_logprobs
-from orcestator.dialects.gemini.usage import wire_usage
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 def wire_reply(reply: Json, terms: WriteTerms) -> Json:

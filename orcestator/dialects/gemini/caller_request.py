@@ -4,16 +4,14 @@ https://ai.google.dev/api/generate-content (checked 2026-11); recorded from Gemi
 ``stream`` are in the path there; the route puts them into the body.
 """
 
-from typing import Any
-
 from orcestator.dialects.canonical import ReadCall
 from orcestator.dialects.gemini.caller_config import canonical_config
 from orcestator.dialects.gemini.caller_contents import Messages
 from orcestator.dialects.gemini.caller_tools import canonical_tools
 from orcestator.dialects.gemini.fields import field, others, text_field
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 _READ = frozenset(
     {"model", "stream", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "cachedContent"}
 )

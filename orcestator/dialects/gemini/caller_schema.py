@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from orcestator.dialects.gemini.fields import camel
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 _COUNTS = frozenset({"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"})
 _READ: dict[str, Callable[[str], float]] = {"integer": int, "number": float}
 

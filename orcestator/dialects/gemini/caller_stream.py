@@ -7,20 +7,15 @@ said in both ways: no reader gets past it. Nothing follows the second one, not e
 unended for a broken answer, and would pass over it otherwise, as both come in one read.
 """
 
-from typing import Any
-
 from orcestator.dialects.canonical import WriteTerms
+from orcestator.dialects.gemini.answer_facts import wire_finish, wire_logprobs, wire_usage
 from orcestator.dialects.gemini.caller_config import shows_thoughts
 from orcestator.dialects.gemini.caller_parts import call_part, said_parts
 from orcestator.dialects.gemini.caller_reply import response_id
 from orcestator.dialects.gemini.errors import error_body
-from orcestator.dialects.gemini.finish import wire_finish
-from orcestator.dialects.gemini.logprobs import wire_logprobs
-from orcestator.dialects.gemini.usage import wire_usage
 from orcestator.errors import OrcestatorError
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 
-Json = dict[str, Any]
 _LINE_ENDS = tuple((mark.encode(), f"\\u{ord(mark):04x}".encode()) for mark in "\x85\u2028\u2029")
 """What some readers take for the end of a line, inside a JSON text: Node's 1.30 loses the whole event."""
 

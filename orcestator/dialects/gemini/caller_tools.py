@@ -7,8 +7,8 @@ from typing import Any
 
 from orcestator.dialects.gemini.caller_schema import json_schema
 from orcestator.dialects.gemini.fields import field, object_field, objects_field, others, text_field
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 _MODES = {"AUTO": "auto", "VALIDATED": "auto", "NONE": "none", "ANY": "required"}
 _DECLARED = frozenset({"name", "description", "parameters", "parametersJsonSchema"})
 

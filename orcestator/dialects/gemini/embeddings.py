@@ -4,13 +4,11 @@ https://ai.google.dev/api/embeddings (checked 2026-11): one content or many requ
 embedded here. A batch of OpenAI's has one number of dimensions, Gemini's one for each request.
 """
 
-from typing import Any
-
 from orcestator.dialects.canonical import ReadCall
 from orcestator.dialects.gemini.fields import field, object_field, objects_field, others
 from orcestator.errors import InvalidRequest, UpstreamBroken
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 _READ = frozenset({"model", "content", "outputDimensionality", "embedContentConfig"})
 _CONFIGURED = frozenset({"outputDimensionality"})
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from orcestator.dialects.failures import error_in_answer
 from orcestator.errors import OrcestatorError, UpstreamError, wait_of
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 SPENT_DAY_SECONDS = 3600.0
 """How long a spent daily quota keeps a deployment out. When the day ends is not said; one try an hour finds out."""
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")

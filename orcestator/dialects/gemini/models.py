@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 METHODS = ("generateContent", "countTokens")
 VERSION = "1"
 """Every model has one there; ours have no other."""

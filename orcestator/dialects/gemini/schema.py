@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from orcestator.dialects.gemini.schema_references import inlined
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 MOST_NODES = 5_000
 LONGEST_UNION = 32
 _TYPES = ("string", "number", "integer", "boolean", "array", "object")

@@ -3,7 +3,8 @@
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 MOST_NODES = 5_000
 DEEPEST = 48
 """Levels of nodes; beyond, a node may be anything."""

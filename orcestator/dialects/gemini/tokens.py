@@ -4,12 +4,9 @@ https://ai.google.dev/gemini-api/docs/tokens (checked 2026-11): about 4 characte
 or a page.
 """
 
-from typing import Any
-
 from orcestator.dialects.canonical import parts_of, text_of
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 
-Json = dict[str, Any]
 BYTES_PER_TOKEN = 4
 TOKENS_PER_MEDIUM = 258
 

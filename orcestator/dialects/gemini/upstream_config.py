@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from orcestator.dialects.canonical import effort_of, reasoning_budget
+from orcestator.dialects.canonical_call import AnswerFormat, output_limit, reasoning_wish, stops_in
 from orcestator.dialects.gemini.model_traits import OUTPUT_LIMIT, ModelTraits
 from orcestator.dialects.gemini.schema import declared
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 MOST_STOPS = 5
 DYNAMIC = -1
 """A budget that the model chooses."""
@@ -26,7 +27,7 @@ _LEVELS = ("minimal", "low", "medium", "high")
 def generation_config(call: Json, traits: ModelTraits, facts: Mapping[str, Any], dropped: list[str]) -> Json:
     """The generationConfig but for what is asked of the answer's form."""
     config = {wire: call[name] for name, wire in _PLAIN.items() if call.get(name) is not None}
-    limit = call.get("max_completion_tokens") or call.get("max_tokens")
+    limit = output_limit(call)
     if limit is not None:
         config["maxOutputTokens"] = limit
     if call.get("n") not in (None, 1):
@@ -35,25 +36,21 @@ def generation_config(call: Json, traits: ModelTraits, facts: Mapping[str, Any],
         config["responseLogprobs"] = True
         if call.get("top_logprobs") is not None:
             config["logprobs"] = call["top_logprobs"]
-    config |= _stops(call.get("stop"), dropped) | _modalities(call.get("modalities"), dropped)
+    config |= _stops(call, dropped) | _modalities(call.get("modalities"), dropped)
     thinking = _thinking(call, traits, _whole(limit) or _whole(facts.get("max_output_tokens")) or OUTPUT_LIMIT, dropped)
     return config | ({"thinkingConfig": thinking} if thinking else {})
 
 
-def response_form(response_format: Any, traits: ModelTraits, dropped: list[str]) -> Json:
-    """The generationConfig fields for a response format; {} for text."""
-    kind = response_format.get("type") if isinstance(response_format, dict) else None
-    if kind == "json_object":
-        return {"responseMimeType": "application/json"}
-    if kind != "json_schema":
-        if response_format is not None and kind != "text":
+def response_form(wanted: AnswerFormat, traits: ModelTraits, dropped: list[str]) -> Json:
+    """The generationConfig fields for the form that is wanted; {} for text."""
+    if wanted.kind not in ("json_object", "json_schema"):
+        if wanted.kind != "text":
             dropped.append("response_format")
         return {}
     form: Json = {"responseMimeType": "application/json"}
-    schema = wanted_schema(response_format)
-    if schema is not None:
+    if wanted.schema is not None:
         made = declared(
-            schema,
+            wanted.schema,
             "responseSchema",
             "responseJsonSchema",
             knows_json_schema=traits.knows_json_schema,
@@ -65,20 +62,12 @@ def response_form(response_format: Any, traits: ModelTraits, dropped: list[str])
     return form
 
 
-def wanted_schema(response_format: Json) -> Json | None:
-    """The schema that a response format asks for, None when there is none."""
-    held = response_format.get("json_schema")
-    schema = held.get("schema") if isinstance(held, dict) else None
-    return schema if isinstance(schema, dict) else None
-
-
 def _whole(value: Any) -> int:
     return value if type(value) is int and value > 0 else 0
 
 
-def _stops(stop: Any, dropped: list[str]) -> Json:
-    stops = [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else []
-    stops = [text for text in stops if isinstance(text, str) and text]
+def _stops(call: Json, dropped: list[str]) -> Json:
+    stops = [text for text in stops_in(call) if isinstance(text, str) and text]
     if len(stops) > MOST_STOPS:
         dropped.append(f"stop[{MOST_STOPS}:]")
     return {"stopSequences": stops[:MOST_STOPS]} if stops else {}
@@ -97,18 +86,17 @@ def _modalities(modalities: Any, dropped: list[str]) -> Json:
 
 
 def _thinking(call: Json, traits: ModelTraits, limit: int, dropped: list[str]) -> Json:
-    wish = call.get("reasoning")
-    wish = wish if isinstance(wish, dict) else {}
-    effort = call.get("reasoning_effort") or wish.get("effort")
+    wish = reasoning_wish(call)
+    effort = wish.effort or wish.said.get("effort")
     effort = effort if isinstance(effort, str) else None
-    budget = wish.get("max_tokens") if type(wish.get("max_tokens")) is int else None
-    if not wish and effort is None:
+    budget = wish.budget if type(wish.budget) is int else None
+    if not wish.said and effort is None:
         return {}
     if not (traits.levels or traits.has_budget):
-        dropped.append("reasoning" if wish else "reasoning_effort")
+        dropped.append("reasoning" if wish.said else "reasoning_effort")
         return {}
-    is_off = wish.get("enabled") is False or effort == "none" or budget == 0
-    shown = {"includeThoughts": wish.get("exclude") is not True and not is_off}
+    is_off = wish.is_off or effort == "none" or budget == 0
+    shown = {"includeThoughts": not wish.is_hidden and not is_off}
     if traits.levels:
         return _level(effort, budget, is_off, traits, limit) | shown
     return _budget(effort, budget, is_off, traits, limit) | shown

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from orcestator.dialects.canonical import parts_of, text_of
+from orcestator.dialects.canonical_call import tool_call_of
 from orcestator.dialects.gemini.arguments import arguments_object
 from orcestator.dialects.gemini.model_traits import ModelTraits
 from orcestator.dialects.gemini.signatures import (
@@ -22,8 +23,8 @@ from orcestator.dialects.gemini.signatures import (
 )
 from orcestator.dialects.gemini.upstream_media import image_part, wire_parts
 from orcestator.dialects.tool_results import NO_RESULT
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 OPENING = "(continued)"
 """The user turn before a history that begins with the model: a call must come after one."""
 
@@ -126,17 +127,13 @@ class Contents:
     def _call(self, wire: Any) -> _Call | None:
         if not isinstance(wire, dict):
             return None
-        kind = "custom" if isinstance(wire.get("custom"), dict) else "function"
-        held = wire.get(kind)
-        held = held if isinstance(held, dict) else {}
-        name = held.get("name")
-        if not isinstance(name, str) or not name:
+        call = tool_call_of(wire)
+        if not call.name:
             self.dropped.append("messages.tool_calls")
             return None
-        arguments = {"input": held.get("input")} if kind == "custom" else arguments_object(held.get("arguments"))
-        call_id = wire["id"] if isinstance(wire.get("id"), str) else ""
-        made = {"name": name, "args": arguments} | self._id(call_id)
-        return _Call(call_id, name, _signed({"functionCall": made}, call_signature(wire)))
+        call_id = call.id if isinstance(call.id, str) else ""
+        made = {"name": call.name, "args": arguments_object(call.arguments)} | self._id(call_id)
+        return _Call(call_id, call.name, _signed({"functionCall": made}, call_signature(wire)))
 
     def _id(self, call_id: str) -> Json:
         return {"id": call_id} if call_id and self.keeps_ids else {}

@@ -7,8 +7,8 @@ https://ai.google.dev/api/caching#Part and python-genai 3.4.0, types.Blob and ty
 from typing import Any
 
 from orcestator.dialects.canonical import data_url, parts_of
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 _BY_ENDING = {
     "png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "webp": "image/webp", "gif": "image/gif",
     "heic": "image/heic", "heif": "image/heif", "pdf": "application/pdf", "txt": "text/plain", "md": "text/markdown",

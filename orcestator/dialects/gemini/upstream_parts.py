@@ -10,9 +10,7 @@ from typing import Any
 from orcestator.dialects.canonical import NewId
 from orcestator.dialects.gemini.signatures import call_extra, detail_of
 from orcestator.errors import UpstreamBroken
-from orcestator.json_text import dumps
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, dumps
 
 
 def parts_in(candidate: Json) -> list[Json]:

@@ -3,14 +3,11 @@
 from typing import Any
 
 from orcestator.dialects.canonical import ReadTerms
+from orcestator.dialects.gemini.answer_facts import UNSPECIFIED, canonical_finish, canonical_logprobs, canonical_usage
 from orcestator.dialects.gemini.errors import is_error, stream_failure
-from orcestator.dialects.gemini.finish import UNSPECIFIED, canonical_finish
-from orcestator.dialects.gemini.logprobs import canonical_logprobs
 from orcestator.dialects.gemini.upstream_parts import delta_of, objects_of, parts_in
-from orcestator.dialects.gemini.usage import canonical_usage
 from orcestator.errors import UpstreamBroken
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 def canonical_reply(wire: Json, terms: ReadTerms) -> Json:

@@ -5,19 +5,17 @@ https://ai.google.dev/api/generate-content (checked 2026-11). Models before Gemi
 instruction.
 """
 
-from typing import Any
-
 from orcestator.dialects.canonical import Target, WireCall
+from orcestator.dialects.canonical_call import answer_format
 from orcestator.dialects.fitting import fitted
 from orcestator.dialects.gemini.model_traits import ModelTraits, traits_of
-from orcestator.dialects.gemini.upstream_config import generation_config, response_form, wanted_schema
+from orcestator.dialects.gemini.upstream_config import generation_config, response_form
 from orcestator.dialects.gemini.upstream_contents import Contents
 from orcestator.dialects.gemini.upstream_tools import tool_fields
 from orcestator.dialects.url_path import segment
 from orcestator.errors import InvalidRequest
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 
-Json = dict[str, Any]
 VERTEX = "vertex"
 JSON_ONLY = "When you answer instead of calling a tool, answer with one JSON value and nothing around it."
 JSON_SCHEMA = " It must be valid against this JSON Schema: "
@@ -59,9 +57,10 @@ def wire_call(call: Json, target: Target) -> WireCall:
     tools = tool_fields(call, traits, dropped)
     config = generation_config(call, traits, target.facts, dropped)
     loosened: list[str] = []
-    form = response_form(call.get("response_format"), traits, loosened)
+    wanted = answer_format(call)
+    form = response_form(wanted, traits, loosened)
     if form and tools and not traits.joins_json_and_tools:
-        _instruct(contents, call["response_format"], traits)
+        _instruct(contents, wanted.schema, traits)
     else:
         config |= form
         dropped += loosened
@@ -87,8 +86,7 @@ def _contents(call: Json, target: Target, traits: ModelTraits) -> Contents:
     return contents
 
 
-def _instruct(contents: Contents, response_format: Json, traits: ModelTraits) -> None:
-    schema = wanted_schema(response_format)
+def _instruct(contents: Contents, schema: Json | None, traits: ModelTraits) -> None:
     text = JSON_ONLY + (JSON_SCHEMA + dumps(schema).decode() if schema is not None else "")
     if traits.takes_system:
         contents.system.append({"text": text})

@@ -9,15 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orcestator.dialects.canonical import ReadTerms
+from orcestator.dialects.gemini.answer_facts import UNSPECIFIED, canonical_finish, canonical_logprobs, canonical_usage
 from orcestator.dialects.gemini.errors import is_error, stream_failure
-from orcestator.dialects.gemini.finish import UNSPECIFIED, canonical_finish
-from orcestator.dialects.gemini.logprobs import canonical_logprobs
 from orcestator.dialects.gemini.upstream_parts import delta_of, objects_of, parts_in
 from orcestator.dialects.gemini.upstream_reply import refusal_of
-from orcestator.dialects.gemini.usage import canonical_usage
-from orcestator.json_text import loads_event
+from orcestator.json_text import Json, loads_event
 
-Json = dict[str, Any]
 CALLS = b'"functionCall"'
 """What every answer with a tool call holds, whose arguments are an object here."""
 MOST_CANDIDATES = 128

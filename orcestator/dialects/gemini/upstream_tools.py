@@ -6,10 +6,11 @@ allowed names only with mode ANY.
 
 from typing import Any
 
+from orcestator.dialects.canonical_call import allowed_tools, function_name_of, function_of
 from orcestator.dialects.gemini.model_traits import ModelTraits
 from orcestator.dialects.gemini.schema import declared
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 _TAKING = ("properties", "patternProperties", "additionalProperties", "anyOf", "oneOf", "allOf", "$ref")
 """Keywords of which a schema has one when a function takes something."""
 _MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY"}
@@ -18,29 +19,32 @@ _MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY"}
 def tool_fields(call: Json, traits: ModelTraits, dropped: list[str]) -> Json:
     """``tools`` and ``toolConfig`` of a call; {} without any function."""
     tools = call.get("tools")
-    found = [(place, tool) for place, tool in enumerate(tools if isinstance(tools, list) else [])]
+    found = enumerate(tools if isinstance(tools, list) else [])
     declarations = [made for place, tool in found if (made := _declaration(tool, place, traits, dropped))]
     choice = call.get("tool_choice")
     if not declarations:
         if choice not in (None, "none", "auto"):
             dropped.append("tool_choice")
         return {}
-    names = _allowed_names(choice)
-    if names and _is_auto(choice):
+    allowed = allowed_tools(choice)
+    is_auto = allowed is not None and allowed.mode != "required"
+    named = function_name_of(choice)
+    names = allowed.names if allowed is not None else [] if named is None else [named]
+    if names and is_auto:
         # Names may only be listed where a call is a must; otherwise the tools that may not be called are not declared.
         declarations = [made for made in declarations if made["name"] in names] or declarations
     if call.get("parallel_tool_calls") is False:
         dropped.append("parallel_tool_calls")
     fields: Json = {"tools": [{"functionDeclarations": declarations}]}
-    config = _calling_config(choice, names, dropped)
+    config = {} if is_auto else _calling_config(choice, names, dropped)
     return fields | ({"toolConfig": {"functionCallingConfig": config}} if config else {})
 
 
 def _declaration(tool: Any, place: int, traits: ModelTraits, dropped: list[str]) -> Json | None:
     kind = tool.get("type") if isinstance(tool, dict) else None
-    function = tool.get("function") if isinstance(tool, dict) else None
-    name = function.get("name") if isinstance(function, dict) else None
-    if kind not in ("function", None) or not isinstance(function, dict) or not isinstance(name, str):
+    function = function_of(tool) if isinstance(tool, dict) else None
+    name = function_name_of(tool)
+    if kind not in ("function", None) or function is None or name is None:
         dropped.append(f"tools.{kind}" if isinstance(kind, str) else f"tools[{place}]")
         return None
     if function.get("strict") is True:
@@ -65,31 +69,8 @@ def _parameters(schema: Any, traits: ModelTraits, dropped: list[str]) -> Json:
     return {} if made.schema == {"type": "object"} else {made.field: made.schema}
 
 
-def _is_auto(choice: Any) -> bool:
-    return (
-        isinstance(choice, dict)
-        and _allowed(choice).get("mode") != "required"
-        and choice.get("type") == "allowed_tools"
-    )
-
-
-def _allowed(choice: Json) -> Json:
-    held = choice.get("allowed_tools")
-    return held if isinstance(held, dict) else choice
-
-
-def _allowed_names(choice: Any) -> list[str]:
-    """The names that a choice allows; empty when it allows all."""
-    if not isinstance(choice, dict):
-        return []
-    tools = _allowed(choice).get("tools") if choice.get("type") == "allowed_tools" else [choice]
-    functions = [tool.get("function") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
-    names = [function.get("name") for function in functions if isinstance(function, dict)]
-    return [name for name in names if isinstance(name, str)]
-
-
 def _calling_config(choice: Any, names: list[str], dropped: list[str]) -> Json:
-    if choice is None or _is_auto(choice):
+    if choice is None:
         return {}
     if isinstance(choice, str) and choice in _MODES:
         return {"mode": _MODES[choice]}

@@ -6,9 +6,10 @@ and is answered at once by one JSON object, streaming or not.
 
 from functools import partial
 
-from orcestator.dialects.canonical import CallerDialect, Json, WriteTerms
+from orcestator.dialects.canonical import CallerDialect, WriteTerms
 from orcestator.dialects.ollama.read import chat_call, generate_call, only_loads
 from orcestator.dialects.ollama.write import LineWriter, error_body, loaded, said_in_chat, said_in_text, whole
+from orcestator.json_text import Json
 
 STREAM_TYPE = "application/x-ndjson"
 

@@ -10,9 +10,10 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from orcestator.dialects.canonical import Json, ReadCall
+from orcestator.dialects.canonical import ReadCall
 from orcestator.dialects.ollama.read import model_of
 from orcestator.errors import InvalidRequest, UpstreamBroken
+from orcestator.json_text import Json
 
 VERSION = "0.32.0"
 """The version of Ollama whose API this is."""

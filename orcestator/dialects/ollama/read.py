@@ -9,9 +9,10 @@ a request without messages or prompt only loads the model.
 import re
 from typing import Any
 
-from orcestator.dialects.canonical import Json, ReadCall, first_bytes, image_kind
+from orcestator.dialects.canonical import ReadCall, first_bytes, image_kind
 from orcestator.dialects.tool_arguments import as_text
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 
 _NUMBERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _WHOLE = ("top_k", "seed")

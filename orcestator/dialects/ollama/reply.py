@@ -8,11 +8,11 @@ error inside a 200 is a line ``{"error": "text"}``.
 
 from typing import Any
 
-from orcestator.dialects.canonical import Json, ReadTerms
+from orcestator.dialects.canonical import ReadTerms
 from orcestator.dialects.failures import error_in_answer
 from orcestator.dialects.tool_arguments import as_text
 from orcestator.errors import UpstreamBroken
-from orcestator.json_text import loads_event
+from orcestator.json_text import Json, loads_event
 
 _FINISH = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
 CALLS = b'"tool_calls"'

@@ -6,13 +6,22 @@ cut without a word), ``top_k``, ``keep_alive`` and ``truncate``, makes 1.0 of a 
 instead of the model's own default, and tears a message with images into several (``openai/openai.go``).
 """
 
-from typing import Any
-
-from orcestator.dialects.canonical import Json, Target, WireCall, data_url, effort_of, parts_of, text_of
+from orcestator.dialects.canonical import Target, WireCall, data_url, effort_of, parts_of, text_of
+from orcestator.dialects.canonical_call import (
+    ROLES,
+    answer_format,
+    function_of,
+    messages_in,
+    output_limit,
+    reasoning_wish,
+    stops_in,
+    tool_calls_in,
+    tools_in,
+)
 from orcestator.dialects.fitting import fitted
-from orcestator.dialects.losses import NAME, is_loss, lost_marks
+from orcestator.dialects.losses import is_loss, lost_marks, lost_part, lost_tool
 from orcestator.dialects.tool_arguments import as_object
-from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 
 PATH = "/api/chat"
 _TAKEN = frozenset(
@@ -20,7 +29,6 @@ _TAKEN = frozenset(
     | {"reasoning", "reasoning_effort", "tool_choice", "response_format", "logprobs", "top_logprobs"}
 )
 _OPTIONS = ("temperature", "top_p", "top_k", "seed", "frequency_penalty", "presence_penalty")
-_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 _UNTAKEN_IN_MESSAGES = ("name", "is_error", "reasoning_details", "audio")
 _THINK = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "max", "max": "max"}
 """As Ollama itself reads OpenAI's efforts."""
@@ -50,12 +58,11 @@ def wire_call(call: Json, target: Target) -> WireCall:
 
 def _options(call: Json, target: Target) -> Json:
     options = {name: call[name] for name in _OPTIONS if call.get(name) is not None}
-    limit = _output_limit(call)
+    limit = output_limit(call)
     if limit is not None:
         options["num_predict"] = limit
-    stop = call.get("stop")
-    if stop:
-        options["stop"] = [stop] if isinstance(stop, str) else stop
+    if call.get("stop") and (stops := stops_in(call)):
+        options["stop"] = stops
     # The context that we name to callers is the one to ask for: beyond its default Ollama cuts the prompt silently.
     context = target.facts.get("context_length")
     if context:
@@ -63,31 +70,14 @@ def _options(call: Json, target: Target) -> Json:
     return options
 
 
-def _output_limit(call: Json) -> Any:
-    limit = call.get("max_completion_tokens")
-    return call.get("max_tokens") if limit is None else limit
-
-
 def _messages(call: Json, dropped: list[str]) -> list[Json]:
-    messages = call.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise InvalidRequest("'messages' must be a list with at least one message.", param="messages")
     names: dict[str, str] = {}
-    made = []
-    for index, message in enumerate(messages):
-        role = message.get("role") if isinstance(message, dict) else None
-        if not isinstance(role, str) or role not in _ROLES:
-            raise InvalidRequest(
-                f"'messages[{index}].role' must be system, developer, user, assistant or tool.",
-                param=f"messages[{index}].role",
-            )
-        made.append(_message(message, names, dropped))
-    return made
+    return [_message(message, names, dropped) for message in messages_in(call)]
 
 
 def _message(message: Json, names: dict[str, str], dropped: list[str]) -> Json:
     """One message; ``names`` gathers the tool of every call, for the results that follow."""
-    role = _ROLES[message["role"]]
+    role = ROLES[message["role"]]
     dropped += [f"messages.{name}" for name in _UNTAKEN_IN_MESSAGES if message.get(name)]
     made: Json = {"role": role, "content": text_of(message.get("content"))}
     images = _images(message, dropped)
@@ -107,11 +97,10 @@ def _images(message: Json, dropped: list[str]) -> list[str]:
     made = []
     for part in parts_of(message.get("content")):
         data = _inline_data(part)
-        kind = part.get("type")
         if data is not None:
             made.append(data)
-        elif not isinstance(part.get("text"), str) and isinstance(kind, str) and NAME.fullmatch(kind):
-            dropped.append(f"messages.{kind}")
+        elif not isinstance(part.get("text"), str):
+            dropped += lost_part(part)
     return made
 
 
@@ -136,66 +125,56 @@ def _spoken(message: Json, names: dict[str, str]) -> Json:
 
 
 def _calls_of(message: Json) -> list[Json]:
-    calls = message.get("tool_calls")
     made: list[Json] = []
-    for call in calls if isinstance(calls, list) else []:
-        part = call.get("function") or call.get("custom") if isinstance(call, dict) else None
-        if isinstance(part, dict) and isinstance(part.get("name"), str):
-            arguments = {"input": part["input"]} if "input" in part else as_object(part.get("arguments"))
-            head = {"id": call["id"]} if isinstance(call.get("id"), str) else {}
-            made.append({**head, "function": {"index": len(made), "name": part["name"], "arguments": arguments}})
+    for call in tool_calls_in(message):
+        if call.name:
+            head = {"id": call.id} if isinstance(call.id, str) else {}
+            function = {"index": len(made), "name": call.name, "arguments": as_object(call.arguments)}
+            made.append({**head, "function": function})
     return made
 
 
 def _tools(call: Json, dropped: list[str]) -> Json:
     """The tools, unless none may be called; that one must be called cannot be said."""
-    tools, choice = call.get("tools"), call.get("tool_choice")
+    choice = call.get("tool_choice")
     made = []
-    for tool in tools if isinstance(tools, list) else []:
-        if isinstance(tool, dict) and isinstance(tool.get("function"), dict):
-            kept = {name: value for name, value in tool["function"].items() if name != "strict"}
+    for tool in tools_in(call):
+        function = function_of(tool)
+        if function is not None:
+            kept = {name: value for name, value in function.items() if name != "strict"}
             made.append({"type": "function", "function": kept})
-            dropped += ["tools.strict"] if tool["function"].get("strict") else []
-        elif isinstance(tool, dict) and NAME.fullmatch(str(tool.get("type"))):
-            dropped.append(f"tools.{tool['type']}")
+            dropped += ["tools.strict"] if function.get("strict") else []
+        else:
+            dropped += lost_tool(tool)
     if choice not in (None, "auto", "none"):
         dropped.append("tool_choice")
     return {"tools": made} if made and choice != "none" else {}
 
 
 def _format(call: Json, dropped: list[str]) -> Json:
-    wanted = call.get("response_format")
-    kind = wanted.get("type") if isinstance(wanted, dict) else None
-    if kind == "json_object":
+    wanted = answer_format(call)
+    if wanted.kind == "json_object":
         return {"format": "json"}
-    described = wanted.get("json_schema") if isinstance(wanted, dict) and kind == "json_schema" else None
-    if isinstance(described, dict) and isinstance(described.get("schema"), dict):
-        return {"format": described["schema"]}
-    if wanted is not None and kind != "text":
+    if wanted.schema is not None:
+        return {"format": wanted.schema}
+    if wanted.kind != "text":
         dropped.append("response_format")
     return {}
 
 
 def _think(call: Json, target: Target, dropped: list[str]) -> Json:
-    reasoning = call.get("reasoning")
-    reasoning = reasoning if isinstance(reasoning, dict) else {}
-    effort, budget = call.get("reasoning_effort"), reasoning.get("max_tokens")
-    if reasoning.get("exclude") is True:
+    wish = reasoning_wish(call)
+    effort, budget = wish.effort, wish.budget
+    if wish.is_hidden:
         dropped.append("reasoning.exclude")
-    if effort == "none" or reasoning.get("enabled") is False:
+    if wish.is_off:
         return {"think": False}
     if not effort and type(budget) is int:
-        limit = _output_limit(call) or target.facts.get("max_output_tokens")
+        limit = output_limit(call) or target.facts.get("max_output_tokens")
         effort = effort_of(budget, limit if type(limit) is int else _USUAL_OUTPUT_LIMIT)
     if not effort:
         return {}
     if not target.may_reason or not isinstance(effort, str):
-        dropped.append("reasoning_effort" if call.get("reasoning_effort") else "reasoning")
+        dropped.append("reasoning_effort" if wish.effort else "reasoning")
         return {}
     return {"think": _THINK.get(effort, True)}
-
-
-def _may_reason(target: Target) -> bool:
-    """Whether the model reasons, as far as anybody told us: one that does not would refuse the whole call."""
-    supported = target.facts.get("supported_parameters")
-    return not supported or not {"reasoning", "reasoning_effort"}.isdisjoint(supported)

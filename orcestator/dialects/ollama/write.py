@@ -11,10 +11,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from orcestator.dialects.canonical import Json, WriteTerms, reasoning_of
+from orcestator.dialects.canonical import WriteTerms, reasoning_of
 from orcestator.dialects.tool_arguments import as_object
 from orcestator.errors import OrcestatorError
-from orcestator.json_text import dumps, is_cut
+from orcestator.json_text import Json, dumps, is_cut
 
 _DONE = {"stop": "stop", "tool_calls": "stop", "function_call": "stop", "length": "length"}
 """Finish reasons in Ollama's words; what it has no word for, a content filter, keeps OpenAI's."""

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 MESSAGE_FIELDS = frozenset(
     {"role", "content", "name", "tool_calls", "tool_call_id", "refusal", "audio", "function_call", "prefix"}
 )

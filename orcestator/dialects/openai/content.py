@@ -1,10 +1,6 @@
 """Fields that every kind of answer has, read from the shapes in which upstreams give them."""
 
-from typing import Any
-
-from orcestator.json_text import dumps
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, dumps
 
 
 class Unreadable(ValueError):

@@ -9,8 +9,8 @@ from typing import Any
 from orcestator.dialects.canonical import effort_of, parts_of
 from orcestator.dialects.fitting import digested, fitted
 from orcestator.dialects.losses import lost_marks
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 REASONING_BACK = "reasoning_back"
 DETAILS_BACK = "details_back"
 USUAL_OUTPUT_LIMIT = 16_384

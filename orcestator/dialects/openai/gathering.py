@@ -2,7 +2,8 @@
 
 from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 _OWN_FIELDS = ("index", "delta", "finish_reason")
 
 

@@ -1,11 +1,10 @@
 """What an answer said that its upstream may want back: gathered while it streams, told once it is whole."""
 
 from collections.abc import Callable
-from typing import Any
 
 from orcestator.dialects.canonical import reasoning_of
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 Remember = Callable[[Json], None]
 """Takes the whole assistant message of an answer, with ``cot_id`` when the caller was given that handle."""
 MOST_KEPT_CHARS = 4 << 20

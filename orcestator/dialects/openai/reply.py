@@ -14,9 +14,8 @@ from orcestator.dialects.openai.tool_calls import OBJECT_ARGUMENTS, half_call_fa
 from orcestator.dialects.openai.usage import Usage, estimate, read_usage, usage_body
 from orcestator.dialects.tool_names import NO_ALIASES
 from orcestator.errors import UpstreamBroken, UpstreamError
-from orcestator.json_text import Forgiven, dumps, loads, loads_event, loads_exactly
+from orcestator.json_text import Forgiven, Json, dumps, loads, loads_event, loads_exactly
 
-Json = dict[str, Any]
 _SPEAKING_FIELDS = (
     "content",
     "tool_calls",

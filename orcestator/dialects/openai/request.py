@@ -1,11 +1,9 @@
 """The caller's body to the upstream's: bytes are kept, only what must change is changed."""
 
 import re
-from typing import Any
 
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 
-Json = dict[str, Any]
 _MODEL = re.compile(rb'("model"\s*:\s*)"((?:[^"\\]|\\.)*)"')
 _STREAM_OPTIONS = b'{"stream_options":{"include_usage":true},'
 

@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 from orcestator.dialects.openai.finish import FAILED
 from orcestator.dialects.sse import DONE
 from orcestator.errors import OrcestatorError
-from orcestator.json_text import dumps, loads
+from orcestator.json_text import Json, dumps, loads
 
-Json = dict[str, Any]
 _DATA = b"data: "
 
 

@@ -12,26 +12,23 @@ finish reason is what the last one said, told when nothing more can come; one th
 over what can be seen to be whole.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from orcestator.dialects.canonical import Reader, Writer
-from orcestator.dialects.failures import error_in_answer, failure_in_event
+from orcestator.dialects.canonical import Writer
+from orcestator.dialects.failures import error_in_answer, failure_in_event, unreadable
+from orcestator.dialects.openai.choice import ChoiceState
 from orcestator.dialects.openai.content import spoken, usable_created, usable_id
-from orcestator.dialects.openai.finish import FAILED, MAY_CUT, finish_reason, has_finished, is_failure, reason_beside
+from orcestator.dialects.openai.events import EventReader, Template
+from orcestator.dialects.openai.finish import FAILED, finish_reason, has_finished, is_failure
 from orcestator.dialects.openai.memory import Memory, Remember
-from orcestator.dialects.openai.tool_calls import OBJECT_ARGUMENTS, ToolCallOrder, half_call_failure, is_half
+from orcestator.dialects.openai.tool_calls import ToolCallOrder
 from orcestator.dialects.openai.usage import Usage, UsageTally, estimate, usage_body
-from orcestator.dialects.progress import is_progress
-from orcestator.dialects.split_characters import CharacterJoiner
-from orcestator.dialects.sse import DONE, LONGEST_EVENT_BYTES, LineSplitter, SseSplitter
-from orcestator.dialects.tool_names import NO_ALIASES
-from orcestator.errors import OrcestatorError, UpstreamBroken, UpstreamError
-from orcestator.json_text import Forgiven, dumps, loads, loads_event, loads_forgiving, loads_strictly
+from orcestator.dialects.sse import DONE, LineSplitter, SseSplitter
+from orcestator.errors import OrcestatorError, UpstreamBroken
+from orcestator.json_text import Json, dumps, loads, loads_strictly
 
-Json = dict[str, Any]
 MOST_CHOICES = 128
 MOST_HELD = 65_536
 """Deltas that wait for the end of a tool call."""
@@ -41,96 +38,35 @@ _STRUCTURED = frozenset({"role", "tool_calls", "function_call"})
 """Fields of a delta that are not text, whatever type an upstream gives them."""
 _OUTSIDE_REST = ("index", "delta", "finish_reason")
 _NULL_USAGE = b',"usage":null'
-_WORKER_FAILURE = b'{"error":{"'
 _PROBE = b"orcestator-probe"
-
-
-class StreamTerms(NamedTuple):
-    """What the caller asked of this stream. ``text_cap`` is in characters: how much text the log keeps.
-
-    ``custom_tools`` names those that the upstream was given as functions, ``tool_names`` the tool of every alias.
-    """
-
-    provider: str
-    shown_model: str
-    include_usage: bool
-    prompt_bytes: int
-    created: int
-    text_cap: int
-    new_id: Callable[[str], str]
-    custom_tools: frozenset[str] = frozenset()
-    tool_names: Mapping[str, str] = NO_ALIASES
-    longest_event: int = LONGEST_EVENT_BYTES
+_RUN_OF = 3
+"""So many chunks that are alike are worth a look at all of them at once."""
+_BETWEEN = b'","'
 
 
 @dataclass(slots=True)
-class ChoiceState:
-    """How far one choice of the answer has come."""
-
-    calls: ToolCallOrder
-    role_sent: bool = False
-    spoke: bool = False
-    flows: bool = False
-    """Plain text of it can go out at once: it has begun, has not finished, and is not inside a call."""
-    finished: bool = False
-    """Nothing more is to come, as far as its upstream has said."""
-    closed: bool = False
-    """Its finish reason is out."""
-    reason: str | None = None
-    last: tuple[Json, Json] = field(default_factory=lambda: ({}, {}))
-    """What stood beside the reason, in the choice and around it."""
-    said_more: bool = False
-    """There was content after the reason."""
-    went_on: bool = False
-    """There was content after a reason: so another one, beside content, says nothing about the end."""
-    legacy_call: list[str] = field(default_factory=list)
-    held: list[tuple[Json, Json, Json]] = field(default_factory=list)
-    """What came between the pieces of a call: delta, the rest of its choice, and what is around it."""
-
-
-class _Template(NamedTuple):
-    """The bytes around the text of the last plain chunk: the next ones differ from it only in their text."""
-
-    prefix: bytes
-    suffix: bytes
-    shown_prefix: bytes
-    shown_suffix: bytes
-    shortest: int
-    is_content: bool
-
-
-@dataclass(slots=True)
-class ChatStream:
+class ChatStream(EventReader):
     """One answer's decoder. ``feed`` and ``end`` collect frames, ``take`` hands them out.
 
     ``committed`` turns true with the first semantic content: before it another candidate may still be tried.
     ``complete`` says that every choice that began has its finish reason.
     """
 
-    terms: StreamTerms
-    reader: Reader | None = None
     writer: Writer | None = None
     remember: Remember | None = None
     committed: bool = False
-    done: bool = False
     text: list[str] = field(default_factory=list)
     completion_chars: int = 0
-    moves: int = 0
-    """Grows with every piece of content that was decoded, also where the caller is told of it later or never."""
     usage: Usage | None = None
     _kept_chars: int = 0
     _frames: list[bytes] = field(default_factory=list)
-    _splitter: SseSplitter | LineSplitter = field(init=False)
     _choices: dict[int, ChoiceState] = field(default_factory=dict)
     _tally: UsageTally = field(default_factory=UsageTally)
-    _odd: Json | None = None
-    _split: CharacterJoiner | None = None
     _head: Json | None = None
     _head_is_whole: bool = False
     _wire_id: object = None
     _wire_model: object = None
     _model_bytes: tuple[bytes, bytes] | None = None
-    _like_last: _Template | None = None
     _text_frame: tuple[bytes, bytes] | None = None
     _memory: Memory | None = None
 
@@ -173,12 +109,25 @@ class ChatStream:
         frames.clear()
         return taken
 
+    def give_back(self, frames: bytes) -> None:
+        """Have ``take`` hand these out once more, before any other."""
+        if frames:
+            self._frames.insert(0, frames)
+
     def feed(self, piece: bytes) -> None:
         """Take bytes as they came. Raises UpstreamError when the stream says or shows that it failed."""
-        for data in self._splitter.feed(piece):
+        events = self._splitter.feed(piece)
+        many = len(events) >= _RUN_OF
+        relayed = 0
+        for place, data in enumerate(events):
+            if place < relayed:
+                continue
             if self.done:
                 return
-            if self._like_last is None or not self._relay_like_last(data, self._like_last):
+            like = self._like_last
+            if many and like is not None and (relayed := place + self._relay_run(events, place, like)) > place:
+                continue
+            if like is None or not self._relay_like_last(data, like):
                 self._event(data)
         if self._splitter.error is not None:
             self._named_error()
@@ -223,86 +172,6 @@ class ChatStream:
             frames += self._frame({"choices": [{"index": index, **self._no_content(), "finish_reason": FAILED}]})
         self.done = True
         return frames + b"data: " + dumps({"error": detail}) + b"\n\n" + DONE
-
-    def _event(self, data: bytes) -> None:
-        if data == b"[DONE]" or data.strip() == b"[DONE]":
-            self._told_done()
-            return
-        try:
-            if self._split is not None:
-                self._mended(loads_forgiving(data))
-            elif self.reader is not None:
-                self._read(self.reader, data)
-            else:
-                chunk = loads_event(data)
-                if type(chunk) is not dict or not self._relay_plain(chunk, data):
-                    is_object = OBJECT_ARGUMENTS.search(data) is not None
-                    self._careful(loads_event(data, exactly=True) if is_object else chunk)
-        except Forgiven as odd:
-            self._mended(odd.value)
-        except ValueError:
-            raise self._unreadable() from None
-
-    def _mended(self, value: Any) -> None:
-        """An event whose characters no strict reader takes, or the first one after such."""
-        split = self._split or CharacterJoiner()
-        whole = split.joined(value)
-        self._split = split if split.is_waiting else None
-        self._like_last = None
-        self._whole_event(whole)
-
-    def _whole_event(self, value: Any) -> None:
-        try:
-            if self.reader is not None:
-                self._read(self.reader, dumps(value))
-            else:
-                self._careful(value)
-        except ValueError:
-            raise self._unreadable() from None
-
-    def _read(self, reader: Reader, data: bytes) -> None:
-        """An event of another dialect, by its meaning. A failure that our own worker tells is in OpenAI's."""
-        if data.startswith(_WORKER_FAILURE):
-            self._careful(loads_event(data))
-        made = reader.read(data)
-        if isinstance(made, str):
-            self._say(made)
-        elif made is None:
-            self._complete()
-        else:
-            for chunk in made:
-                self._careful(chunk)
-            if not made and is_progress(loads(data)):
-                self.moves += 1
-
-    def _told_done(self) -> None:
-        """``[DONE]``: in OpenAI's dialect the word that the answer is whole; others have a word of their own for that."""
-        if self.reader is not None and not self.complete:
-            raise self._ended_early()
-        self._complete()
-
-    def _named_error(self) -> None:
-        """An event of the name ``error``: a failure, whatever its data is. Raises it."""
-        data, self._splitter.error = self._splitter.error or b"", None
-        if self.done:
-            return
-        try:
-            told = loads(data)
-        except ValueError:
-            told = data.decode("utf-8", "replace")
-        if self.reader is not None and isinstance(told, dict):
-            self.reader.read(dumps(told))
-        detail = failure_in_event(told) if isinstance(told, dict) else None
-        raise error_in_answer(self.terms.provider, detail or told)
-
-    def _ended_early(self) -> UpstreamError:
-        """The failure of a stream that is over before its answer is whole."""
-        if self._odd is not None:
-            return error_in_answer(self.terms.provider, failure_in_event({**self._odd, "status": "failed"}))
-        return UpstreamBroken(f"{self.terms.provider} ended the stream before the answer was whole.", cause="closed")
-
-    def _unreadable(self) -> UpstreamBroken:
-        return UpstreamBroken(f"{self.terms.provider} sent an event that cannot be read.", cause="garbage")
 
     def _say(self, content: str) -> None:
         """More text of choice 0, from a reader: the hot path of a translated stream."""
@@ -369,7 +238,7 @@ class ChatStream:
         """Whether a delta other than text may go on without a look at what it is."""
         return self.writer is None and self._memory is None
 
-    def _relay_like_last(self, data: bytes, like: _Template) -> bool:
+    def _relay_like_last(self, data: bytes, like: Template) -> bool:
         """The hottest path: a chunk that differs from the last one only inside its text.
 
         What is around the text was parsed and checked then; the text itself is checked here, as the JSON string
@@ -389,7 +258,42 @@ class ChatStream:
         self._frames.append(like.shown_prefix + text + like.shown_suffix if writer is None else writer.text(content))
         return True
 
-    def _template(self, name: str, content: str, data: bytes) -> _Template | None:
+    def _relay_run(self, events: list[bytes], start: int, like: Template) -> int:
+        """Relay the chunks from ``start`` on that differ from the last one only inside their text, all in one go; how many those were.
+
+        Their texts are checked as one list of JSON strings. None of them has a quotation mark, so that none can end early, and one that
+        ends in a lone backslash would make the list shorter: those, and runs of one, are for ``_relay_like_last``.
+        """
+        prefix, suffix, shortest = like.prefix, like.suffix, like.shortest
+        before, after = len(prefix), len(suffix)
+        texts: list[bytes] = []
+        for data in events[start:] if start else events:
+            if not (data.startswith(prefix) and data.endswith(suffix)) or len(data) <= shortest:
+                break
+            texts.append(data[before:-after])
+        count = len(texts)
+        if count < _RUN_OF:
+            return 0
+        joined = _BETWEEN.join(texts)
+        if joined.count(b'"') != 2 * (count - 1):
+            return 0
+        try:
+            contents = loads_strictly(b'["' + joined + b'"]')
+        except ValueError:
+            return 0
+        if len(contents) != count:
+            return 0
+        if like.is_content:
+            self._keep("".join(contents))
+        self.moves += count
+        if self.writer is None:
+            between = like.shown_suffix + like.shown_prefix
+            self._frames.append(like.shown_prefix + between.join(texts) + like.shown_suffix)
+        else:
+            self._frames += map(self.writer.text, contents)
+        return count
+
+    def _template(self, name: str, content: str, data: bytes) -> Template | None:
         """Learn the bytes around a chunk's text; None when they cannot be told apart for certain."""
         around = data.split(dumps(name) + b":" + dumps(content))
         if len(around) != 2:
@@ -399,7 +303,7 @@ class ChatStream:
         if probe["choices"][0].get("delta") != {name: _PROBE.decode()}:
             return None
         shown_prefix, shown_suffix = self._shown(prefix), self._shown(suffix)
-        return _Template(
+        return Template(
             prefix,
             suffix,
             b"data: " + shown_prefix,
@@ -431,7 +335,7 @@ class ChatStream:
         """Any other chunk: first one, tool calls, finish, usage, several choices, or something to mend."""
         if not isinstance(chunk, dict):
             if chunk is not None:
-                raise self._unreadable()
+                raise unreadable(self.terms.provider)
             return
         if chunk.get("error") or chunk.get("object") == "error":
             raise error_in_answer(self.terms.provider, chunk.get("error") or chunk)
@@ -445,7 +349,7 @@ class ChatStream:
 
     def _take_choices(self, choices: Any, chunk: Json) -> None:
         if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
-            raise self._unreadable()
+            raise unreadable(self.terms.provider)
         if self._head is None:
             self._read_head(chunk)
         extras = {key: value for key, value in chunk.items() if key not in ("choices", "usage")}
@@ -480,7 +384,7 @@ class ChatStream:
 
     def _choice(self, wire: Json, extras: Json) -> None:
         index, choice = self._state(wire.get("index"))
-        delta = self._delta_in(wire, choice)
+        delta = choice.delta_in(wire, self.terms.provider)
         if "delta" not in wire:
             wire = {name: value for name, value in wire.items() if name not in ("message", "text")}
         calls = delta.pop("tool_calls", None)
@@ -491,38 +395,16 @@ class ChatStream:
         if calls:
             wires = [calls] if isinstance(calls, dict) else calls
             if not isinstance(wires, list):
-                raise self._unreadable()
+                raise unreadable(self.terms.provider)
             before = choice.calls.progress
             self._send_calls(index, choice, choice.calls.add(wires), extras)
             self.moves += choice.calls.progress != before
             speaks = True
         if speaks:
-            self._went_on(choice)
+            choice.go_on()
         if has_finished(wire.get("finish_reason")):
             self._take_reason(choice, wire, extras, speaks=speaks)
         choice.flows = choice.role_sent and not choice.finished and not self._is_inside_call(choice)
-
-    def _delta_in(self, wire: Json, choice: ChoiceState) -> Json:
-        """What a choice adds. Some upstreams stream whole messages, or texts without a delta; where deltas came before, these
-        only repeat them.
-        """
-        delta = wire.get("delta")
-        if delta is None and not choice.spoke:
-            delta = wire.get("message")
-            if delta is None and isinstance(wire.get("text"), str):
-                delta = {"content": wire["text"]}
-        if not isinstance(delta, dict):
-            if delta:
-                raise self._unreadable()
-            return {}
-        choice.spoke = True
-        return dict(delta)
-
-    def _went_on(self, choice: ChoiceState) -> None:
-        """There was content."""
-        choice.said_more = True
-        if choice.finished:
-            choice.finished, choice.went_on = False, True
 
     def _is_inside_call(self, choice: ChoiceState) -> bool:
         """Whether nothing but more of the call can go out: OpenAI's clients alone keep text and calls apart by themselves."""
@@ -540,7 +422,7 @@ class ChatStream:
         """Everything of a delta but its tool calls; the role rides on the first one. Gives whether there is content in it."""
         delta.pop("role", None)
         self._read_content(delta)
-        self._take_legacy_call(choice, delta)
+        choice.take_legacy_call(delta, self.terms.provider)
         content = delta.get("content")
         if content:
             self._keep(content)
@@ -573,14 +455,6 @@ class ChatStream:
             if name in said:
                 said[name] = (delta.get(name) or "") + said[name]
         delta |= said
-
-    def _take_legacy_call(self, choice: ChoiceState, delta: Json) -> None:
-        call = delta.get("function_call")
-        if call is not None and not isinstance(call, dict):
-            raise self._unreadable()
-        if call:
-            arguments = call.get("arguments")
-            choice.legacy_call.append(arguments if isinstance(arguments, str) else "")
 
     def _hold(self, choice: ChoiceState, held: tuple[Json, Json, Json]) -> None:
         if len(choice.held) >= MOST_HELD:
@@ -630,25 +504,7 @@ class ChatStream:
         self._send_calls(index, choice, choice.calls.finish(), extras)
         self._release(index, choice)
         choice.flows, choice.finished, choice.closed = False, True, True
-        self._send({"index": index, **self._no_content(), **rest, "finish_reason": self._reason(choice)}, extras)
-
-    def _reason(self, choice: ChoiceState) -> str:
-        has_legacy = bool(choice.legacy_call)
-        told = choice.reason or ("function_call" if has_legacy else "stop")
-        return reason_beside(told, calls=bool(choice.calls), legacy_call=has_legacy)
-
-    def _check_whole(self, choice: ChoiceState) -> None:
-        """Raises UpstreamBroken for a choice that ends in the middle without having been cut."""
-        if not choice.spoke:
-            raise UpstreamBroken(f"{self.terms.provider} answered with a choice that says nothing.", cause="empty")
-        if choice.reason in MAY_CUT:
-            return
-        told = choice.reason is not None
-        name = choice.calls.half_call(told=told)
-        if name is None and choice.legacy_call and is_half("function", "".join(choice.legacy_call), told=told):
-            name = "function_call"
-        if name is not None:
-            raise half_call_failure(self.terms.provider, name)
+        self._send({"index": index, **self._no_content(), **rest, "finish_reason": choice.told_reason()}, extras)
 
     def _send(self, choice: Json, extras: Json) -> None:
         frame = self._frame({**extras, **(self._head or {}), "choices": [choice]})
@@ -685,7 +541,7 @@ class ChatStream:
         if not (self.committed or has_reasons):
             raise UpstreamBroken(f"{self.terms.provider} answered with an empty stream.", cause="empty")
         for choice in self._choices.values():
-            self._check_whole(choice)
+            choice.check_whole(self.terms.provider)
         for index, choice in sorted(self._choices.items()):
             self._close(index, choice)
         told = self._tally.told(self.completion_chars, self.moves)

@@ -1,13 +1,11 @@
 """An upstream's legacy text-completion stream, held to the same rules as a chat stream."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from orcestator.dialects.openai.content import spoken, usable_created, usable_id
 from orcestator.dialects.openai.finish import has_finished
 from orcestator.dialects.openai.stream import ChatStream
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 @dataclass(slots=True)
@@ -36,7 +34,7 @@ class TextStream(ChatStream):
             self._keep(text)
             self.committed = True
             self.moves += 1
-            self._went_on(choice)
+            choice.go_on()
         if has_reason:
             self._take_reason(choice, wire, extras, speaks=bool(text))
         if text or not has_reason:

@@ -12,9 +12,8 @@ from typing import Any
 from orcestator.dialects.custom_tools import restored_input
 from orcestator.dialects.tool_names import NO_ALIASES
 from orcestator.errors import UpstreamBroken
-from orcestator.json_text import dumps, is_cut, loads
+from orcestator.json_text import Json, dumps, is_cut, loads
 
-Json = dict[str, Any]
 OBJECT_ARGUMENTS = re.compile(rb'"arguments"\s*:\s*\{')
 """What holds a tool's arguments as an object, though they are a text by the API: their numbers keep their digits, too."""
 MOST_CALLS = 512

@@ -3,7 +3,8 @@
 from math import log
 from typing import Any, NamedTuple
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 BYTES_PER_TOKEN = 4
 """A usual figure for English text with byte-pair vocabularies; only used where an upstream reports nothing."""
 LARGEST_COUNT = 100_000_000

@@ -17,8 +17,7 @@ from orcestator.dialects.responses.outputs import (
 )
 from orcestator.dialects.shapes import count_in, text_in
 from orcestator.errors import UpstreamBroken
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 def reply(wire: Json, terms: ReadTerms) -> Json:

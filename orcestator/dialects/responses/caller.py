@@ -18,8 +18,8 @@ from orcestator.dialects.responses.tool_names import ToolBook
 from orcestator.dialects.responses.writer import ResponsesWriter
 from orcestator.dialects.shapes import dropped_name, object_in, text_in
 from orcestator.errors import InvalidRequest, OrcestatorError
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 _PASSED = (
     "temperature",
     "top_p",

@@ -13,8 +13,8 @@ from orcestator.dialects.responses.outputs import reasoning_details, reasoning_t
 from orcestator.dialects.responses.tool_names import ToolBook
 from orcestator.dialects.shapes import dropped_name, object_in, text_in
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 _TEXTS = ("input_text", "output_text", "text")
 _FILE_FIELDS = ("file_data", "file_id", "filename")
 _TOOLS_OF_THEIR_OWN = ("additional_tools",)

@@ -9,8 +9,8 @@ from typing import Any
 from orcestator.dialects.responses.tool_names import Declared, ToolBook, declarations
 from orcestator.dialects.shapes import dropped_name, object_in, objects_in, text_in
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 _KINDS = ("function", "custom")
 _MODES = ("none", "auto", "required")
 _READ = frozenset({"type", "name", "description", "parameters", "strict", "format", "defer_loading", "allowed_callers"})

@@ -9,8 +9,8 @@ import re
 from typing import Any
 
 from orcestator.dialects.shapes import text_in
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 _OURS = re.compile(r"(?:msg|rs|fc|ctc)_[0-9a-f]{24}")
 """Ids as this gateway makes them; OpenAI's are twice as long."""
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 MOST_LISTED = 100
 USUALLY_LISTED = 20
 _PREFIXES = {

@@ -11,9 +11,10 @@ from hashlib import blake2b
 from typing import Any
 
 from orcestator.dialects.canonical import RESPONSES_FORMAT, parts_of
+from orcestator.dialects.canonical_call import ToolCall, tool_calls_in
 from orcestator.dialects.shapes import count_in, dropped_name, object_in, objects_in, text_in
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 LONGEST_CALL_ID = 64
 _IMAGE_DETAILS = ("auto", "low", "high", "original")
 _FILE_FIELDS = ("file_data", "file_id", "filename")
@@ -91,7 +92,7 @@ def _file(part: Json) -> Json | None:
 
 def _assistant_items(message: Json, dropped: list[str]) -> list[Json]:
     items = _spoken_items(message, dropped)
-    for call in objects_in(message, "tool_calls"):
+    for call in tool_calls_in(message):
         items += _call_items(call, dropped)
     dropped += [f"messages.{name}" for name in ("function_call", "audio") if message.get(name)]
     return _with_reasoning(items, message, dropped)
@@ -112,16 +113,16 @@ def _spoken_items(message: Json, dropped: list[str]) -> list[Json]:
     return [{"type": "message", "role": "assistant", "content": content}] if content else []
 
 
-def _call_items(call: Json, dropped: list[str]) -> list[Json]:
-    is_custom = call.get("type") == "custom"
-    part = object_in(call, "custom" if is_custom else "function")
-    call_id, name = wire_call_id(text_in(call, "id")), text_in(part, "name")
-    if not (call_id and name):
+def _call_items(call: ToolCall, dropped: list[str]) -> list[Json]:
+    call_id = wire_call_id(call.id if isinstance(call.id, str) else "")
+    if not (call_id and call.name):
         dropped.append("messages.tool_calls")
         return []
-    if is_custom:
-        return [{"type": "custom_tool_call", "call_id": call_id, "name": name, "input": text_in(part, "input")}]
-    return [{"type": "function_call", "call_id": call_id, "name": name, "arguments": text_in(part, "arguments")}]
+    head = {"call_id": call_id, "name": call.name}
+    if call.is_custom:
+        return [{"type": "custom_tool_call", **head, "input": text_in(call.arguments, "input")}]
+    arguments = call.arguments if isinstance(call.arguments, str) else ""
+    return [{"type": "function_call", **head, "arguments": arguments}]
 
 
 def _with_reasoning(items: list[Json], message: Json, dropped: list[str]) -> list[Json]:

@@ -10,8 +10,8 @@ from orcestator.dialects.canonical import RESPONSES_FORMAT
 from orcestator.dialects.failures import error_in_answer
 from orcestator.dialects.shapes import count_in, object_in, objects_in, text_in
 from orcestator.errors import UpstreamBroken, UpstreamError
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 CALLS = {"function_call": ("function", "arguments"), "custom_tool_call": ("custom", "input")}
 """Item types that call a tool: the canonical type, and the field that holds what the tool is given."""
 _SUMMARY_BREAK = "\n\n"

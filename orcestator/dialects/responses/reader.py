@@ -24,9 +24,8 @@ from orcestator.dialects.responses.outputs import (
 )
 from orcestator.dialects.shapes import object_in, objects_in, text_in
 from orcestator.errors import UpstreamBroken
-from orcestator.json_text import loads_event
+from orcestator.json_text import Json, loads_event
 
-Json = dict[str, Any]
 _SUMMARY_BREAK = "\n\n"
 
 

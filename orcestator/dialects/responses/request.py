@@ -13,12 +13,13 @@ from collections.abc import Callable
 from typing import Any
 
 from orcestator.dialects.canonical import Target, WireCall, effort_of
+from orcestator.dialects.canonical_call import output_limit, reasoning_wish, tools_in
 from orcestator.dialects.fitting import fitted
 from orcestator.dialects.responses.input_items import items_of
 from orcestator.dialects.responses.models import least_effort, reasons, takes_sampling
 from orcestator.dialects.shapes import count_in, dropped_name, object_in, objects_in, text_in
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 PATH = "/responses"
 LEAST_OUTPUT_TOKENS = 16
 USUAL_OUTPUT_LIMIT = 32_000
@@ -87,8 +88,7 @@ def _says_something(name: str, value: Any) -> bool:
 
 
 def _limit(call: Json) -> Json:
-    limit = call.get("max_completion_tokens")
-    limit = call.get("max_tokens") if limit is None else limit
+    limit = output_limit(call)
     if limit is None:
         return {}
     return {"max_output_tokens": max(LEAST_OUTPUT_TOKENS, limit) if isinstance(limit, int) else limit}
@@ -106,23 +106,23 @@ def _text(call: Json) -> Json:
 
 
 def _reasoning(call: Json, target: Target, dropped: list[str]) -> Json:
-    asked, effort = object_in(call, "reasoning"), _effort(call, target)
+    wish, effort = reasoning_wish(call), _effort(call, target)
     if not reasons(target):
         dropped += [name for name in ("reasoning", "reasoning_effort") if call.get(name) and effort != "none"]
         return {}
     wanted: Json = {} if effort is None else {"effort": effort}
-    wants = effort not in (None, "none") or asked.get("enabled") is True
-    if wants and asked.get("enabled") is not False and asked.get("exclude") is not True:
+    wants = effort not in (None, "none") or wish.said.get("enabled") is True
+    if wants and wish.said.get("enabled") is not False and not wish.is_hidden:
         wanted["summary"] = "auto"
     return wanted
 
 
 def _effort(call: Json, target: Target) -> str | None:
-    effort, asked = text_in(call, "reasoning_effort"), object_in(call, "reasoning")
-    if effort:
-        return effort
-    budget = count_in(asked, "max_tokens")
-    if asked.get("enabled") is False or budget == 0:
+    wish = reasoning_wish(call)
+    if isinstance(wish.effort, str) and wish.effort:
+        return wish.effort
+    budget = count_in(wish.said, "max_tokens")
+    if wish.is_off or budget == 0:
         return least_effort(target)
     if budget is None:
         return None
@@ -150,7 +150,7 @@ def _included(call: Json, target: Target, effort: str | None, dropped: list[str]
 
 
 def _tools(call: Json, dropped: list[str]) -> Json:
-    made = [tool for wire in objects_in(call, "tools") if (tool := _tool(wire, dropped)) is not None]
+    made = [tool for wire in tools_in(call) if (tool := _tool(wire, dropped)) is not None]
     if not made:
         return {}
     choice = _tool_choice(call.get("tool_choice"), dropped)

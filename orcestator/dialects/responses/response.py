@@ -11,8 +11,8 @@ from orcestator.dialects.custom_tools import restored_input
 from orcestator.dialects.responses.tool_names import ToolBook
 from orcestator.dialects.shapes import count_in, object_in, objects_in, text_in
 from orcestator.errors import AttemptsExhausted, OrcestatorError, StreamInterrupted
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 _ECHOED = (
     "instructions",
     "max_output_tokens",

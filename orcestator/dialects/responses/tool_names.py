@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 from orcestator.dialects.shapes import text_in
 from orcestator.dialects.tool_names import PLAIN_NAMES, alias_of, fitting_name
 
-Json = dict[str, Any]
-
 
 class Declared(NamedTuple):
     """One declaration where it stood: ``path`` is the field as the caller spelled it."""

@@ -1,24 +1,17 @@
 """The Responses API spoken to: OpenAI's own, and those of servers like it."""
 
-from typing import Any
-
-from orcestator.dialects.canonical import ReadTerms, UpstreamDialect
+from orcestator.dialects.canonical import ReadTerms, UpstreamDialect, always
 from orcestator.dialects.failures import openai_detail
 from orcestator.dialects.fitting import lowered_at
 from orcestator.dialects.responses.answer import reply
 from orcestator.dialects.responses.cleaning import clean
 from orcestator.dialects.responses.reader import ResponsesReader
 from orcestator.dialects.responses.request import PATH, request
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 def _reader(terms: ReadTerms) -> ResponsesReader:
     return ResponsesReader(terms)
-
-
-def _relay_path(model: str, streamed: bool) -> str:
-    return PATH
 
 
 def _limited(body: Json, most: int) -> tuple[Json, list[str]]:
@@ -32,7 +25,7 @@ UPSTREAM = UpstreamDialect(
     reader=_reader,
     error=openai_detail,
     limited=_limited,
-    relay_path=_relay_path,
+    relay_path=always(PATH),
     clean=clean,
     names_events=True,
     takes_custom_tools=True,

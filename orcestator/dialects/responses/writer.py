@@ -10,7 +10,6 @@ below them raise on any event whose data has an ``error`` at its top (checked 20
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from orcestator.dialects.canonical import WriteTerms, reasoning_of
 from orcestator.dialects.responses.response import (
@@ -31,9 +30,7 @@ from orcestator.dialects.responses.response import (
 from orcestator.dialects.responses.tool_names import ToolBook
 from orcestator.dialects.shapes import count_in, object_in, objects_in, text_in
 from orcestator.errors import OrcestatorError
-from orcestator.json_text import dumps, loads
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, dumps, loads
 
 
 @dataclass(slots=True)

@@ -8,11 +8,11 @@ status itself, ``{"code", "message", "details"}``.
 
 from typing import Any
 
-from orcestator.dialects.canonical import Json, ReadTerms
+from orcestator.dialects.canonical import ReadTerms
 from orcestator.dialects.failures import error_in_answer
 from orcestator.dialects.split_characters import CharacterJoiner
 from orcestator.errors import UpstreamBroken
-from orcestator.json_text import Forgiven, dumps, loads_event
+from orcestator.json_text import Forgiven, Json, dumps, loads_event
 
 CALLS = b'"toolCallList"'
 """What every answer with a tool call holds, whose arguments are an object here."""

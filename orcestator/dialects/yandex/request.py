@@ -9,20 +9,32 @@ official SDK does (yandex-ai-studio-sdk 0.22).
 
 from collections.abc import Iterable
 from itertools import groupby
-from typing import Any
 
-from orcestator.dialects.canonical import Json, Target, WireCall, parts_of, text_of
+from orcestator.dialects.canonical import Target, WireCall, parts_of, text_of
+from orcestator.dialects.canonical_call import (
+    ROLES,
+    ToolCall,
+    answer_format,
+    function_name_of,
+    function_of,
+    messages_in,
+    output_limit,
+    reasoning_wish,
+    tool_calls_in,
+    tools_in,
+    within,
+)
 from orcestator.dialects.fitting import fitted
-from orcestator.dialects.losses import NAME, is_loss, lost_marks
+from orcestator.dialects.losses import is_loss, lost_marks, lost_part, lost_tool
 from orcestator.dialects.tool_arguments import as_object
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 
 PATH = "/completion"
 _TAKEN = frozenset(
     {"model", "messages", "stream", "stream_options", "temperature", "max_tokens", "max_completion_tokens"}
     | {"reasoning", "reasoning_effort", "tools", "tool_choice", "parallel_tool_calls", "response_format"}
 )
-_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 _UNTAKEN_IN_MESSAGES = ("name", "is_error", "reasoning_content", "reasoning_details", "audio")
 _MODES = {"none": "NONE", "auto": "AUTO", "required": "REQUIRED"}
 
@@ -55,11 +67,10 @@ def _options(call: Json, target: Target, dropped: list[str]) -> Json:
     options: Json = {"stream": target.streamed}
     temperature = call.get("temperature")
     if temperature is not None:
-        options["temperature"] = _between_zero_and_one(temperature)
+        options["temperature"] = within(temperature, 0, 1)
         if options["temperature"] != temperature:
             dropped.append("temperature")
-    limit = call.get("max_completion_tokens")
-    limit = call.get("max_tokens") if limit is None else limit
+    limit = output_limit(call)
     if limit is not None:
         options["maxTokens"] = str(limit) if type(limit) is int else limit
     mode = _reasoning_mode(call)
@@ -70,26 +81,17 @@ def _options(call: Json, target: Target, dropped: list[str]) -> Json:
     return options
 
 
-def _between_zero_and_one(value: Any) -> Any:
-    """A number brought into the range; what is none is left to the upstream to explain."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return value
-    return min(max(value, 0), 1)
-
-
 def _reasoning_mode(call: Json) -> str | None:
-    reasoning = call.get("reasoning")
-    reasoning = reasoning if isinstance(reasoning, dict) else {}
-    effort = call.get("reasoning_effort")
-    if effort == "none" or reasoning.get("enabled") is False:
+    wish = reasoning_wish(call)
+    if wish.is_off:
         return "DISABLED"
-    return "ENABLED_HIDDEN" if effort or reasoning.get("max_tokens") else None
+    return "ENABLED_HIDDEN" if wish.effort or wish.budget else None
 
 
 def _messages(call: Json, dropped: list[str]) -> list[Json]:
     made: list[Json] = []
     places: dict[str, _Place] = {}
-    for is_result, group in groupby(_checked(call), lambda entry: entry[1]["role"] == "tool"):
+    for is_result, group in groupby(enumerate(messages_in(call)), lambda entry: entry[1]["role"] == "tool"):
         if is_result:
             made.append(_results(group, places, dropped))
             continue
@@ -99,26 +101,12 @@ def _messages(call: Json, dropped: list[str]) -> list[Json]:
     return made
 
 
-def _checked(call: Json) -> list[tuple[int, Json]]:
-    messages = call.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise InvalidRequest("'messages' must be a list with at least one message.", param="messages")
-    for index, message in enumerate(messages):
-        role = message.get("role") if isinstance(message, dict) else None
-        if not isinstance(role, str) or (role not in _ROLES and role != "tool"):
-            raise InvalidRequest(
-                f"'messages[{index}].role' must be system, developer, user, assistant or tool.",
-                param=f"messages[{index}].role",
-            )
-    return list(enumerate(messages))
-
-
 def _spoken(message: Json, dropped: list[str]) -> list[Json]:
     """One message, or two for an assistant who spoke and called tools: a message cannot hold both."""
-    role, text, calls = _ROLES[message["role"]], _text(message, dropped), _calls_of(message)
+    role, text, calls = ROLES[message["role"]], _text(message, dropped), _calls_of(message)
     made: list[Json] = [{"role": role, "text": text}] if text or role != "assistant" else []
     if calls:
-        called = [{"functionCall": {"name": name, "arguments": arguments}} for _, name, arguments in calls]
+        called = [{"functionCall": {"name": one.name, "arguments": as_object(one.arguments)}} for one in calls]
         made.append({"role": role, "toolCallList": {"toolCalls": called}})
     return made
 
@@ -126,29 +114,19 @@ def _spoken(message: Json, dropped: list[str]) -> list[Json]:
 def _text(message: Json, dropped: list[str]) -> str:
     dropped += [f"messages.{name}" for name in _UNTAKEN_IN_MESSAGES if message.get(name)]
     content = message.get("content")
-    kinds = [part.get("type") for part in parts_of(content)]
-    dropped += [
-        f"messages.{kind}" for kind in kinds if isinstance(kind, str) and kind != "text" and NAME.fullmatch(kind)
-    ]
+    for part in parts_of(content):
+        dropped += [] if part.get("type") == "text" else lost_part(part)
     return text_of(content)
 
 
-def _calls_of(message: Json) -> list[tuple[Any, str, Json]]:
-    """Id, name and arguments of each tool call of a message."""
-    calls = message.get("tool_calls")
-    made = []
-    for call in calls if isinstance(calls, list) else []:
-        part = call.get("function") or call.get("custom") if isinstance(call, dict) else None
-        if isinstance(part, dict) and isinstance(part.get("name"), str):
-            arguments = {"input": part.get("input")} if "input" in part else as_object(part.get("arguments"))
-            made.append((call.get("id"), part["name"], arguments))
-    return made
+def _calls_of(message: Json) -> list[ToolCall]:
+    return [call for call in tool_calls_in(message) if call.name]
 
 
 def _note_calls(message: Json, places: dict[str, _Place]) -> None:
-    for call_id, name, _ in _calls_of(message):
-        if isinstance(call_id, str):
-            places[call_id] = (len(places), name)
+    for call in _calls_of(message):
+        if isinstance(call.id, str):
+            places[call.id] = (len(places), call.name)
 
 
 def _results(group: Iterable[tuple[int, Json]], places: dict[str, _Place], dropped: list[str]) -> Json:
@@ -173,16 +151,15 @@ def _place_of(index: int, message: Json, places: dict[str, _Place]) -> _Place:
 
 
 def _tools(call: Json, dropped: list[str]) -> Json:
-    tools = call.get("tools")
     made: Json = {}
     functions: list[Json] = []
-    for tool in tools if isinstance(tools, list) else []:
-        function = tool.get("function") if isinstance(tool, dict) else None
-        if isinstance(function, dict):
+    for tool in tools_in(call):
+        function = function_of(tool)
+        if function is not None:
             kept = ("name", "description", "parameters", "strict")
             functions.append({"function": {name: function[name] for name in kept if function.get(name) is not None}})
-        elif isinstance(tool, dict) and NAME.fullmatch(str(tool.get("type"))):
-            dropped.append(f"tools.{tool['type']}")
+        else:
+            dropped += lost_tool(tool)
     if functions:
         made["tools"] = functions
         made |= _tool_choice(call, dropped)
@@ -192,11 +169,10 @@ def _tools(call: Json, dropped: list[str]) -> Json:
 def _tool_choice(call: Json, dropped: list[str]) -> Json:
     made: Json = {}
     choice = call.get("tool_choice")
-    named = choice.get("function") if isinstance(choice, dict) else None
     if isinstance(choice, str) and choice in _MODES:
         made["toolChoice"] = {"mode": _MODES[choice]}
-    elif isinstance(named, dict) and isinstance(named.get("name"), str):
-        made["toolChoice"] = {"functionName": named["name"]}
+    elif (name := function_name_of(choice)) is not None:
+        made["toolChoice"] = {"functionName": name}
     elif choice is not None:
         dropped.append("tool_choice")
     if isinstance(call.get("parallel_tool_calls"), bool):
@@ -205,13 +181,11 @@ def _tool_choice(call: Json, dropped: list[str]) -> Json:
 
 
 def _format(call: Json, dropped: list[str]) -> Json:
-    wanted = call.get("response_format")
-    kind = wanted.get("type") if isinstance(wanted, dict) else None
-    if kind == "json_object":
+    wanted = answer_format(call)
+    if wanted.kind == "json_object":
         return {"jsonObject": True}
-    described = wanted.get("json_schema") if isinstance(wanted, dict) and kind == "json_schema" else None
-    if isinstance(described, dict) and isinstance(described.get("schema"), dict):
-        return {"jsonSchema": {"schema": described["schema"]}}
-    if wanted is not None and kind != "text":
+    if wanted.schema is not None:
+        return {"jsonSchema": {"schema": wanted.schema}}
+    if wanted.kind != "text":
         dropped.append("response_format")
     return {}

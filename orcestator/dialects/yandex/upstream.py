@@ -4,15 +4,9 @@ The base URL is ``https://llm.api.cloud.yandex.net/foundationModels/v1``. A stre
 server-sent events (https://yandex.cloud/ru/features/4236 asks for these; checked 2026-11).
 """
 
-from orcestator.dialects.canonical import UpstreamDialect
+from orcestator.dialects.canonical import UpstreamDialect, always
 from orcestator.dialects.yandex.reply import CALLS, CompletionReader, error_detail, reply
 from orcestator.dialects.yandex.request import PATH, wire_call
-
-
-def _relay_path(model: str, streamed: bool) -> str:
-    """One path for every model; whether it streams is said in the body."""
-    return PATH
-
 
 UPSTREAM = UpstreamDialect(
     name="yandex",
@@ -20,7 +14,7 @@ UPSTREAM = UpstreamDialect(
     reply=reply,
     reader=CompletionReader,
     error=error_detail,
-    relay_path=_relay_path,
+    relay_path=always(PATH),
     calls=CALLS,
     is_lines=True,
 )

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from orcestator.errors import UpstreamError, UpstreamRateLimited
 from orcestator.routing.attempts.permits import Permits
 from orcestator.routing.attempts.retry_budget import RetryBudget
-from orcestator.routing.attempts.summary import is_unsent
 from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.state.circuit_breaker import CircuitBreakers
 from orcestator.routing.verdict import Verdict
@@ -55,11 +54,13 @@ class Step(NamedTuple):
 class Progress:
     """How far one request has come with its candidates."""
 
-    __slots__ = ("candidates", "dead", "forgiven", "least_context", "lost", "retries", "spent", "tried")
+    __slots__ = ("candidates", "dead", "forgiven", "least_context", "lost", "passed_over", "retries", "spent", "tried")
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
         self.candidates = tuple(candidates)
         self.tried: list[Candidate] = []
+        self.passed_over: list[Candidate] = []
+        """Those that a quota ledger let nobody ask: no attempts."""
         self.forgiven: list[Candidate] = []
         """Those that failed for their credential alone: another one of the same provider may do."""
         self.lost: list[Candidate] = []
@@ -77,6 +78,17 @@ class Progress:
         self.tried.append(candidate)
         self.spent += not candidate.is_paid_fallback
 
+    def pass_over(self, candidate: Candidate, *, was_started: bool) -> None:
+        """The quota ledger of its key lets nobody ask it; ``was_started``: that ledger is at a worker, which was tried."""
+        self.passed_over.append(candidate)
+        if was_started:
+            self.tried.remove(candidate)
+            self.spent -= not candidate.is_paid_fallback
+
+    def is_spent(self, candidate: Candidate) -> bool:
+        """Whether it was tried or passed over."""
+        return candidate in self.tried or candidate in self.passed_over
+
     def times_at(self, candidate: Candidate) -> int:
         """Attempts at this candidate's provider, at the same worker: a replica on another host may do better."""
         place = candidate.deployment.provider, candidate.deployment.worker
@@ -91,9 +103,6 @@ class Progress:
             self.dead.add(candidate.deployment[:3])
         if verdict.is_ours:
             self.lost.append(candidate)
-        if is_unsent(error):
-            # Our own ledger knew: nobody was asked.
-            self.spent -= not candidate.is_paid_fallback
 
     def fits(self, candidate: Candidate) -> bool:
         """Whether its context is known to be large enough after one that was not."""
@@ -154,6 +163,13 @@ class FallbackPolicy:
             return Step(failed, wait, is_retry=True)
         return self._paid(progress, now)
 
+    def past(self, refused: Candidate, progress: Progress, now: float) -> Candidate | None:
+        """Who is asked in place of a candidate that a quota ledger lets nobody ask, or None."""
+        later = self.later(refused, progress, now, is_charged=False)
+        if later is None and (step := self._paid(progress, now)) is not None:
+            later = step.candidate
+        return later
+
     def later(self, failed: Candidate, progress: Progress, now: float, *, is_charged: bool) -> Candidate | None:
         """The next candidate that was not tried yet.
 
@@ -173,7 +189,7 @@ class FallbackPolicy:
         has_spare = any(o.is_paid_fallback for o in progress.candidates)
         out = [
             o for o in progress.candidates
-            if o not in progress.tried and not progress.times_at(o) and progress.fits(o)
+            if not progress.is_spent(o) and not progress.times_at(o) and progress.fits(o)
             and not self.health.is_key_refused(o.deployment, now)
         ]  # fmt: skip
         if has_spare or not out or progress.spent >= self.policy.attempts or (is_charged and not self.budget.spend()):
@@ -195,7 +211,7 @@ class FallbackPolicy:
         for candidate in progress.candidates:
             if (
                 not candidate.is_paid_fallback
-                and candidate not in progress.tried
+                and not progress.is_spent(candidate)
                 and candidate.deployment[:3] not in progress.dead
                 and progress.times_at(candidate) < self.policy.attempts_per_provider
                 and progress.fits(candidate)
@@ -236,7 +252,7 @@ class FallbackPolicy:
     def _paid(self, progress: Progress, now: float) -> Step | None:
         """The paid fallback's one attempt."""
         left = [o for o in progress.candidates if o.is_paid_fallback and progress.fits(o)]
-        if not left or any(o.is_paid_fallback for o in progress.tried):
+        if not left or any(progress.is_spent(o) for o in left):
             return None
         return Step(self._well(left, now) or self._soonest(left))
 

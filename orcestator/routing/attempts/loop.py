@@ -1,7 +1,8 @@
 """The attempt loop: one place, once per request, where the caller's connection ends.
 
 Pure: carrying an attempt out, the clock, waiting and chance are handed in. It ends in an answer, or in ``AttemptsExhausted``, in the
-one ``UpstreamRejected`` that no other candidate could change, or in ``Overloaded``.
+one ``UpstreamRejected`` that no other candidate could change, in ``Overloaded``, or in ``NothingLeft`` where the quota ledgers let nobody
+be asked.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
@@ -14,6 +15,7 @@ from orcestator.errors import (
     AttemptsExhausted,
     OrcestatorError,
     Overloaded,
+    QuotaUsedUp,
     StreamInterrupted,
     UpstreamError,
     UpstreamRateLimited,
@@ -22,14 +24,15 @@ from orcestator.routing.attempts.attempt_notes import AttemptNote
 from orcestator.routing.attempts.fallback import FallbackPolicy, LoopPolicy, Progress, Step
 from orcestator.routing.attempts.hedging import Hedging
 from orcestator.routing.attempts.retry_budget import RetryBudget
-from orcestator.routing.attempts.summary import is_unsent, summary_of
+from orcestator.routing.attempts.summary import summary_of
 from orcestator.routing.attempts.wait_queue import Seat, WaitQueue
-from orcestator.routing.events import HEDGE_LOST, HEDGE_WON, AttemptEnded, EventSink, Waited
+from orcestator.routing.events import HEDGE_LOST, HEDGE_WON, AttemptEnded, EventSink, QuotaRefused, Waited
 from orcestator.routing.offer import Deployment
 from orcestator.routing.planning.catalog import Candidate
-from orcestator.routing.planning.exclusions import PASSING
+from orcestator.routing.planning.exclusions import PASSING, Excluded, refusal
 from orcestator.routing.planning.plan import Plan
 from orcestator.routing.state.circuit_breaker import CircuitBreakers
+from orcestator.routing.state.quota import QuotaBook
 from orcestator.routing.state.stats import Stats
 from orcestator.routing.verdict import WAITING_IS_NO_USE, Verdict, Verdicts, most_useful
 
@@ -37,6 +40,8 @@ Answer = TypeVar("Answer")
 HEDGED_ENDPOINT = "chat"
 """Elsewhere an answer has no first content that is awaited, or a second one would cost a picture."""
 
+Attempt = Callable[[Candidate, float], Awaitable[Answer]]
+"""Makes one attempt at a candidate; the number is when the quota ledger counted it, in monotonic seconds."""
 UNTOLD_SECONDS = 5.0
 """When one that failed without a word on when may do better, beside others that said when they will."""
 PROBED = ("open", "half_open")
@@ -48,8 +53,6 @@ class Tally:
     """What the loop did, for the log and the headers. ``served_at`` is when the attempt that served began."""
 
     attempts: int = 0
-    calls: int = 0
-    """Attempts that reached an upstream, or tried to: all but those that our own ledger ended."""
     retries: int = 0
     fallbacks: int = 0
     hedges: int = 0
@@ -67,7 +70,6 @@ class Tally:
         """Count what was done for the same request before; who served then did, where nobody has since."""
         self.served = self.served or earlier.served
         self.attempts += earlier.attempts
-        self.calls += earlier.calls
         self.retries += earlier.retries
         self.fallbacks += earlier.fallbacks + 1
         self.hedges += earlier.hedges
@@ -99,7 +101,8 @@ class Concurrency(Protocol[Answer]):
 
 @dataclass(slots=True)
 class AttemptLoop(Generic[Answer]):
-    """The loop's parts that outlive a request. ``now`` is monotonic; ``rng`` gives [0, 1)."""
+    """The loop's parts that outlive a request. ``now`` is monotonic; ``rng`` gives [0, 1). ``quota`` is the ledger that is asked before
+    each attempt."""
 
     policy: LoopPolicy
     health: CircuitBreakers
@@ -113,6 +116,7 @@ class AttemptLoop(Generic[Answer]):
     hedging: Hedging = field(default_factory=Hedging)
     line: WaitQueue = field(default_factory=WaitQueue)
     verdicts: Verdicts = field(default_factory=Verdicts)
+    quota: QuotaBook = field(default_factory=QuotaBook)
     falling: FallbackPolicy = field(init=False)
 
     def __post_init__(self) -> None:
@@ -122,15 +126,18 @@ class AttemptLoop(Generic[Answer]):
         self,
         request_id: str,
         plan: Plan,
-        attempt: Callable[[Candidate], Awaitable[Answer]],
+        attempt: Attempt[Answer],
         tally: Tally,
         deadline: float,
+        tokens: int = 0,
     ) -> Coroutine[Any, Any, Answer]:
         """Try the plan's candidates, of which there is at least one, until one answers. Then ``ended`` has to be called.
 
-        Raises UpstreamRejected, AttemptsExhausted, or Overloaded when the last one left had no room.
+        ``tokens`` is about how many the request has, for the quota ledger; a candidate that it lets nobody ask is passed over, and put
+        among those that the plan left out. Raises UpstreamRejected, AttemptsExhausted, Overloaded when the last one left had no room, or
+        NothingLeft when the quota of all is used up.
         """
-        return _Run(self, request_id, plan, attempt, tally, deadline).answered()
+        return _Run(self, request_id, plan, attempt, tally, deadline, tokens).answered()
 
     def ended(self, tally: Tally, *, tokens: int, seconds: float, failure: OrcestatorError | None) -> None:
         """The answer that ``run`` gave came to its end, or broke: to be called exactly once for each.
@@ -190,7 +197,7 @@ class _Run(Generic[Answer]):
 
     __slots__ = (
         "_answer", "_attempt", "_began", "_deadline", "_failed", "_final", "_loop", "_opening", "_plan", "_progress",
-        "_request_id", "_rival", "_running", "_tally", "_waits",
+        "_refused", "_request_id", "_rival", "_running", "_tally", "_tokens", "_waits",
     )  # fmt: skip
 
     def __init__(
@@ -198,9 +205,10 @@ class _Run(Generic[Answer]):
         loop: AttemptLoop[Answer],
         request_id: str,
         plan: Plan,
-        attempt: Callable[[Candidate], Awaitable[Answer]],
+        attempt: Attempt[Answer],
         tally: Tally,
         deadline: float,
+        tokens: int,
     ) -> None:
         self._loop = loop
         self._request_id = request_id
@@ -208,12 +216,14 @@ class _Run(Generic[Answer]):
         self._attempt = attempt
         self._tally = tally
         self._deadline = deadline
+        self._tokens = tokens
         self._began = loop.now()
         self._progress: Progress | None = None
         self._opening: Candidate | None = None
         self._running: _Try | None = None
         self._rival: _Try | None = None
         self._failed: _Try | None = None
+        self._refused: Candidate | None = None
         self._final: UpstreamError | None = None
         self._answer: Answer | None = None
         self._waits: dict[Deployment, float | None] | None = None
@@ -226,14 +236,14 @@ class _Run(Generic[Answer]):
         while True:
             if candidate.traits.max_concurrent:
                 candidate = await self._permitted(candidate)
-            tried = self._running = self._started(candidate, is_hedge=False)
-            delay = self._hedge_delay(tried)
             try:
+                tried = self._running = self._started(candidate, is_hedge=False)
+                delay = self._hedge_delay(tried)
                 if delay is None:
                     return await self._carried(tried)
                 return await loop.concurrency.race(self._carried(tried), delay, self._hedge)
-            except UpstreamError as error:
-                step = self._after_failure(error.kept())
+            except (UpstreamError, QuotaUsedUp) as error:
+                step = self._past() if isinstance(error, QuotaUsedUp) else self._after_failure(error.kept())
             except Overloaded as error:
                 step = self._after_no_room(error)
                 if step is None:
@@ -286,14 +296,23 @@ class _Run(Generic[Answer]):
         return waiter.granted
 
     def _started(self, candidate: Candidate, *, is_hedge: bool) -> _Try:
+        """An attempt that begins, where the quota ledger has room for it. Raises QuotaUsedUp."""
         loop, tally = self._loop, self._tally
+        is_first = not tally.attempts and self._refused is None
+        started = self._began if is_first and not candidate.traits.max_concurrent else loop.now()
+        quota = loop.quota
+        is_last_resort = bool(quota.limited or quota.elsewhere) and self._plan.is_last_resort(candidate)
+        try:
+            quota.admit(candidate.deployment, self._tokens, started, is_last_resort=is_last_resort)
+        except QuotaUsedUp as refused:
+            loop.line.give_back(candidate, None)
+            self._pass_over(candidate, refused, started, was_started=False)
+            raise
         tally.attempts += 1
-        tally.calls += 1
         if self._progress is not None:
             self._progress.started(candidate)
         elif self._opening is None:
             self._opening = candidate
-        started = self._began if tally.attempts == 1 and not candidate.traits.max_concurrent else loop.now()
         tried = _Try(candidate, tally.attempts, started, is_hedge)
         if not loop.health.is_quiet:
             standing = loop.health.standing(candidate.deployment, started)
@@ -301,6 +320,23 @@ class _Run(Generic[Answer]):
             loop.health.started(candidate.deployment, started)
         loop.stats.started(candidate.deployment)
         return tried
+
+    def _pass_over(self, candidate: Candidate, refused: QuotaUsedUp, now: float, *, was_started: bool) -> None:
+        """As if the plan had left it out for its quota."""
+        self._known_progress().pass_over(candidate, was_started=was_started)
+        self._refused = candidate
+        self._plan.excluded += (Excluded(candidate, "quota", refused.message, now + refused.retry_after),)
+        deployment = candidate.deployment
+        self._loop.emit(
+            QuotaRefused(self._request_id, deployment.provider, deployment.model, refused.cause, refused.retry_after)
+        )
+
+    def _past(self) -> Step | None:
+        """Who is asked in place of the candidate that was passed over last, or None."""
+        refused = self._refused
+        assert refused is not None, "it is noted when it is passed over"
+        later = self._loop.falling.past(refused, self._known_progress(), self._loop.now())
+        return None if later is None else Step(later)
 
     def _hedge_delay(self, tried: _Try) -> float | None:
         """Seconds after which a second candidate starts; None where none may."""
@@ -325,8 +361,11 @@ class _Run(Generic[Answer]):
         if candidate is None or not loop.hedging.budget_of(self._plan.hedge_limit).spend():
             return None
         loop.line.permits.take(candidate)
+        try:
+            self._rival = self._started(candidate, is_hedge=True)
+        except QuotaUsedUp:
+            return None
         self._tally.hedges += 1
-        self._rival = self._started(candidate, is_hedge=True)
         return self._carried(self._rival)
 
     async def _carried(self, tried: _Try) -> Answer:
@@ -334,9 +373,9 @@ class _Run(Generic[Answer]):
         loop = self._loop
         seconds = loop.policy.attempt_seconds
         try:
-            carrying = self._attempt(tried.candidate)
+            carrying = self._attempt(tried.candidate, tried.started)
             answer = await (carrying if seconds <= 0.0 else loop.concurrency.within(seconds, carrying))
-        except (UpstreamError, Overloaded) as error:
+        except (UpstreamError, QuotaUsedUp, Overloaded) as error:
             if not tried.is_over:
                 self._fell(tried, error)
             raise
@@ -346,13 +385,26 @@ class _Run(Generic[Answer]):
         self._spoke(tried, answer)
         return answer
 
-    def _fell(self, tried: _Try, error: UpstreamError | Overloaded) -> None:
+    def _fell(self, tried: _Try, error: UpstreamError | QuotaUsedUp | Overloaded) -> None:
         """An attempt failed. While another one runs, that one is what follows."""
+        if isinstance(error, QuotaUsedUp):
+            self._refused_elsewhere(tried, error)
+            return
         self._failed = tried
         self._over(tried)
         self._count_failure(tried, error)
         if self._running is not None or self._rival is not None:
             self._report(tried, error, "fall_back")
+
+    def _refused_elsewhere(self, tried: _Try, refused: QuotaUsedUp) -> None:
+        """The ledger of the worker that was tried let nobody be asked: it was no attempt."""
+        loop, candidate, now = self._loop, tried.candidate, self._loop.now()
+        self._over(tried)
+        self._tally.attempts -= 1
+        loop.stats.abandoned(candidate.deployment)
+        loop.health.abandoned(candidate.deployment, tried.started)
+        loop.quota.refused_elsewhere(candidate.deployment, refused, now)
+        self._pass_over(candidate, refused, now, was_started=True)
 
     def _over(self, tried: _Try) -> None:
         """An attempt that served nobody is over; its permit is free."""
@@ -373,12 +425,6 @@ class _Run(Generic[Answer]):
             if not verdict.falls_back:
                 self._final = error
             self._note_wait(deployment, error, verdict, now)
-            if is_unsent(error):
-                # Our own ledger knew: no upstream was called, and it is no worse for that.
-                self._tally.calls -= 1
-                loop.stats.abandoned(deployment)
-                loop.health.failed(deployment, error, verdict, now, started=tried.started)
-                return
             if loop.was_cut_short(error, tried.started):
                 loop.stats.outlasted(deployment, now - tried.started, now, streamed=self._plan.ask.streamed)
                 loop.health.abandoned(deployment, tried.started)
@@ -517,10 +563,12 @@ class _Run(Generic[Answer]):
             )
         )
 
-    def _given_up(self) -> UpstreamError | AttemptsExhausted:
+    def _given_up(self) -> OrcestatorError:
         if self._final is not None:
             return self._final
         failures = self._tally.failures
+        if not failures:
+            return refusal(self._plan.ask, self._plan.excluded, self._loop.now())
         return AttemptsExhausted(failures, most_useful(failures), summary_of(failures), self._soonest())
 
     def _soonest(self) -> float | None:

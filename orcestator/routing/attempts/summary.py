@@ -3,24 +3,17 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from orcestator.errors import QUOTA, QUOTA_GUESSED, UpstreamError
+from orcestator.errors import UpstreamError
 
-OURS = frozenset({QUOTA, QUOTA_GUESSED})
 LONGEST_CAUSE = 300
 """Characters of one cause; an upstream's own message may be a page."""
 
 
-def is_unsent(error: UpstreamError) -> bool:
-    """Whether it is our own ledger's refusal: it knew what the upstream would say, and asked nobody."""
-    return error.cause in OURS and not error.sent
-
-
 def summary_of(failures: Sequence[UpstreamError]) -> str:
-    """All causes in their order; equal ones once, with their number. Only attempts that an upstream saw are counted as such."""
-    calls = sum(not is_unsent(error) for error in failures)
+    """All causes in their order; equal ones once, with their number."""
     causes = Counter(short(error.message) for error in failures)
     told = "; ".join(f"{cause} ({times} times)" if times > 1 else cause for cause, times in causes.items())
-    return f"All {calls} attempts failed: {told}" if calls > 1 else told
+    return f"All {len(failures)} attempts failed: {told}" if len(failures) > 1 else told
 
 
 def short(message: str) -> str:

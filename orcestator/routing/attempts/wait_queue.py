@@ -106,12 +106,13 @@ class WaitQueue:
         self.leave(waiter)
         return self._refusal(NO_TIME, "No deployment for this request came free in time.", waiter)
 
-    def give_back(self, candidate: Candidate, held_seconds: float) -> None:
-        """A request that had a permit of this candidate for so long is done with it."""
+    def give_back(self, candidate: Candidate, held_seconds: float | None) -> None:
+        """A request that had a permit of this candidate for so long is done with it; None: nobody was asked, which takes no time."""
         if candidate.traits.max_concurrent > 0:
             deployment = candidate.deployment
-            mean = self.service.get(deployment)
-            self.service[deployment] = held_seconds if mean is None else mean + _WEIGHT * (held_seconds - mean)
+            if held_seconds is not None:
+                mean = self.service.get(deployment)
+                self.service[deployment] = held_seconds if mean is None else mean + _WEIGHT * (held_seconds - mean)
             self.permits.give_back(candidate)
             self._hand_on(deployment)
 

@@ -199,7 +199,7 @@ class Planner:
         )
         return plan if ask.preferences.allow_fallbacks or not plan.has_any else _alone(plan)
 
-    def foregone(self, ask: RoutingRequest) -> Plan | None:
+    def precomputed_plan(self, ask: RoutingRequest) -> Plan | None:
         """The plan where there is one candidate, which is well: whatever the request needs, it is tried. None elsewhere.
 
         ``ask`` without what the request needs, which is not worked out for such a plan. Raises as ``plan`` does.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from orcestator.errors import QUOTA_GUESSED, UpstreamError, UpstreamRateLimited
+from orcestator.errors import UpstreamError, UpstreamRateLimited
 from orcestator.routing.events import EventSink, HealthChanged
 from orcestator.routing.offer import Deployment
 from orcestator.routing.verdict import Scope, Verdict
@@ -182,7 +182,7 @@ class CircuitBreakers:
             return
         if record.state is State.OPEN:
             record.state = State.HALF_OPEN
-            self._tell(deployment[:3], "half_open", 0.0, record.reason)
+            self._emit_change(deployment[:3], "half_open", 0.0, record.reason)
         record.probing_since = now
 
     def succeeded(self, deployment: Deployment, now: float) -> None:
@@ -270,7 +270,6 @@ class CircuitBreakers:
         if verdict.cooldown_seconds:
             asked = verdict.cooldown_seconds if error.retry_after is None else error.retry_after
             is_told = isinstance(error, UpstreamRateLimited) and error.retry_after is not None
-            is_told = is_told and error.cause != QUOTA_GUESSED
             self._cool_down(deployment, asked, verdict, reason, now, is_told=is_told)
 
     def soonest(self, deployments: tuple[Deployment, ...]) -> Deployment:
@@ -292,7 +291,7 @@ class CircuitBreakers:
             self.records.pop(place, None)
             self.pauses.pop(place, None)
         for place in dict.fromkeys(told):
-            self._tell(place, "closed", 0.0, "reset by a person")
+            self._emit_change(place, "closed", 0.0, "reset by a person")
         return bool(told)
 
     def probe_now(self, provider: str, now: float) -> None:
@@ -304,7 +303,7 @@ class CircuitBreakers:
         for place in ended:
             del self.pauses[place]
         for worker in dict.fromkeys(place[2] for place in ended):
-            self._tell((provider, "", worker), "closed", 0.0, "a background check went well")
+            self._emit_change((provider, "", worker), "closed", 0.0, "a background check went well")
 
     def set_aside(
         self, provider: str, worker: str, credentials: Iterable[str], seconds: float, reason: str, now: float
@@ -318,19 +317,13 @@ class CircuitBreakers:
                 self.pauses[place] = Pause(now, now + seconds, "open", reason)
                 is_news = is_news or before is None
         if is_news:
-            self._tell((provider, "", worker), "open", seconds, reason)
+            self._emit_change((provider, "", worker), "open", seconds, reason)
 
     def has_other_keys(self, provider: str) -> None:
         """A person gave the provider other keys: what was held against those before it is over."""
         for place in [place for place in self.pauses if place[0] == provider and len(place) == CREDENTIAL_PLACE]:
             pause = self.pauses.pop(place)
-            self._tell(place, "closed", 0.0, pause.reason)
-
-    def forget_causes(self, causes: Collection[str]) -> None:
-        """What these causes took out is in again: they may be over."""
-        for place in [place for place, pause in self.pauses.items() if pause.reason.rpartition(": ")[2] in causes]:
-            pause = self.pauses.pop(place)
-            self._tell(place, "closed", 0.0, pause.reason)
+            self._emit_change(place, "closed", 0.0, pause.reason)
 
     def readmit(self, provider: str, worker: str, models: Collection[str]) -> None:
         """The provider's list, just read, has these models: those that were missing may be tried again."""
@@ -341,7 +334,7 @@ class CircuitBreakers:
                 and place[1] in models
             ):
                 del self.records[place]
-                self._tell(place, "closed", 0.0, "listed again")
+                self._emit_change(place, "closed", 0.0, "listed again")
 
     def _breaker_standing(self, place: Place, record: Health, now: float) -> Standing | None:
         if record.state is State.CLOSED:
@@ -389,7 +382,7 @@ class CircuitBreakers:
         ended = [place for place in _places(deployment) if place in self.pauses and started >= self.pauses[place].since]
         for place in ended:
             pause = self.pauses.pop(place)
-            self._tell(place, "closed", 0.0, pause.reason)
+            self._emit_change(place, "closed", 0.0, pause.reason)
 
     def _passed(self, place: Place, record: Health, now: float) -> None:
         """A probe went well: the next may follow at once, also where this one was made before its time."""
@@ -399,13 +392,13 @@ class CircuitBreakers:
         if record.good_probes < self.policy.success_threshold and record.state is not State.PERMANENTLY_UNAVAILABLE:
             if record.state is State.OPEN:
                 record.state = State.HALF_OPEN
-                self._tell(place, "half_open", 0.0, record.reason)
+                self._emit_change(place, "half_open", 0.0, record.reason)
             return
         record.state = State.CLOSED
         record.calls = record.failures = record.good_probes = 0
         record.out_until = 0.0
         record.back_since = now
-        self._tell(place, "closed", 0.0, record.reason)
+        self._emit_change(place, "closed", 0.0, record.reason)
 
     def _failed_in_health(self, place: Place, reason: str, now: float, began: float, *, had_content: bool) -> None:
         record = self._record(place, now)
@@ -474,7 +467,7 @@ class CircuitBreakers:
         record.back_since = None
         record.out_since = now
         record.out_until = now + seconds
-        self._tell(place, "open", seconds, record.reason)
+        self._emit_change(place, "open", seconds, record.reason)
 
     def _exclude(self, place: Place, reason: str, now: float) -> None:
         record = self._record(place, now)
@@ -482,7 +475,7 @@ class CircuitBreakers:
             return
         record.state = State.PERMANENTLY_UNAVAILABLE
         record.reason, record.out_since, record.out_until, record.back_since = reason, now, math.inf, None
-        self._tell(place, "permanently_unavailable", 0.0, reason)
+        self._emit_change(place, "permanently_unavailable", 0.0, reason)
 
     def _cool_down(
         self, deployment: Deployment, asked: float, verdict: Verdict, reason: str, now: float, *, is_told: bool
@@ -500,7 +493,7 @@ class CircuitBreakers:
         state = "key_refused" if verdict.disables_credential else "cooldown"
         tried_at = now + min(KEY_TRIED_SECONDS, seconds) if verdict.disables_credential else 0.0
         self.pauses[place] = Pause(now, until, state, reason, is_told, tried_at)
-        self._tell(place, state, seconds, reason)
+        self._emit_change(place, state, seconds, reason)
 
     def _back_at(self, deployment: Deployment) -> float:
         record = self.records.get(deployment[:3])
@@ -526,7 +519,7 @@ class CircuitBreakers:
                 seconds = pause.until - now
                 yield HealthState(provider, model, worker, credential, pause.state, 0, 0, seconds, 1.0, pause.reason)
 
-    def _tell(self, place: Place, state: str, seconds: float, reason: str) -> None:
+    def _emit_change(self, place: Place, state: str, seconds: float, reason: str) -> None:
         self.emit(HealthChanged(place[0], place[1], state, seconds, reason, place[3] if len(place) > 3 else ""))
 
 

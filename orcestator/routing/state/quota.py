@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, TypeGuard
 
-from orcestator.errors import UpstreamError
+from orcestator.errors import QUOTA, QUOTA_GUESSED, QUOTA_SIZE, QuotaUsedUp, UpstreamError
 from orcestator.routing.offer import Deployment
 from orcestator.routing.state.quota_account import Account, Window, is_configured
 from orcestator.routing.state.quota_ceiling import Ceiling
@@ -25,6 +25,13 @@ FREE = ":free"
 PAUSED, GUESSED = "paused", "guessed"
 MOST_ACCOUNTS = 4096
 """Callers name models, so the table would grow with their inventions."""
+
+
+class Refusal(NamedTuple):
+    """What the ledger of another process said of a deployment there: it takes nothing before ``until``, in monotonic seconds."""
+
+    until: float
+    is_guessed: bool
 
 
 class Reading(Protocol):
@@ -89,11 +96,15 @@ class QuotaBook:
     """What keys are called for keeping, by (provider, credential)."""
     away: dict[Key, Account] = field(default_factory=dict)
     """Accounts of keys that we do not have now, by (provider, name, model)."""
+    elsewhere: dict[Deployment, Refusal] = field(default_factory=dict)
+    """What the ledgers of workers said of their deployments: a worker has the key, and counts what is asked with it."""
+    all_back_at: float = 0.0
+    """When the last of those takes requests again: then there is nothing to look at any more."""
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was ever learned, so that nobody has to look."""
-        return not self.limited
+        return not self.limited and not self.elsewhere
 
     def knows(self, provider: str, credential: str) -> bool:
         """Whether any limit of this credential is known, so that what its requests cost has to be settled."""
@@ -101,12 +112,16 @@ class QuotaBook:
 
     def back_at(self, deployment: Deployment, tokens: int, now: float) -> float:
         """When a request of this many tokens would be taken, in monotonic seconds; 0.0: now."""
+        if deployment.worker:
+            return self._back_elsewhere(deployment, now, is_last_resort=False)
         if (deployment.provider, deployment.credential) not in self.limited:
             return 0.0
         return self.back_for(deployment.provider, deployment.credential, deployment.model, tokens, now)
 
     def is_guessed(self, deployment: Deployment, tokens: int, now: float) -> bool:
         """Whether nothing but a guess of ours holds this request back."""
+        if deployment.worker:
+            return not self._back_elsewhere(deployment, now, is_last_resort=True)
         return not self.back_for(
             deployment.provider, deployment.credential, deployment.model, tokens, now, only_known=True
         )
@@ -120,6 +135,50 @@ class QuotaBook:
         for _, account in self._concerned((provider, credential, model)):
             back = max(back, account.back_at(tokens, wall, only_known=only_known))
         return back - self.epoch_offset if back else 0.0
+
+    def admit(self, deployment: Deployment, tokens: int, now: float, *, is_last_resort: bool = False) -> None:
+        """Count a request that is about to be sent; see ``take``. At a worker nothing is counted here: its own ledger does that, and
+        may refuse, too.
+
+        Raises QuotaUsedUp for what the upstream would refuse, as far as this process knows: then nobody is to be asked.
+        """
+        if deployment.worker:
+            if self.elsewhere:
+                back = self._back_elsewhere(deployment, now, is_last_resort=is_last_resort)
+                if back:
+                    raise QuotaUsedUp(QUOTA, back - now)
+            return
+        provider, model, credential = deployment.provider, deployment.model, deployment.credential
+        back = self.take(provider, credential, model, tokens, now, is_last_resort=is_last_resort)
+        if back:
+            raise QuotaUsedUp(self._cause(provider, credential, model, tokens, now), max(0.0, back - now))
+
+    def refused_elsewhere(self, deployment: Deployment, refusal: QuotaUsedUp, now: float) -> None:
+        """The ledger of a worker refused a request. For its size alone nothing is held against the next one."""
+        if refusal.cause == QUOTA_SIZE:
+            return
+        if len(self.elsewhere) >= MOST_ACCOUNTS:
+            self.elsewhere = {place: told for place, told in self.elsewhere.items() if told.until > now}
+        until = now + refusal.retry_after
+        self.elsewhere[deployment] = Refusal(until, refusal.cause == QUOTA_GUESSED)
+        self.all_back_at = max(self.all_back_at, until)
+
+    def _back_elsewhere(self, deployment: Deployment, now: float, *, is_last_resort: bool) -> float:
+        """When the ledger of a deployment's worker takes requests again, as it said last; 0.0: now. A request that is the
+        ``is_last_resort`` is held back by no guess: it is the worker's to say whether it may try."""
+        if now >= self.all_back_at:
+            self.elsewhere.clear()
+        told = self.elsewhere.get(deployment)
+        if told is None or told.until <= now or (told.is_guessed and is_last_resort):
+            return 0.0
+        return told.until
+
+    def _cause(self, provider: str, credential: str, model: str, tokens: int, now: float) -> str:
+        """What holds a request back: its size, or what is known, or what is only guessed."""
+        who = (provider, credential, model)
+        if not self.back_for(*who, 0, now):
+            return QUOTA_SIZE
+        return QUOTA if self.back_for(*who, tokens, now, only_known=True) else QUOTA_GUESSED
 
     def take(
         self, provider: str, credential: str, model: str, tokens: int, now: float, *, is_last_resort: bool = False
@@ -228,7 +287,7 @@ class QuotaBook:
         for reading in readings:
             key = (provider, credential, FREE if reading.is_shared else model)
             account = self.accounts.get(key) or self._opened(key)
-            self._hear(account, reading, sent, wall, wait, is_pacific=is_pacific)
+            self._update_from(account, reading, sent, wall, wait, is_pacific=is_pacific)
             if account.is_limited:
                 self.limited.add((provider, credential))
             self._keep(key, account)
@@ -278,7 +337,15 @@ class QuotaBook:
                 found[key[0], key[2]] = None
                 self._know_limited(key, account)
                 self._keep(key, account, is_news=True)
+        found.update(dict.fromkeys(self.forget_elsewhere(provider, model)))
         return list(found)
+
+    def forget_elsewhere(self, provider: str = "", model: str = "") -> list[tuple[str, str]]:
+        """Forget what workers' ledgers said of a model at a provider, as ``reset`` does of what this one knows."""
+        told = [one for one in self.elsewhere if provider in ("", one.provider) and model in ("", one.model)]
+        for place in told:
+            del self.elsewhere[place]
+        return [(place.provider, place.model) for place in told]
 
     def _know_limited(self, key: Key, account: Account) -> None:
         """Whether anything could hold this credential back may have changed."""
@@ -400,7 +467,7 @@ class QuotaBook:
         for key, _ in (old or list(self.accounts.items()))[: MOST_ACCOUNTS // 16]:
             del self.accounts[key]
 
-    def _hear(
+    def _update_from(
         self, account: Account, reading: Reading, sent: float, wall: float, wait: float | None, *, is_pacific: bool
     ) -> None:
         """Put into the account what one reading says."""
@@ -413,7 +480,9 @@ class QuotaBook:
             reset = self._reset_seconds(reading, wall, wait, is_pacific=is_pacific)
         if left is not None and reset is not None:
             whole = max(limit or 0.0, left, 1.0)
-            account.told(unit, reading.seconds, self.minute).hear(whole, left, reset, asked_at=sent, now=wall)
+            account.reported_limit(unit, reading.seconds, self.minute).update(
+                whole, left, reset, asked_at=sent, now=wall
+            )
         elif limit is not None and reading.seconds == DAY and not _has_day(account, unit):
             used = 0.0 if left is None else limit - left
             end = next_midnight(wall, is_pacific=is_pacific)

@@ -85,7 +85,7 @@ class Account:
         self.windows = [known for known in self.windows if not _is_same(known, window)]
         self.windows.append(window)
 
-    def told(self, unit: Unit, seconds: float, minute: float) -> ReportedLimit:
+    def reported_limit(self, unit: Unit, seconds: float, minute: float) -> ReportedLimit:
         """The limit of which an answer tells again; a new one where it tells for the first time."""
         for known in self.windows:
             if isinstance(known, ReportedLimit) and known.unit == unit and known.seconds == seconds:

@@ -72,7 +72,7 @@ class ReportedLimit:
         """How long the window is, as far as is known."""
         return self.own.seconds
 
-    def hear(self, limit: float, left: float, reset: float, *, asked_at: float, now: float) -> None:
+    def update(self, limit: float, left: float, reset: float, *, asked_at: float, now: float) -> None:
         """What an answer told ``now``, whose request was sent at ``asked_at``; ``reset`` is seconds.
 
         It counts what was sent before that request, as far as anybody knows, and nothing that was sent later. An answer that

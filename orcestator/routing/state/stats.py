@@ -1,6 +1,6 @@
-"""What each deployment did lately: how often it answered, how soon, how fast, and how much it has in hand.
+"""Statistics of each deployment: how often it answered, how soon and how fast it answered lately, and how much it has in hand.
 
-The loop tells it; strategies, hedging and the status pages read it. Synchronous state; ``now`` is monotonic seconds.
+The attempt loop writes them; strategies, hedging and the status pages read them. Synchronous state; ``now`` is monotonic seconds.
 """
 
 from dataclasses import dataclass, field

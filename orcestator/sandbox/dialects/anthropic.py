@@ -7,11 +7,12 @@ tests work here too: one makes a ``redacted_thinking`` block, the other a refusa
 from collections.abc import Iterator
 from typing import Any
 
+from orcestator.json_text import Json
 from orcestator.sandbox import seals
 from orcestator.sandbox.call import Call, call_of, credential, json_body, text_of
 from orcestator.sandbox.dialects.envelope import BAD_KEY_PREFIX
 from orcestator.sandbox.models import CHAT_MODELS, CONTEXT_TOKENS
-from orcestator.sandbox.problem import Json, Refused
+from orcestator.sandbox.problem import Refused
 from orcestator.sandbox.rules import anthropic_rules
 from orcestator.sandbox.rules.anthropic_rules import blocks_of, thinks
 from orcestator.sandbox.settings import SandboxSettings

@@ -10,9 +10,10 @@ from itertools import zip_longest
 
 import orjson
 
+from orcestator.json_text import Json
 from orcestator.sandbox import seals, speech, tools, turn
 from orcestator.sandbox.call import Call, nonce_of, text_of
-from orcestator.sandbox.problem import Json, Refused
+from orcestator.sandbox.problem import Refused
 from orcestator.sandbox.rules import gemini_rules, openai_rules, schema
 from orcestator.sandbox.speech import FRAME, REASONING, TOOL_ANSWERED
 from orcestator.sandbox.wire.script import DONE, STREAM_TYPE, Answer, Content, Step, event, json_answer, paced

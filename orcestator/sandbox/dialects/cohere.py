@@ -5,10 +5,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from orcestator.json_text import Json
 from orcestator.sandbox.call import Call, call_of, credential, json_body, text_of
 from orcestator.sandbox.dialects.anthropic import thirds
 from orcestator.sandbox.dialects.envelope import BAD_KEY_PREFIX
-from orcestator.sandbox.problem import Json, Refused
+from orcestator.sandbox.problem import Refused
 from orcestator.sandbox.settings import SandboxSettings
 from orcestator.sandbox.turn import MODELS_THAT_REASON, Heard, Made, Said, Tool, current_turn, say
 from orcestator.sandbox.wire.http import Request

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from orcestator.sandbox.problem import Json, error_body
+from orcestator.json_text import Json
+from orcestator.sandbox.problem import error_body
 
 BAD_KEY_PREFIX = "bad-"
 """A credential that begins so is refused by every dialect that asks for one."""

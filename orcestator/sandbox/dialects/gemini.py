@@ -11,13 +11,14 @@ from urllib.parse import parse_qs
 
 import orjson
 
+from orcestator.json_text import Json
 from orcestator.sandbox import models, seals
 from orcestator.sandbox.call import Call, call_of, credential, json_body
 from orcestator.sandbox.dialects.envelope import BAD_KEY_PREFIX
-from orcestator.sandbox.dialects.gemini_proto import parsed
 from orcestator.sandbox.model_name import ModelName
-from orcestator.sandbox.problem import Json, Refused
+from orcestator.sandbox.problem import Refused
 from orcestator.sandbox.rules import gemini_rules
+from orcestator.sandbox.rules.gemini_proto import parsed
 from orcestator.sandbox.settings import SandboxSettings
 from orcestator.sandbox.turn import MODELS_THAT_REASON, Heard, Made, Said, Tool, say
 from orcestator.sandbox.wire.http import Request

@@ -6,10 +6,11 @@ It answers as the OpenAI route does, with Google's errors in an array, Google's 
 
 from dataclasses import replace
 
+from orcestator.json_text import Json
 from orcestator.sandbox import models
 from orcestator.sandbox.call import Call, read_call
 from orcestator.sandbox.dialects import chat, gemini
-from orcestator.sandbox.problem import Json, Refused
+from orcestator.sandbox.problem import Refused
 from orcestator.sandbox.rules import gemini_rules
 from orcestator.sandbox.settings import SandboxSettings
 from orcestator.sandbox.wire.http import Request

@@ -4,9 +4,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from orcestator.json_text import Json
 from orcestator.sandbox.call import Call, nonce_of
 from orcestator.sandbox.dialects.chat import choice_count, cut, request_id, streamed, words_said
-from orcestator.sandbox.problem import Json, Refused
+from orcestator.sandbox.problem import Refused
 from orcestator.sandbox.wire.script import DONE, Answer, Step, event, json_answer
 
 

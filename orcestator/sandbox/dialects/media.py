@@ -7,9 +7,10 @@ import time
 import zlib
 from typing import Any
 
+from orcestator.json_text import Json
 from orcestator.sandbox.call import Call
 from orcestator.sandbox.dialects.chat import request_id
-from orcestator.sandbox.problem import Json, Refused
+from orcestator.sandbox.problem import Refused
 from orcestator.sandbox.wire.script import Answer, json_answer, whole
 
 DIMENSIONS = 64

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from orcestator.json_text import Json
 from orcestator.sandbox.call import Call, call_of, json_body
 from orcestator.sandbox.models import CHAT_MODELS, CONTEXT_TOKENS
-from orcestator.sandbox.problem import Json, Refused
+from orcestator.sandbox.problem import Refused
 from orcestator.sandbox.settings import SandboxSettings
 from orcestator.sandbox.turn import MODELS_THAT_REASON, Heard, Made, Said, Tool, current_turn, say
 from orcestator.sandbox.wire.http import Request

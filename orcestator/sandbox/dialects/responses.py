@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from orcestator.json_text import Json
 from orcestator.sandbox import seals
 from orcestator.sandbox.call import Call, text_of
-from orcestator.sandbox.problem import Json
 from orcestator.sandbox.rules import responses_rules
 from orcestator.sandbox.speech import words
 from orcestator.sandbox.turn import MODELS_THAT_REASON, Heard, Made, Said, Tool, say

@@ -7,12 +7,12 @@ from zlib import crc32
 
 import orjson
 
+from orcestator.json_text import Json
 from orcestator.sandbox import tools
 from orcestator.sandbox.call import Call
 from orcestator.sandbox.dialects import chat
 from orcestator.sandbox.dialects.chat import Completion, chunk_choice
 from orcestator.sandbox.faults.faults_transport import Spoil
-from orcestator.sandbox.problem import Json
 from orcestator.sandbox.wire.script import DONE, Answer, Step, event, json_answer, whole
 
 MANY_CALLS = 10_000

@@ -8,12 +8,13 @@ from functools import partial
 
 import orjson
 
+from orcestator.json_text import Json
 from orcestator.sandbox.call import Call
 from orcestator.sandbox.dialects import anthropic, chat, cohere, gemini, ollama, responses, yandex
 from orcestator.sandbox.dialects.chat import KEEP_ALIVE, chunk_choice
 from orcestator.sandbox.dialects.envelope import anthropic_error, gemini_error, yandex_error
 from orcestator.sandbox.faults.faults_transport import Spoil
-from orcestator.sandbox.problem import Json, error_body
+from orcestator.sandbox.problem import error_body
 from orcestator.sandbox.rules.responses_rules import items_of
 from orcestator.sandbox.turn import Said, say
 from orcestator.sandbox.wire.script import (

@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from orcestator.json_text import Json
 from orcestator.sandbox import seals
 from orcestator.sandbox.call import Call
-from orcestator.sandbox.problem import Json, Refused
+from orcestator.sandbox.problem import Refused
 
 MOST_TOKENS = 128_000
 LEAST_BUDGET = 1_024

@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from orcestator.json_text import Json
 from orcestator.sandbox import seals
 from orcestator.sandbox.call import Call
-from orcestator.sandbox.dialects.gemini_proto import schemas
-from orcestator.sandbox.problem import Json, Refused
+from orcestator.sandbox.problem import Refused
+from orcestator.sandbox.rules.gemini_proto import schemas
 
 FUNCTION_NAME = r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}"
 BAD_NAME = (

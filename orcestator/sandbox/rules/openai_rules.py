@@ -8,7 +8,8 @@ https://api-docs.deepseek.com/guides/thinking_mode and anomalyco/opencode#24083 
 from collections.abc import Mapping
 from typing import Any
 
-from orcestator.sandbox.problem import Json, Refused
+from orcestator.json_text import Json
+from orcestator.sandbox.problem import Refused
 
 FIELDS = frozenset(
     {

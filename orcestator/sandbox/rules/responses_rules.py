@@ -8,9 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from orcestator.json_text import Json
 from orcestator.sandbox import seals
 from orcestator.sandbox.call import Call
-from orcestator.sandbox.problem import Json, Refused
+from orcestator.sandbox.problem import Refused
 
 FIELDS = frozenset(
     {

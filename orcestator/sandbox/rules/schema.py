@@ -5,7 +5,7 @@ It covers what schemas of tools and answers use in practice; ``pattern`` and cro
 
 from typing import Any
 
-from orcestator.sandbox.problem import Json
+from orcestator.json_text import Json
 
 DEEPEST = 8
 """Beyond this depth only what is required is filled in, so that a recursive schema ends."""

@@ -4,6 +4,7 @@ Its own choices are two: a request that dies with a kept-alive connection before
 more on a fresh one, and nothing else is ever repeated.
 """
 
+import re
 import ssl
 from collections.abc import Callable
 
@@ -29,6 +30,8 @@ __all__ = ["Response", "UpstreamClient"]
 
 _BODILESS_METHODS = frozenset({b"GET", b"DELETE", b"OPTIONS"})
 _UNSUPPORTED_METHODS = frozenset({b"HEAD", b"CONNECT"})  # their answers are framed differently, and nobody needs them
+
+_ENCODED = re.compile(rb"\r\n(?:transfer|content)-encoding:", re.IGNORECASE)
 
 
 class UpstreamClient:
@@ -90,15 +93,22 @@ class UpstreamClient:
         head = _request_head(method, self._target(origin, path), pool.host_line, header_block, len(body))
         if not pool.try_enter():
             await pool.enter(min(timeouts.pool, total_at - now))
+        connection = pool.take_idle()
+        is_stale = False
         try:
-            connection = pool.take_idle()
-            is_stale = connection is not None and not await _exchange(connection, head, body, timeouts, total_at)
+            if connection is not None:
+                await connection.begin(head, body, timeouts.first_byte, total_at)
+                is_stale = not connection.has_head
+                if is_stale:
+                    _raise_unless_unheard(connection)
             if connection is None or is_stale:
                 connection = await _exchange_fresh(pool, head, body, timeouts, total_at, is_repeated=is_stale)
             response = self._answer(connection, pool, timeouts.idle)
             response.longest_event = self._longest_event
             return response
-        except BaseException:  # cancellation too: a slot must never leak
+        except BaseException:  # cancellation too: the answer is nobody's any more, and a slot must never leak
+            if connection is not None:
+                connection.abort()
             pool.leave()
             raise
 
@@ -149,10 +159,10 @@ class UpstreamClient:
 
     def _answer(self, connection: Connection, pool: OriginPool, idle_seconds: float) -> Response:
         head = connection.answer_head()
-        try:
-            if len(head) > MAX_HEAD_BYTES:
-                raise connection.too_large_head()
-            headers = Headers(head)
+        if len(head) > MAX_HEAD_BYTES:
+            raise connection.too_large_head()
+        headers = Headers(head)
+        if _ENCODED.search(head) is not None:
             if b"transfer-encoding" in headers:
                 _check_transfer(connection, headers)
             if b"content-encoding" in headers and (connection.pieces or not connection.is_complete):
@@ -160,9 +170,6 @@ class UpstreamClient:
                 if encoding is not None:
                     decoder = Decoder(encoding, self._max_bytes)
                     return EncodedResponse(connection, pool, headers, idle_seconds, self._max_bytes, decoder)
-        except UpstreamBroken:
-            connection.abort()
-            raise
         return Response(connection, pool, headers, idle_seconds, self._max_bytes)
 
 
@@ -174,23 +181,10 @@ def _request_head(method: bytes, target: bytes, host_line: bytes, header_block: 
     return b"%b %b HTTP/1.1\r\n%bContent-Length: %d\r\n%b\r\n" % (method, target, host_line, body_bytes, header_block)
 
 
-async def _exchange(connection: Connection, head: bytes, body: bytes, timeouts: Timeouts, total_at: float) -> bool:
-    """Send and wait for the head of the answer; False when the connection ended before any byte of one."""
-    connection.begin(head, body, timeouts.first_byte, total_at)
-    try:
-        while not connection.has_head:
-            if connection.failure is not None:
-                _raise_unless_unheard(connection.failure)
-                return False
-            await connection.expect()
-    except BaseException:  # cancelled or failed: the answer is nobody's any more
-        connection.abort()
-        raise
-    return True
-
-
-def _raise_unless_unheard(failure: UpstreamError) -> None:
-    if not isinstance(failure, UpstreamUnavailable):
+def _raise_unless_unheard(connection: Connection) -> None:
+    """The failure of an exchange, unless nothing of an answer was heard: then the connection was left before, and another one will do."""
+    failure = connection.failure
+    if failure is not None and not isinstance(failure, UpstreamUnavailable):
         raise failure.anew()
 
 
@@ -200,8 +194,13 @@ async def _exchange_fresh(
     """Exchange on a new connection; ``is_repeated`` says that the request has left us once already."""
     try:
         connection = await pool.connect(timeouts, total_at)
-        if not await _exchange(connection, head, body, timeouts, total_at) and connection.failure is not None:
-            raise connection.failure.anew()
+        try:
+            await connection.begin(head, body, timeouts.first_byte, total_at)
+            if not connection.has_head and connection.failure is not None:
+                raise connection.failure.anew()
+        except BaseException:  # cancelled or failed
+            connection.abort()
+            raise
     except UpstreamError as failure:
         failure.sent = failure.sent or is_repeated
         raise

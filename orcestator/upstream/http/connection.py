@@ -40,6 +40,7 @@ class Connection(asyncio.Protocol):
         "_on_lost",
         "_parser",
         "_patience",
+        "_sink",
         "_timer",
         "_timer_at",
         "_total_at",
@@ -94,25 +95,34 @@ class Connection(asyncio.Protocol):
         self._buffered = 0
         self._is_paused = False
         self._waiter: asyncio.Future[None] | None = None
+        self._sink: Callable[[], bool] | None = None
 
     # The exchange, as the client and the response drive it.
 
-    def begin(self, head: bytes, body: bytes, first_byte_seconds: float, total_at: float) -> None:
-        """Write a request; the first content of its answer is due ``first_byte_seconds`` from now, its end at ``total_at`` (loop time)."""
+    def begin(self, head: bytes, body: bytes, first_byte_seconds: float, total_at: float) -> "asyncio.Future[None]":
+        """Write a request; the first content of its answer is due ``first_byte_seconds`` from now, its end at ``total_at`` (loop time).
+
+        What to await: it is done when the head is here, or the failure that came in its place.
+        """
         self._reset()
+        self._waiter = waiter = self._loop.create_future()
         self.is_busy = True
         self._total_at = total_at
         self._patience = first_byte_seconds
         if not self.is_open:  # a peer that accepts and hangs up at once is gone before anything could be sent
             self.failure = self._cut(None)
             self.failure.sent = False
-            return
-        self._watch(min(self._loop.time() + first_byte_seconds, total_at))
+            self._wake()
+            return waiter
+        self._deadline = deadline = min(self._loop.time() + first_byte_seconds, total_at)
+        if deadline < self._timer_at:
+            self._arm(deadline)
         if len(body) <= _JOIN_UP_TO_BYTES:
             self._transport.write(head + body)
         else:
             self._transport.write(head)
             self._transport.write(body)
+        return waiter
 
     def expect(self) -> "asyncio.Future[None]":
         """What to await for news: a head, a piece of body, the end or a failure."""
@@ -121,6 +131,16 @@ class Connection(asyncio.Protocol):
         if self._deadline < self._timer_at:
             self._arm(self._deadline)
         self._waiter = waiter = self._loop.create_future()
+        return waiter
+
+    def listen(self, sink: Callable[[], bool]) -> "asyncio.Future[None]":
+        """As ``expect``, but whatever comes is for ``sink``, in the very callback in which it came: nobody is woken for it.
+
+        The future is done when the body ended, when it failed, and when ``sink``, which takes the pieces, says that it wants no more.
+        It gets what ``sink`` raises.
+        """
+        waiter = self.expect()
+        self._sink = sink
         return waiter
 
     def _resume(self) -> None:
@@ -159,13 +179,16 @@ class Connection(asyncio.Protocol):
     def rest(self, keep_alive: float) -> bool:
         """End the exchange; True when the connection is good for another one, which may come within ``keep_alive``."""
         self.is_busy = False
+        self._sink = None
         self.pieces.clear()
         is_reusable = self._is_reusable()
-        if is_reusable:
-            self._watch(self._loop.time() + keep_alive)
-        else:
+        if not is_reusable:
             self.abort()
-        return is_reusable
+            return False
+        self._deadline = deadline = self._loop.time() + keep_alive
+        if deadline < self._timer_at:
+            self._arm(deadline)
+        return True
 
     def fail(self, failure: UpstreamError) -> None:
         """End the exchange from outside or inside: nothing more will come, for this reason."""
@@ -214,6 +237,8 @@ class Connection(asyncio.Protocol):
                 return
             self.fail(UpstreamBroken(f"{self.name} answered with invalid HTTP: {problem}", cause="garbage"))
             return
+        if self._sink is not None and self._is_pushed(self._sink):
+            return
         self._buffered += len(data)
         if self._buffered > PAUSE_AT_BYTES and self.pieces and not self.is_complete:
             self._is_paused = True
@@ -222,6 +247,25 @@ class Connection(asyncio.Protocol):
             self._wake()
         elif len(self.head) > MAX_HEAD_BYTES:
             self.fail(self.too_large_head())
+
+    def _is_pushed(self, sink: Callable[[], bool]) -> bool:
+        """Whether nobody has to be woken for what came."""
+        if self.is_complete:
+            return False
+        if self.pieces:
+            try:
+                goes_on = sink()
+            except Exception as bug:  # noqa: BLE001 (it is the reader's, and is told to whoever waits for it)
+                self._sink = None
+                if self._waiter is not None and not self._waiter.done():
+                    self._waiter.set_exception(bug)
+                return True
+            if not goes_on:
+                self._wake()
+                return True
+            if self._deadline < self._timer_at:
+                self._arm(self._deadline)
+        return True
 
     def eof_received(self) -> None:
         """Called by the event loop when the peer has closed its side; the transport closes ours."""
@@ -280,6 +324,7 @@ class Connection(asyncio.Protocol):
         self.is_complete = self.has_head
 
     def _wake(self) -> None:
+        self._sink = None
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
@@ -287,11 +332,6 @@ class Connection(asyncio.Protocol):
                 waiter.set_result(None)
 
     # Time: one timer, re-armed only when it fires or when a deadline lies before it.
-
-    def _watch(self, deadline: float) -> None:
-        self._deadline = deadline
-        if deadline < self._timer_at:
-            self._arm(deadline)
 
     def _arm(self, when: float) -> None:
         if self._timer is not None:

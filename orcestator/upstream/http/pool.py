@@ -1,4 +1,4 @@
-"""The connections to one origin and the bulkhead around them: how many at once, who waits, who is turned away.
+"""A connection pool for each origin, and the bulkhead around it: how many at once, who waits, who is turned away.
 
 A slot is one running exchange. It is entered before a connection is looked for and left when the exchange is over,
 however that happens; whoever holds a slot leaves it exactly once.
@@ -127,7 +127,10 @@ class OriginPool:
         """An exchange is over: keep its connection if it can be used again, and leave the slot."""
         if connection.rest(self._keep_alive):
             self._idle.append(connection)
-        self.leave()
+        if self._waiters:
+            self.leave()
+        else:
+            self.in_use -= 1
 
     def wind_up(self, connection: Connection) -> None:
         """End an exchange whose answer is as good as over: its last bytes may come for a moment longer, unread."""

@@ -1,5 +1,6 @@
 """One answer, pulled piece by piece. It holds a slot of its pool until it is read to the end or closed."""
 
+import asyncio
 from collections.abc import Callable
 
 from orcestator.errors import UpstreamBroken, UpstreamError
@@ -28,6 +29,7 @@ class Response:
         "_max_bytes",
         "_pool",
         "_received",
+        "_step",
         "auto_touch",
         "blame",
         "headers",
@@ -51,6 +53,7 @@ class Response:
         self._received = 0
         self._has_ended = False
         self._failure: UpstreamError | None = None
+        self._step: Callable[[bytes], bool] | None = None
 
     @property
     def failure(self) -> UpstreamError | None:
@@ -82,6 +85,9 @@ class Response:
 
     async def read_all(self) -> bytes:
         """The rest of the body; raises what ``read`` raises."""
+        whole = self.whole()
+        if whole is not None:
+            return whole
         piece = await self.read()
         if self._connection is None and self._has_ended:
             return piece
@@ -90,6 +96,45 @@ class Response:
             pieces.append(piece)
             piece = await self.read()
         return b"".join(pieces)
+
+    def push(self, step: Callable[[bytes], bool]) -> "asyncio.Future[None] | None":
+        """Have ``step`` called with each piece as it comes, without anybody being woken, as long as it returns true.
+
+        What to await: it is done when ``read`` has something to say, and raises what ``step`` raises. None where that is so now.
+        """
+        connection = self._connection
+        if connection is None or connection.pieces or connection.failure is not None or connection.is_complete:
+            return None
+        self._step = step
+        return connection.listen(self._pushed)
+
+    def _pushed(self) -> bool:
+        connection, step = self._connection, self._step
+        if connection is None or step is None:
+            return False
+        pieces = connection.pieces
+        piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._received += len(piece)
+        if self._received > self._max_bytes:
+            self._received -= len(piece)
+            return False
+        pieces.clear()
+        return step(piece)
+
+    def whole(self) -> bytes | None:
+        """The body where all of it is here and nothing was read of it; None otherwise: ``read_all`` waits for it, or tells why not."""
+        connection = self._connection
+        if connection is None or not connection.is_complete or connection.failure is not None or self._received:
+            return None
+        pieces = connection.pieces
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if len(body) > self._max_bytes:
+            return None
+        self._received = len(body)
+        self._has_ended = True
+        self._connection = None
+        self._pool.end(connection)
+        return body
 
     def touch(self) -> None:
         """Content came: the next is due an idle timeout from now."""
@@ -104,6 +149,7 @@ class Response:
     def close(self) -> None:
         """Let go: a finished connection goes back to its pool, any other is cut. Safe to call again."""
         connection = self._connection
+        self._step = None  # it holds a reader, which holds this
         if connection is not None:
             self._connection = None
             self._pool.end(connection)
@@ -111,6 +157,7 @@ class Response:
     def release(self) -> None:
         """All that matters was read: keep the connection if the body ends within a moment, as after ``[DONE]``."""
         connection = self._connection
+        self._step = None
         if connection is not None:
             self._connection = None
             self._has_ended = True
@@ -170,6 +217,14 @@ class EncodedResponse(Response):
                 self._failed(failure.anew())
             raise
         return plain
+
+    def whole(self) -> bytes | None:
+        """It has to be unpacked."""
+        return None
+
+    def push(self, step: Callable[[bytes], bool]) -> "asyncio.Future[None] | None":
+        """Nothing is pushed: it has to be unpacked in bounded steps."""
+        return None
 
     async def read_all(self) -> bytes:
         """The rest of the plain body; raises what ``read`` raises."""

@@ -204,9 +204,7 @@ class OrchestratorRoutes:
 
     async def _new_rule(self, asked: Asked) -> Reply:
         rule = self._read_rule(await asked.body())
-        if any(rule.id == other.id for other in self.rules.rules):
-            raise Conflict(f"There is a rule '{rule.id}' already: change it by PUT.", param="id", code="rule_exists")
-        return Reply(self._rule_shown(self.rules.put(rule)), 201)
+        return Reply(self._rule_shown(await self.rules.put(rule, is_new=True)), 201)
 
     async def _changed_rule(self, asked: Asked) -> Reply:
         self.rules.get(asked.name)
@@ -216,10 +214,10 @@ class OrchestratorRoutes:
                 "'id' is that of another rule than the path names: leave it out, or POST a new rule.", param="id"
             )
         rule = self._read_rule({**body, "id": asked.name})
-        return Reply(self._rule_shown(self.rules.put(rule)))
+        return Reply(self._rule_shown(await self.rules.put(rule)))
 
     async def _deleted_rule(self, asked: Asked) -> Reply:
-        self.rules.delete(asked.name)
+        await self.rules.delete(asked.name)
         return Reply({"success": True, "message": f"The rule '{asked.name}' is deleted.", "id": asked.name})
 
     def _read_rule(self, body: Json) -> Rule:

@@ -174,6 +174,7 @@ class Overview:
     def _forgotten(self, found: Sequence[ServedModel]) -> list[tuple[str, str]]:
         for served in found:
             self.planner.health.reset(served.provider, served.model)
+            self.planner.quota.forget_elsewhere(served.provider, served.model)
             for deployment in served.deployments:
                 self.planner.stats.forget(deployment)
         return [(served.provider, served.model) for served in found]

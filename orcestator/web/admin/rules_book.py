@@ -1,19 +1,18 @@
-"""The routing rules in use: those of the configuration, and those that a person set while it runs, which are kept in a file.
+"""The routing rules in use: those of the configuration, and those that a person set while it runs, which are kept in a document.
 
-A change is in use at once here, and within a poll in the other API servers that share the file. Of two rules with one id
+A change is in use at once here, and within a poll in the other API servers that share it. Of two rules with one id
 the one that was set stands in for the configured one, so that it can be switched off without a restart.
 """
 
+import asyncio
 import logging
-import os
 import secrets
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Protocol
 
 import orjson
 
-from orcestator.errors import InvalidRequest, MethodNotAllowed, Overloaded, RouteNotFound
+from orcestator.errors import Conflict, InvalidRequest, MethodNotAllowed, Overloaded, RouteNotFound
 from orcestator.routing.planning.rules import Rule, check_condition
 
 Json = dict[str, Any]
@@ -24,15 +23,34 @@ MOST_RULES = 256
 CONFIGURED, SET = "configuration", "api"
 
 
+class RulesDocument(Protocol):
+    """Where the rules that were set are kept. All methods block."""
+
+    def get(self) -> bytes | None:
+        """The content, None where there is none. Raises OSError."""
+
+    def put(self, content: bytes) -> Hashable:
+        """Keep the content, lastingly; its version. Raises OSError, and then nothing changed."""
+
+    def version(self) -> Hashable | None:
+        """Another one with every ``put``; None where there is no document."""
+
+    def place(self) -> str:
+        """Where a person finds it."""
+
+
 class RulesBook:
     """``use`` puts a new set of rules into use; it is called with every change, and once at the start."""
 
-    def __init__(self, path: Path, configured: tuple[Rule, ...], use: Callable[[tuple[Rule, ...]], None]) -> None:
-        self._path = path
+    def __init__(
+        self, document: RulesDocument, configured: tuple[Rule, ...], use: Callable[[tuple[Rule, ...]], None]
+    ) -> None:
+        self._document = document
         self._configured = configured
         self._use = use
         self._set: dict[str, Rule] = {}
-        self._seen: tuple[int, int] | None = None
+        self._seen: Hashable | None = None
+        self._changing = asyncio.Lock()
         self._apply()
         self.poll()
 
@@ -60,27 +78,34 @@ class RulesBook:
             code="rule_not_found",
         )
 
-    def put(self, rule: Rule) -> Rule:
-        """Set a rule, in place of the one with its id if there is one; without an id it gets one. Raises InvalidRequest."""
-        self.poll()
-        if not rule.id:
-            rule = rule._replace(id=f"rule-{secrets.token_hex(4)}")
-        if rule.id not in self._set and len(self._set) >= MOST_RULES:
-            raise InvalidRequest(f"There may be at most {MOST_RULES} rules: delete one first.", param="id")
-        self._change({**self._set, rule.id: rule})
-        return rule
+    async def put(self, rule: Rule, *, is_new: bool = False) -> Rule:
+        """Set a rule, in place of the one with its id if there is one; without an id it gets one. Raises InvalidRequest, and Conflict
+        when it should be new and is not."""
+        async with self._changing:
+            self.poll()
+            if is_new and any(rule.id == other.id for other in self.rules):
+                raise Conflict(
+                    f"There is a rule '{rule.id}' already: change it by PUT.", param="id", code="rule_exists"
+                )
+            if not rule.id:
+                rule = rule._replace(id=f"rule-{secrets.token_hex(4)}")
+            if rule.id not in self._set and len(self._set) >= MOST_RULES:
+                raise InvalidRequest(f"There may be at most {MOST_RULES} rules: delete one first.", param="id")
+            await self._change({**self._set, rule.id: rule})
+            return rule
 
-    def delete(self, rule_id: str) -> None:
+    async def delete(self, rule_id: str) -> None:
         """Forget a rule that was set. Raises RouteNotFound, and MethodNotAllowed for one that is configured."""
-        self.poll()
-        self.get(rule_id)
-        if rule_id not in self._set:
-            raise MethodNotAllowed(
-                f"The rule '{rule_id}' is written in the configuration: delete it there and reload,"
-                ' or switch it off by PUT with "isActive": false.',
-                headers={"allow": "GET, HEAD, PUT"},
-            )
-        self._change({name: rule for name, rule in self._set.items() if name != rule_id})
+        async with self._changing:
+            self.poll()
+            self.get(rule_id)
+            if rule_id not in self._set:
+                raise MethodNotAllowed(
+                    f"The rule '{rule_id}' is written in the configuration: delete it there and reload,"
+                    ' or switch it off by PUT with "isActive": false.',
+                    headers={"allow": "GET, HEAD, PUT"},
+                )
+            await self._change({name: rule for name, rule in self._set.items() if name != rule_id})
 
     def configure(self, configured: tuple[Rule, ...]) -> None:
         """The configuration was loaded again."""
@@ -88,29 +113,31 @@ class RulesBook:
         self._apply()
 
     def poll(self) -> None:
-        """Take over what another process wrote. A file that cannot be read changes nothing."""
-        try:
-            facts = self._path.stat()
-        except OSError:
-            return
-        seen = (facts.st_mtime_ns, facts.st_ino)
-        if seen == self._seen:
+        """Take over what another process wrote. What cannot be read changes nothing."""
+        seen = self._document.version()
+        if seen is None or seen == self._seen:
             return
         self._seen = seen
         try:
-            self._set = {rule.id: rule for rule in _rules_in(orjson.loads(self._path.read_bytes()))}
+            content = self._document.get()
+            if content is None:
+                return
+            self._set = {rule.id: rule for rule in _rules_in(orjson.loads(content))}
         except (OSError, ValueError, KeyError, TypeError) as problem:
-            logger.warning("the routing rules in %s cannot be read, those in use stay: %r", self._path, problem)
+            place = self._document.place()
+            logger.warning("the routing rules in %s cannot be read, those in use stay: %r", place, problem)
             return
         self._apply()
 
-    def _change(self, rules: dict[str, Rule]) -> None:
-        """Written first: a rule that is in use is one that outlives a restart. Raises Overloaded when it cannot be."""
+    async def _change(self, rules: dict[str, Rule]) -> None:
+        """Written first: a rule that is in use is one that outlives a restart. In a thread, because that waits for the disk; when nobody
+        waits for it any more, the next poll finds what was written. Raises Overloaded when it cannot be."""
         try:
-            self._seen = _written(self._path, rules)
+            self._seen = await asyncio.to_thread(self._document.put, _content(rules))
         except OSError as problem:
             raise Overloaded(
-                f"The rules were not changed: {self._path} cannot be written ({problem.strerror}). Check OR_STATE_DIR.",
+                f"The rules were not changed: {self._document.place()} cannot be written ({problem.strerror})."
+                " Check OR_STATE_DIR.",
                 code="state_not_writable",
             ) from problem
         self._set = rules
@@ -131,18 +158,10 @@ def _rules_in(document: Any) -> list[Rule]:
     return rules
 
 
-def _written(path: Path, rules: Mapping[str, Rule]) -> tuple[int, int]:
-    """Write the file in one step, for its owner alone; what ``poll`` will see of it."""
+def _content(rules: Mapping[str, Rule]) -> bytes:
     rows = [
         {"id": rule.id, "condition": dict(rule.condition), "provider": rule.provider}
         | {"priority": rule.priority, "active": rule.is_active}
         for rule in rules.values()
     ]
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(orjson.dumps({"rules": rows}, option=orjson.OPT_INDENT_2))
-    facts = beside.stat()
-    beside.replace(path)
-    return facts.st_mtime_ns, facts.st_ino
+    return orjson.dumps({"rules": rows}, option=orjson.OPT_INDENT_2)

@@ -30,6 +30,7 @@ from orcestator.bridge.stock.fastchat import (
 )
 from orcestator.bridge.stock.frames import StockStream, stock_reply
 from orcestator.bridge.stock.prompt import conv_template, fit_to_context, prompt_params
+from orcestator.store.documents import Document, open_documents
 from tests.cluster.harness import free_port, local_request
 
 ECHO_WORKER = Path(__file__).with_name("stock_echo_worker.py")
@@ -148,12 +149,16 @@ class Running:
 
 @contextmanager
 def our_controller(policy=OPEN_HERE, *, port=0, heart_beat_seconds=45.0, **parts):
-    parts = {"persist_path": None, "fetch_status": fetch_status, "clock": time.monotonic, **parts}
+    parts = {"kept_table": None, "fetch_status": fetch_status, "clock": time.monotonic, **parts}
     running = Running(port or free_port(), policy, heart_beat_seconds=heart_beat_seconds, **parts)
     try:
         yield running
     finally:
         running.stop()
+
+
+def kept_at(path) -> Document:
+    return Document(open_documents(str(path.parent)), path.name)
 
 
 def registration(name="http://127.0.0.1:9001", models=("m",), *, beats=True, **status) -> dict:
@@ -613,7 +618,7 @@ def test_an_unchanged_table_is_not_sent_again():
 
 def test_the_table_survives_a_restart(tmp_path):
     path = tmp_path / "state" / "workers.json"
-    with our_controller(persist_path=path) as controller:
+    with our_controller(kept_table=kept_at(path)) as controller:
         controller.post("/register_worker", registration())
         version = controller.get("/health").json()["version"]
         # Written while it runs, so that a kill loses no more than the last moment.
@@ -621,7 +626,7 @@ def test_the_table_survives_a_restart(tmp_path):
     if os.name == "posix":
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [file.name for file in path.parent.iterdir()] == ["workers.json"]
-    with our_controller(persist_path=path) as controller:
+    with our_controller(kept_table=kept_at(path)) as controller:
         assert controller.models() == ["m"]
         assert controller.post("/get_worker_address", {"model": "m"}).json()["address"] == "http://127.0.0.1:9001"
         table = controller.get("/orcestator/workers").json()
@@ -635,7 +640,7 @@ def test_the_table_survives_a_restart(tmp_path):
 def test_a_broken_file_does_not_stop_the_start(tmp_path, content):
     path = tmp_path / "workers.json"
     path.write_bytes(content)
-    with our_controller(persist_path=path) as controller:
+    with our_controller(kept_table=kept_at(path)) as controller:
         assert controller.models() == []
         controller.post("/register_worker", registration())
         wait_until(lambda: b"127.0.0.1:9001" in path.read_bytes(), "the next save")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orcestator.dialects.anthropic.caller import CALLER
-from orcestator.dialects.anthropic.thinking_marks import OUR_SIGNATURE, without_our_thinking
+from orcestator.dialects.anthropic.thinking_blocks import OUR_SIGNATURE, without_our_thinking
 from orcestator.dialects.canonical import WriteTerms
 from orcestator.errors import (
     AttemptsExhausted,

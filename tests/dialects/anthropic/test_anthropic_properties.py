@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orcestator.dialects.anthropic.caller import CALLER
-from orcestator.dialects.anthropic.thinking_marks import without_our_thinking
+from orcestator.dialects.anthropic.thinking_blocks import without_our_thinking
 from orcestator.dialects.anthropic.tokens import count_estimate
 from orcestator.dialects.anthropic.upstream import UPSTREAM
 from orcestator.dialects.canonical import ReadCall, ReadTerms, Target, WriteTerms

@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 
-from orcestator.dialects.anthropic.finish import finish_reason, stop_reason
+from orcestator.dialects.anthropic.answer_facts import (
+    WireUsage,
+    canonical_usage,
+    finish_reason,
+    stop_reason,
+    wire_usage,
+)
 from orcestator.dialects.anthropic.upstream import UPSTREAM
-from orcestator.dialects.anthropic.usage import WireUsage, canonical_usage, wire_usage
 from orcestator.dialects.canonical import ReadTerms
 from orcestator.dialects.failures import error_from_reply
 from orcestator.errors import (

@@ -71,6 +71,14 @@ def test_fields(given_fields: Json, made: Json) -> None:
     assert {name: value for name, value in body.items() if name not in ("model", "messages", "stream")} == made
 
 
+def test_more_stop_sequences_than_cohere_takes_are_left_out_and_named() -> None:
+    call = {"messages": [HELLO], "stop": ["a", "b", "c", "d", "e"]}
+    made = UPSTREAM.request(call, Target("cohere", "command-a"))
+    assert (made.body["stop_sequences"], made.dropped) == (call["stop"], ())
+    made = UPSTREAM.request({**call, "stop": [*call["stop"], "f"]}, Target("cohere", "command-a"))
+    assert (made.body["stop_sequences"], made.dropped) == (call["stop"], ("stop",))
+
+
 def test_turns_that_say_nothing_are_left_out() -> None:
     """Cohere refuses empty turns; a tool's empty result is one of its own."""
     call_part = {"id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from orcestator.dialects.openai.events import StreamTerms
 from orcestator.dialects.openai.memory import MOST_KEPT_CHARS, Memory, remembered
 from orcestator.dialects.openai.reply import ReplyTerms, chat_reply
-from orcestator.dialects.openai.stream import ChatStream, StreamTerms
+from orcestator.dialects.openai.stream import ChatStream
 from orcestator.errors import UpstreamError
 from tests.dialects.client_rules import END, ROLE, STOP, chunk, sse, text
 

@@ -52,6 +52,16 @@ class TestHealthyStream:
 
         assert output.count(sse(event).replace(b"gpt-x", SHOWN.encode())) == 2
 
+    @pytest.mark.parametrize("before", ["ab", "abcde"], ids=["one by one", "a run at once"])
+    def test_a_chunk_in_which_the_text_has_no_room_is_not_taken_for_one_like_the_last(self, before: str) -> None:
+        """Its one quotation mark cannot be the end of what is before the text and the begin of what is behind it."""
+        half = sse(text("x")).replace(b'"x"', b'"')
+
+        told = run([sse(ROLE, *map(text, before)) + half + sse(STOP, END)])
+
+        assert isinstance(told.failure, UpstreamBroken)
+        assert told.failure.cause == "garbage"
+
     def test_unknown_fields_of_a_changed_chunk_stay(self) -> None:
         first = chunk({"role": "assistant", "content": "x", "annotations": [1]}, provider="deep", extra=1)
 

@@ -43,6 +43,17 @@ def terms() -> ReadTerms:
     return ReadTerms("yandex", lambda prefix: f"{prefix}{next(numbers)}", 0)
 
 
+@pytest.mark.parametrize(
+    ("asked", "sent"), [(-0.5, 0), (0, 0), (0.3, 0.3), (1, 1), (1.5, 1), ("hot", "hot"), (True, True)]
+)
+def test_a_temperature_is_brought_between_zero_and_one(asked: Any, sent: Any) -> None:
+    """What is no number is Yandex's to explain."""
+    call = {"messages": [{"role": "user", "content": "Hi"}], "temperature": asked}
+    made = UPSTREAM.request(call, Target("yandex", "yandexgpt"))
+    assert made.body["completionOptions"]["temperature"] == sent
+    assert made.dropped == (() if asked == sent else ("temperature",))
+
+
 def line(text: Any, status: str = "PARTIAL") -> bytes:
     """One line of a stream."""
     alternative = {"message": {"role": "assistant", "text": text}, "status": f"ALTERNATIVE_STATUS_{status}"}

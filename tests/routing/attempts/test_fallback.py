@@ -7,8 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orcestator.errors import (
-    QUOTA,
-    QUOTA_SIZE,
     CannotExpress,
     UpstreamBroken,
     UpstreamContextExceeded,
@@ -61,6 +59,16 @@ class Request:
             self.at = step.candidate
         return step
 
+    def is_passed_over(self, *, was_started: bool = False) -> Candidate | None:
+        """A quota ledger lets nobody ask where the request is; it goes on to whom is told."""
+        if was_started:
+            self.progress.started(self.at)
+        self.progress.pass_over(self.at, was_started=was_started)
+        later = self.falling.past(self.at, self.progress, NOW)
+        if later is not None:
+            self.at = later
+        return later
+
 
 def of(provider: str, model: str = "m", worker: str = "", **traits: Any) -> Candidate:
     return candidate_of(deployment(provider, model, worker), **traits)
@@ -74,11 +82,6 @@ def keys_of(provider: str, model: str = "m", count: int = 3) -> tuple[Candidate,
 
 def paid(provider: str = "paid", **traits: Any) -> Candidate:
     return candidate_of(deployment(provider), 9, is_paid_fallback=True, **traits)
-
-
-def used_up(cause: str = QUOTA) -> UpstreamError:
-    """What a link raises for what its own ledger knows."""
-    return UpstreamRateLimited("used up", cause=cause, retry_after=60.0, sent=False)
 
 
 @pytest.mark.parametrize("kind", [UpstreamKeyRefused, UpstreamRateLimited])
@@ -144,32 +147,31 @@ def test_attempts_at_one_provider_are_bounded() -> None:
     assert request.fails(failure()) == Step(of("b"))
 
 
-def test_what_our_own_ledger_refuses_uses_up_no_attempt() -> None:
-    """Nobody was asked, so nothing was spent."""
+def test_what_a_ledger_lets_nobody_ask_uses_up_no_attempt() -> None:
+    """Nobody was asked, so nothing was spent, at a worker either."""
     first, second, third = keys_of("a")
     other, last = of("b"), of("c")
     request = Request(first, second, third, other, last, attempts=2)
 
     for expected in (second, third, other):
-        assert request.fails(used_up()) == Step(expected)
+        assert request.is_passed_over() == expected
         assert request.progress.spent == 0
     assert request.fails(failure()) == Step(last)
-    assert request.fails(failure()) is None
-
-
-def test_what_an_upstream_refuses_for_its_quota_uses_up_an_attempt() -> None:
-    first, second = keys_of("a", count=2)
-    request = Request(first, second, attempts=1, rate_limit_retries=0)
-
-    assert request.fails(failure(UpstreamRateLimited, cause=QUOTA)) is None
+    assert request.is_passed_over(was_started=True) is None
     assert request.progress.spent == 1
 
 
 def test_a_ledgers_refusal_is_not_waited_for() -> None:
     """Its time is known, and it is not now; only what an upstream said itself is tried again."""
-    assert Request(of("a")).fails(used_up()) is None
-    assert Request(of("a")).fails(used_up(QUOTA_SIZE)) is None
+    assert Request(of("a")).is_passed_over() is None
     assert Request(of("a")).fails(failure(UpstreamRateLimited, 0.5)) == Step(of("a"), 0.5, is_retry=True)
+
+
+def test_a_retry_that_the_ledger_lets_nobody_make_goes_on_to_another() -> None:
+    request = Request(of("a"), of("b"), attempts=3)
+    assert request.fails(failure()) == Step(of("b"))
+    request.at = of("a")
+    assert request.is_passed_over() == of("b")
 
 
 def test_a_paid_fallback_that_is_used_up_gives_no_attempt_back() -> None:
@@ -177,7 +179,7 @@ def test_a_paid_fallback_that_is_used_up_gives_no_attempt_back() -> None:
     request = Request(of("a"), paid(), attempts=1)
 
     assert request.fails(failure()) == Step(paid())
-    assert request.fails(used_up()) is None
+    assert request.is_passed_over(was_started=True) is None
     assert request.progress.spent == 1
 
 
@@ -356,8 +358,8 @@ def test_waits_grow_and_are_spread() -> None:
 
 
 @st.composite
-def requests(draw: st.DrawFn) -> tuple[list[Candidate], list[UpstreamError], dict[str, int]]:
-    """Options of a few providers with keys, workers and contexts, and what goes wrong."""
+def requests(draw: st.DrawFn) -> tuple[list[Candidate], list[UpstreamError | None], dict[str, int]]:
+    """Candidates of a few providers with keys, workers and contexts, and what goes wrong; None: the quota is used up."""
     sizes = st.sampled_from([None, 4000, 8000, 16_000])
     places = st.tuples(st.sampled_from("abc"), st.sampled_from(["m", "n"]), st.sampled_from(["", "w"]))
     ordinary = draw(st.lists(st.tuples(places, st.sampled_from(["", "2", "3"])), min_size=1, max_size=8, unique=True))
@@ -367,21 +369,27 @@ def requests(draw: st.DrawFn) -> tuple[list[Candidate], list[UpstreamError], dic
         for place, key in ordinary
     ]
     candidates += [paid(context_length=draw(sizes))] if draw(st.booleans()) else []
-    errors = st.one_of(st.builds(failure, st.sampled_from(FAILURES), st.sampled_from([None, 0.5])), st.builds(used_up))
+    errors = st.one_of(st.builds(failure, st.sampled_from(FAILURES), st.sampled_from([None, 0.5])), st.none())
     policy = {"attempts": draw(st.integers(1, 5)), "attempts_per_provider": draw(st.integers(1, 3))}
     return candidates, draw(st.lists(errors, min_size=24, max_size=24)), policy
 
 
 @given(requests())
-def test_whatever_fails_the_bounds_hold(drawn: tuple[list[Candidate], list[UpstreamError], dict[str, int]]) -> None:
+def test_whatever_fails_the_bounds_hold(
+    drawn: tuple[list[Candidate], list[UpstreamError | None], dict[str, int]],
+) -> None:
     """Attempts that reach an upstream stay within their number, the paid one is the last, and nothing fails twice for nothing."""
     candidates, errors, policy = drawn
     request = Request(*candidates, budget=None, **policy)
     asked: list[Candidate] = []
     for error in errors:
         tried, progress = request.at, request.progress
-        asked += [tried] if error.sent and not tried.is_paid_fallback else []
-        step = request.fails(error)
+        if error is None:
+            later = request.is_passed_over(was_started=len(asked) % 2 == 0)
+            step = None if later is None else Step(later)
+        else:
+            asked += [] if tried.is_paid_fallback else [tried]
+            step = request.fails(error)
         assert len(asked) <= policy["attempts"]
         if step is None:
             break
@@ -389,7 +397,7 @@ def test_whatever_fails_the_bounds_hold(drawn: tuple[list[Candidate], list[Upstr
         assert not step.candidate.is_paid_fallback or step.candidate not in asked
         assert progress.fits(step.candidate) or tried == step.candidate
         if not step.is_retry:
-            assert step.candidate not in progress.tried
+            assert not progress.is_spent(step.candidate)
             is_new = step.candidate.deployment[:3] not in progress.dead
             assert (
                 is_new or not request.health.allows(step.candidate.deployment, NOW) or step.candidate.is_paid_fallback

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from orcestator.dialects.openai.events import StreamTerms
 from orcestator.dialects.openai.reply import ReplyTerms, chat_reply
-from orcestator.dialects.openai.stream import ChatStream, StreamTerms
+from orcestator.dialects.openai.stream import ChatStream
 from orcestator.errors import (
     AttemptsExhausted,
     CannotExpress,
@@ -164,7 +165,7 @@ class Stage:
             AsyncioConcurrency(lambda answer: None),
         )
 
-    async def attempt(self, candidate: Candidate) -> Answer:
+    async def attempt(self, candidate: Candidate, _taken_at: float) -> Answer:
         self.tried.append(candidate)
         fault = self.faults.get(candidate)
         name = candidate.deployment.provider

@@ -67,7 +67,7 @@ class World:
         self.tally = Tally()
         self.tried.clear()
 
-        async def attempt(at: Candidate) -> str:
+        async def attempt(at: Candidate, _taken_at: float) -> str:
             self.tried.append(at.deployment)
             self.time += self.attempt_seconds
             outcome = next(outcomes)

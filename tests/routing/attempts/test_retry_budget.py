@@ -39,6 +39,28 @@ def test_what_was_spent_comes_back_as_the_window_slides() -> None:
     assert taken == [10, 0, 1, 4, 10]
 
 
+def test_the_traffic_of_the_window_before_still_earns_and_what_it_spent_still_counts() -> None:
+    budget = RetryBudget()
+    for _ in range(100):
+        budget.request(1e6)
+    assert spent(budget) == 30
+
+    budget.request(1e6 + 15.0)
+
+    # Half of the window before is still covered: 10 + 20 % of 51 requests, less half of what was spent in it.
+    assert spent(budget) == 5
+
+
+def test_after_a_gap_nothing_of_before_counts() -> None:
+    for gap in (20.0, 25.0, 29.0):
+        budget = RetryBudget(percent=100.0, floor=0)
+        for _ in range(100):
+            budget.request(1e6)
+        budget.request(1e6 + gap)
+
+        assert spent(budget) == 1
+
+
 def test_no_budget_at_all() -> None:
     budget = RetryBudget(percent=0.0, floor=0)
     budget.request(1.0)

@@ -1,6 +1,6 @@
-"""What a caller reads when everything failed: every cause once, short, and only what was really asked counted."""
+"""What a caller reads when everything failed: every cause once, short."""
 
-from orcestator.errors import QUOTA, UpstreamModelMissing, UpstreamRateLimited, UpstreamUnavailable
+from orcestator.errors import UpstreamModelMissing, UpstreamRateLimited, UpstreamUnavailable
 from orcestator.routing.attempts.summary import LONGEST_CAUSE, summary_of
 
 
@@ -8,18 +8,9 @@ def limited(message: str = "pa answered 429: slow down") -> UpstreamRateLimited:
     return UpstreamRateLimited(message, cause="http_429")
 
 
-OURS = UpstreamRateLimited("pa would refuse this request", cause=QUOTA, sent=False)
-
-
 def test_equal_causes_are_told_once() -> None:
     told = summary_of([limited(), limited(), UpstreamUnavailable("pb is gone", cause="refused")])
     assert told == "All 3 attempts failed: pa answered 429: slow down (2 times); pb is gone"
-
-
-def test_what_our_own_ledger_refused_is_no_attempt() -> None:
-    assert summary_of([limited(), limited(), OURS]).startswith("All 2 attempts failed: ")
-    assert summary_of([limited(), OURS]) == "pa answered 429: slow down; pa would refuse this request"
-    assert summary_of([OURS]) == "pa would refuse this request"
 
 
 def test_a_long_cause_is_cut() -> None:

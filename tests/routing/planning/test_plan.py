@@ -489,3 +489,10 @@ def test_the_planner_is_built_with_nothing_but_what_it_looks_at() -> None:
     planner = Planner(lambda: world.catalog, world.health, world.stats, world.quota, world.rng)
     assert set(planner.strategies) == set(STRATEGIES)
     assert planner.policy.strategy in STRATEGIES
+
+
+@pytest.mark.parametrize(("output_tokens", "order"), [(200, ["a", "b"]), (201, ["b"])])
+def test_a_plan_that_is_known_beforehand_counts_the_answer_too(output_tokens: int, order: list[str]) -> None:
+    """Where there is nothing to choose, prompt and answer together have to fit as well."""
+    world = World({"a": {"context_length": 1000}, "b": {}}, tiers=[["a"], ["b"]])
+    assert world.order(tokens=800, output_tokens=output_tokens) == order

@@ -762,3 +762,42 @@ def test_what_counts_may_be_taken_out_as_well() -> None:
 
     assert board.states == [("cooldown", 60.0)]
     assert board.health.records[A[:3]].consecutive == 1
+
+
+def test_background_checks_set_a_provider_aside_with_all_its_keys_and_are_told_once() -> None:
+    board = Board()
+    board.health.set_aside("a", "", ["one", "two"], 60.0, "unreachable", board.now)
+    board.health.set_aside("a", "", ["one", "two"], 90.0, "unreachable", board.now)
+
+    assert board.states == [("open", 60.0)]
+    held = {place[-1]: pause for place, pause in board.health.pauses.items()}
+    assert held.keys() == {"one", "two"}
+    assert {pause.until for pause in held.values()} == {board.now + 90.0}
+
+    board.health.probe_now("b", board.now)
+    assert board.states == [("open", 60.0)]
+    board.health.probe_now("a", board.now)
+    assert board.states == [("open", 60.0), ("closed", 0.0)]
+    assert board.health.pauses == {}
+
+
+def test_a_provider_that_is_well_may_be_probed_before_its_time() -> None:
+    board = Board()
+    board.fail(times=POLICY.consecutive_failures)
+    board.fail(times=POLICY.consecutive_failures, at=B)
+    assert not board.allows()
+
+    board.health.probe_now("a", board.now)
+
+    assert board.allows()
+    assert not board.allows(B)
+
+
+def test_other_keys_are_held_to_nothing() -> None:
+    board = Board()
+    board.health.set_aside("a", "", ["one"], 60.0, "unreachable", board.now)
+    board.health.set_aside("b", "", ["one"], 60.0, "unreachable", board.now)
+    board.health.has_other_keys("a")
+
+    assert [place[0] for place in board.health.pauses] == ["b"]
+    assert board.states[-1] == ("closed", 0.0)

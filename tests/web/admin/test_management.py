@@ -15,6 +15,7 @@ from orcestator.routing.planning.rules import Rule
 from orcestator.routing.reading.request import RoutingRequest
 from orcestator.routing.verdict import judge
 from orcestator.server.route_table import PUBLIC, Group
+from orcestator.store.documents import Document, open_documents
 from orcestator.upstream.health_checks import Check
 from orcestator.web.admin.access import ManagementAccess
 from orcestator.web.admin.admin_routes import AdminRoutes, Figures
@@ -80,7 +81,8 @@ class Managed:
         self.added = Shelf(self.seen)
         self.reloaded: Json = {"applied": [{"name": "strategy"}], "needs_restart": [], "problems": []}
         self.decisions = DecisionBook(self.seen.planner.stats)
-        self.rules = RulesBook(directory / RULES_FILE, (Rule("seed-1", {"model": "x"}, "openai"),), self._use)
+        document = Document(open_documents(str(directory)), RULES_FILE)
+        self.rules = RulesBook(document, (Rule("seed-1", {"model": "x"}, "openai"),), self._use)
         added = self.added if starts_workers else None
         self.orchestrator = OrchestratorRoutes(self.seen, self.rules, self.decisions, CallLimits(), added)
         figures = Figures(lambda: TOTALS, lambda: b"up 1\n", "text/plain; version=0.0.4")

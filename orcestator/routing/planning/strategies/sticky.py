@@ -1,4 +1,4 @@
-"""Keeps a conversation where its prompt is cached, as long as that pays.
+"""Cache affinity: a conversation stays where its prompt is cached, as long as that pays.
 
 A place is remembered for the conversation, and for its system prompt, which other conversations of the same program begin
 with. It is left when it is not well, or when another place saves more than the discount on cached tokens that would be lost.

@@ -1,0 +1,1 @@
+"""Rows in a SQLite file: the only files that know SQLite."""

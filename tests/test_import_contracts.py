@@ -37,7 +37,7 @@ BREACHES = [
     *breaches(
         "arrows point down",
         "orcestator.errors -> orcestator.json_text",
-        "orcestator.providers.prices -> orcestator.routing.verdict",
+        "orcestator.prices -> orcestator.routing.verdict",
         "orcestator.store.ledger -> orcestator.telemetry.metrics",
         "orcestator.telemetry.metrics -> orcestator.upstream.call",
         "orcestator.gateway.gateway -> orcestator.web.models",
@@ -48,7 +48,7 @@ BREACHES = [
         "pure rooms do no I/O, read no clock and draw no lots",
         "orcestator.routing.planning.plan -> time",
         "orcestator.dialects.sse -> asyncio",
-        "orcestator.providers.prices -> os",
+        "orcestator.prices -> os",
         "orcestator.errors -> logging",
         "orcestator.json_text -> random",
     ),
@@ -62,7 +62,7 @@ BREACHES = [
         "the HTTP kit and the HTTP client have no word about models",
         "orcestator.server.edge -> orcestator.routing.verdict",
         "orcestator.upstream.http.client -> orcestator.upstream.ids",
-        "orcestator.upstream.http.headers -> orcestator.providers.prices",
+        "orcestator.upstream.http.headers -> orcestator.providers.known",
     ),
     *breaches(
         "the dialects do not know one another, but for the canonical OpenAI",

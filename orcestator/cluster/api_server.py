@@ -117,6 +117,7 @@ class ApiServer:
             active=lambda: len(self.drain.active), waiting=lambda: len(line), others=writers,
         )  # fmt: skip
         self.router = Router.of(settings, directory.catalog, self.recording.emit, quota, line)
+        self.recording.subscribe(self.router.decisions)
         refusals = FailedLogins(self.recording.metrics.count_refusal)
         self._gateway = factory.make_gateway(
             settings,

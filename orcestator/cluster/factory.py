@@ -186,7 +186,6 @@ def make_gateway(
         catalog=router.planner.catalog,
         planner=router.planner,
         attempts=router.attempts,
-        decisions=router.decisions,
         carry=carrier.attempt,
         emit=emit,
         drain=drain,

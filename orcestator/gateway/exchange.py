@@ -356,7 +356,7 @@ class Exchange:
         if state.tally.served is None:
             return
         if isinstance(answer, WholeAnswer):
-            attempts.ended(state.tally, tokens=answer.completion_tokens, seconds=0.0, failure=None)
+            attempts.ended(state.tally, usage=answer.usage, seconds=0.0, failure=None)
             return
         seconds = attempts.now() - state.started - state.first_content
-        attempts.ended(state.tally, tokens=answer.tokens[1], seconds=seconds, failure=failure)
+        attempts.ended(state.tally, usage=answer.usage, seconds=seconds, failure=failure)

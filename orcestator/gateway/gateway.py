@@ -12,7 +12,6 @@ from orcestator.gateway.call_rules import CallLimits
 from orcestator.gateway.conversations import Conversations
 from orcestator.gateway.seams import Guardrail, Limiter, Middleware, Reserver
 from orcestator.routing.attempts.loop import AttemptLoop
-from orcestator.routing.decision import DecisionBook
 from orcestator.routing.events import EventSink
 from orcestator.routing.offer import Deployment
 from orcestator.routing.planning.catalog import Catalog
@@ -51,7 +50,6 @@ class Gateway:
     catalog: Callable[[], Catalog]
     planner: Planner
     attempts: AttemptLoop[Answer]
-    decisions: DecisionBook
     carry: Callable[[Deployment, UpstreamCall, float], Awaitable[Answer]]
     emit: EventSink
     drain: Drain

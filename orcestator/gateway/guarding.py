@@ -79,16 +79,7 @@ def guarded_answer(state: RequestState, answer: WholeAnswer) -> WholeAnswer:
     caller = state.route.caller
     native = None if caller is None else caller.reply(wire, order.write_terms())
     shown = native if native is not None else {**wire, "model": state.shown_model}
-    watched_answer = WholeAnswer(
-        dumps(shown),
-        answer.content_type,
-        answer.text,
-        answer.prompt_tokens,
-        answer.completion_tokens,
-        estimated=answer.estimated,
-        wire=wire,
-        native=native,
-    )
+    watched_answer = WholeAnswer(dumps(shown), answer.content_type, answer.text, answer.usage, wire=wire, native=native)
     watched_answer.dropped = answer.dropped
     return watched_answer
 

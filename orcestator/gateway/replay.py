@@ -9,6 +9,7 @@ from orcestator.errors import InvalidRequest, OrcestatorError
 from orcestator.json_text import dumps
 from orcestator.upstream.answer_reader import EVENT_STREAMS, EVENTS, JSON, reply_terms, stream_terms
 from orcestator.upstream.call import Answer, Sink, UpstreamCall, WholeAnswer
+from orcestator.usage import Usage
 
 Json = dict[str, Any]
 REPLAYED = "chat"
@@ -28,9 +29,8 @@ def replay(order: UpstreamCall, reply: Json, source: str) -> Answer:
         return ReplayedStream(decoder, EVENTS if order.caller is None else order.caller.stream_type)
     read = translated_reply(reply, reply_terms(order, source))
     native = None if order.caller is None else order.caller.reply(read.wire, order.write_terms())
-    prompt, completion, estimated = read.usage
     body = read.body if native is None else dumps(native)
-    return WholeAnswer(body, JSON, read.text, prompt, completion, estimated=estimated, wire=read.wire, native=native)
+    return WholeAnswer(body, JSON, read.text, read.usage, wire=read.wire, native=native)
 
 
 class ReplayedStream:
@@ -71,8 +71,8 @@ class ReplayedStream:
         return "".join(self._decoder.text)
 
     @property
-    def tokens(self) -> tuple[int, int, bool]:
-        """Those of the reply."""
+    def usage(self) -> Usage:
+        """That of the reply."""
         return self._decoder.usage_so_far
 
     @property

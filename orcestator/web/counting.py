@@ -150,20 +150,11 @@ class _Count:
                 message=error.message if error else "",
                 caller=self._caller,
                 requested_model=self._model,
+                served_by="attempt" if by else "",
                 provider=by.provider if by else "",
                 model=by.model if by else "",
-                user_text="",
-                assistant_text="",
-                prompt_tokens=0,
-                completion_tokens=0,
-                tokens_estimated=by is None,
                 latency_s=self._gateway.attempts.now() - started,
-                first_content_s=-1.0,
                 attempts=self._attempts,
-                fallbacks=0,
-                parse_s=0.0,
-                plan_s=0.0,
-                relay_s=0.0,
             )
         )
 

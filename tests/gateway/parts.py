@@ -10,9 +10,10 @@ from orcestator.gateway.caller import Caller
 from orcestator.gateway.replay import replay
 from orcestator.gateway.seams import Answers, Guarded, Lease, PlannedCall, TextGuard
 from orcestator.json_text import dumps
+from orcestator.prices import cost
 from orcestator.routing.events import RequestEnded
-from orcestator.routing.planning.catalog import Candidate
 from orcestator.upstream.call import Answer, WholeAnswer
+from orcestator.usage import Usage
 
 Json = dict[str, Any]
 
@@ -66,15 +67,6 @@ class Release:
         self._do(ended)
 
 
-NANO = 1_000_000_000
-
-
-def nano_usd(candidate: Candidate, prompt_tokens: int, completion_tokens: int) -> int:
-    """What tokens cost at a candidate."""
-    cost = candidate.traits.cost(prompt_tokens, completion_tokens)
-    return 0 if cost is None else round(cost * NANO)
-
-
 class Budget:
     """Nano-dollars that each caller may spend: what may still be spent is held while it is not known what was."""
 
@@ -85,10 +77,11 @@ class Budget:
 
     def reserve(self, call: PlannedCall, now: float) -> Lease | None:
         """Hold the price of the dearest candidate."""
-        who, most = call.caller.id, call.order.call or {}
-        output = most.get("max_tokens") or 1000
+        who, asked = call.caller.id, call.order.call or {}
+        output = asked.get("max_tokens") or 1000
         prompt = len(call.order.body) // 4
-        price = max(nano_usd(candidate, prompt, output) for candidate in call.plan.candidates)
+        most = Usage(prompt, output)
+        price = max(cost(candidate.traits.prices, most) or 0 for candidate in call.plan.candidates)
         left = self._each - self.spent.get(who, 0) - self.held.get(who, 0)
         if price > left:
             raise QuotaExceeded(
@@ -98,18 +91,11 @@ class Budget:
                 headers={"retry-after": "3600"},
             )
         self.held[who] = self.held.get(who, 0) + price
-        candidates = {one.deployment[:2]: one for one in call.plan.candidates}
 
         def settle(ended: RequestEnded | None) -> None:
             self.held[who] -= price
-            served = candidates.get((ended.provider, ended.model)) if ended else None
-            if ended is None:
-                cost = price
-            elif served is None:
-                cost = 0
-            else:
-                cost = nano_usd(served, ended.prompt_tokens, ended.completion_tokens)
-            self.spent[who] = self.spent.get(who, 0) + cost
+            spent = price if ended is None or ended.nano_usd is None else ended.nano_usd
+            self.spent[who] = self.spent.get(who, 0) + spent
 
         return Release(settle)
 

@@ -84,7 +84,7 @@ def test_a_budget_is_spent_by_what_was_used(stream: bool) -> None:
         async with served(reservers=(budget,)) as gateway:
             assert (await gateway.post(chat("paid", max_tokens=100, stream=stream))).status_code == 200
             record = await gateway.record(1)
-            used = record.prompt_tokens + record.completion_tokens
+            used = record.usage.prompt_tokens + record.usage.completion_tokens
             assert budget.spent == {ME: round(used * DOLLARS_PER_TOKEN * 1e9)}
             assert budget.held == {ME: 0}
             refused = await gateway.post(chat("paid", max_tokens=1000, stream=stream))

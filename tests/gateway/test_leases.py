@@ -108,7 +108,7 @@ def test_of_a_request_that_went_well(stream: bool) -> None:
             assert (await gateway.post(chat("plain/echo", stream=stream))).status_code == 200
             record = await gateway.record(1)
             assert books.check(*ALL) is record
-            assert (record.outcome, record.prompt_tokens) == ("ok", 2)
+            assert (record.outcome, record.usage.prompt_tokens) == ("ok", 2)
             check_rest(gateway)
 
     run(work)

@@ -39,7 +39,7 @@ def test_a_hit_is_the_same_answer(dialect: str, stream: bool) -> None:
             record = await gateway.record(2)
             assert (record.outcome, record.served_by, record.provider, record.attempts) == ("ok", "cache", "", 0)
             assert record.assistant_text.startswith(SAID)
-            assert (await gateway.record(1)).served_by == ""
+            assert (await gateway.record(1)).served_by == "attempt"
 
     run(work)
 
@@ -137,7 +137,7 @@ def test_an_answer_that_nobody_gets_is_closed() -> None:
             answer = await gateway.post(chat(FLOWS, stream=True))
             assert text_in(answer.text).startswith(SAID)
             record = await gateway.record(2)
-            assert (record.outcome, record.provider, record.served_by) == ("ok", "plain", "")
+            assert (record.outcome, record.provider, record.served_by) == ("ok", "plain", "attempt")
             await gateway.sandbox.wait_for(lambda records: records[-1].peer_closed_at is not None, 30.0)
 
     run(work)

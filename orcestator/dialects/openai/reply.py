@@ -11,10 +11,11 @@ from orcestator.dialects.openai.content import spoken, usable_created, usable_id
 from orcestator.dialects.openai.finish import MAY_CUT, finish_reason, has_finished, is_failure, reason_beside
 from orcestator.dialects.openai.memory import Remember, is_worth_keeping, remembered
 from orcestator.dialects.openai.tool_calls import OBJECT_ARGUMENTS, half_call_failure, half_call_in, whole_calls
-from orcestator.dialects.openai.usage import Usage, estimate, read_usage, usage_body
+from orcestator.dialects.openai.usage import estimate, read_usage, usage_body
 from orcestator.dialects.tool_names import NO_ALIASES
 from orcestator.errors import UpstreamBroken, UpstreamError
 from orcestator.json_text import Forgiven, Json, dumps, loads, loads_event, loads_exactly
+from orcestator.usage import Usage
 
 _SPEAKING_FIELDS = (
     "content",

@@ -29,7 +29,7 @@ class GcraLimiter:
     def admit(self, caller: Caller, peer: str, now: float) -> Lease | None:
         """Nothing has to be given back."""
         due = max(self._due.get(caller.id, 0.0), now) + self._cost
-        if due - now > self._seconds:
+        if due - now > self._seconds + 1e-6:
             wait = str(max(1, round(due - now - self._seconds)))
             raise QuotaExceeded("Too many requests.", code="rate_limited", headers={"retry-after": wait})
         self._due[caller.id] = due

@@ -53,10 +53,7 @@ class Process:
         guarantees = {name: more.pop(name) for name in ("waits_seconds",) if name in more}
         rows = KeptRows(kept_response_rows(path, **guarantees), more.pop("bounds", Bounds()), self.clock)
         self.writer = BackgroundWriter[Change]("kept_responses", rows, keeps_failed=True, window_seconds=0.0)
-        owners = {"caller-1": "first-key", "caller-2": "second-key"}
-        self.shelf = KeptResponses(
-            rows, self.writer, self.writer.flush, owners=owners, is_shared=is_shared, **limits, **more
-        )
+        self.shelf = KeptResponses(rows, self.writer, self.writer.flush, is_shared=is_shared, **limits, **more)
         self.conversations = Conversations(self.clock, shelf=self.shelf)
         rows.prepare()  # so that what a test waits for is one row, and no import
         rows.close()
@@ -190,7 +187,7 @@ def test_a_new_process_goes_on(tmp_path: Path) -> None:
 
 
 def test_nobody_sees_another_s(tmp_path: Path) -> None:
-    """Neither a response nor an item; who has the key is whose it is, whatever number the key has today."""
+    """Neither a response nor an item."""
     path = tmp_path / "or.db"
     with processes(path, 2, is_shared=False) as (process, other):
         run(process.turn("resp_1"))
@@ -199,8 +196,7 @@ def test_nobody_sees_another_s(tmp_path: Path) -> None:
             assert run(is_unknown(other, "resp_1", owner))
             with pytest.raises(InvalidRequest, match="not kept here"):
                 run(other.conversations.continued(owner, {"input": [{"type": "item_reference", "id": "msg_resp_1"}]}))
-        other.shelf._owners = {"caller-7": "first-key"}
-        assert run(other.conversations.response("caller-7", "resp_1")) == answer("resp_1")
+        assert run(other.conversations.response("caller-1", "resp_1")) == answer("resp_1")
 
 
 def test_what_is_not_to_be_stored_is_not(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from orcestator.routing.planning.plan import MANY, MOST_TIERS, SAMPLE, Plan, Pla
 from orcestator.routing.planning.rules import Rule
 from orcestator.routing.planning.strategies import STRATEGIES
 from orcestator.routing.reading.preferences import Preferences
+from tests.routing.failures import deployment
 from tests.routing.planners import CHAT, NOW, World, providers
+from tests.routing.plans import candidate_of, plan_of
 
 PRICED = {"pricing": {"input": 1.0, "output": 2.0}}
 FREE = {"pricing": {"input": 0.0, "output": 0.0}}
@@ -496,3 +498,15 @@ def test_a_plan_that_is_known_beforehand_counts_the_answer_too(output_tokens: in
     """Where there is nothing to choose, prompt and answer together have to fit as well."""
     world = World({"a": {"context_length": 1000}, "b": {}}, tiers=[["a"], ["b"]])
     assert world.order(tokens=800, output_tokens=output_tokens) == order
+
+
+def test_the_last_resort_is_the_only_one_or_one_of_the_reserve() -> None:
+    first, second = candidate_of(deployment("a")), candidate_of(deployment("b"))
+
+    assert plan_of([first]).is_last_resort(first)
+    assert plan_of([], [first]).is_last_resort(first)
+    both = plan_of([first], [second])
+    assert not both.is_last_resort(first)
+    assert both.is_last_resort(second)
+    assert not plan_of([first, second]).is_last_resort(second)
+    assert not plan_of([]).has_any

@@ -92,7 +92,7 @@ PRICES = (
     "cache_creation_input_token_cost",
     "output_cost_per_token",
 )
-"""In the order of ``orcestator.providers.prices.CLASSES``."""
+"""In the order of ``orcestator.prices.CLASSES``."""
 
 
 class Words:

@@ -8,7 +8,7 @@ from typing import Any
 
 from orcestator.cluster.health_watch import make_notices, notice_writers
 from orcestator.cluster.lifetime import Lifetime
-from orcestator.routing.events import AttemptEnded, Event, EventSink, Outcome, RequestEnded, Waited
+from orcestator.routing.events import Event, EventSink, HealthChanged, Outcome, RequestEnded
 from orcestator.settings import Settings
 from orcestator.store.engines import open_rows
 from orcestator.store.ledger import GUARANTEES, Ledger
@@ -49,8 +49,7 @@ class Recording:
         self.metrics = Metrics(knows, active=active, waiting=waiting)
         self.writers: list[BackgroundWriter[Any]] = []
         self._others: list[BackgroundWriter[Any]] = [log, *others]
-        self._request_sinks: list[EventSink] = [self.metrics, log]
-        self._failure_sinks: list[EventSink] = [self.metrics, log]
+        self._request_sinks: list[Callable[[RequestEnded], None]] = [self.metrics.count_request, log]
         if settings.log_file:
             traffic = BackgroundWriter("traffic_log", TrafficLog(Path(settings.log_file), texts, redact))
             self.watch(traffic)
@@ -59,30 +58,29 @@ class Recording:
             ledger = BackgroundWriter("ledger", _ledger(settings, texts, redact), keeps_failed=True)
             self.watch(ledger)
             self._request_sinks.append(ledger)
-            self._failure_sinks.append(ledger)
         self.metrics.watch(log)
         writers = notice_writers(settings)
         for writer in writers:
             self.watch(writer)
         self.notices = make_notices(settings, writers, self.metrics, redact, knows)
-        self._failure_sinks.append(self.notices)
         self.lag = LoopLag(self.metrics.observe_lag)
 
     def emit(self, event: Event) -> None:
-        """Hand an event to whom it concerns; called on the event loop.
-
-        An attempt that went well is told by its request's own event, so only the metrics count it.
-        """
+        """Hand an event to whom it concerns; called on the event loop."""
         if type(event) is RequestEnded:
             for sink in self._request_sinks:
                 sink(event)
-            if event.outcome != "ok":
+            if event.outcome != "ok" or len(event.tried) > 1:
                 self.notices(event)
-        elif type(event) is Waited or (type(event) is AttemptEnded and not event.error):
-            self.metrics(event)
-        else:
-            for sink in self._failure_sinks:
-                sink(event)
+            return
+        self.metrics(event)
+        if type(event) is HealthChanged:
+            self._log(event)
+            self.notices(event)
+
+    def subscribe(self, sink: EventSink) -> None:
+        """Tell one more of every request's end."""
+        self._request_sinks.append(sink)
 
     def watch(self, writer: BackgroundWriter[Any]) -> None:
         """Start and close one more writer with the others, and show what becomes of it."""
@@ -121,20 +119,6 @@ class Recording:
             message="refused at the edge",
             caller="",
             requested_model="",
-            provider="",
-            model="",
-            user_text="",
-            assistant_text="",
-            prompt_tokens=0,
-            completion_tokens=0,
-            tokens_estimated=False,
-            latency_s=0.0,
-            first_content_s=-1.0,
-            attempts=0,
-            fallbacks=0,
-            parse_s=0.0,
-            plan_s=0.0,
-            relay_s=0.0,
         )
         self.metrics(event)
         self._log(event)

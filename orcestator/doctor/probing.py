@@ -124,8 +124,7 @@ async def _streams_usage(target: Target) -> bool | None:
         try:
             while await answer.next():
                 pass
-            _, _, is_estimated = answer.tokens
-            return not is_estimated
+            return not answer.usage.tokens_estimated
         finally:
             answer.close()
     except (UpstreamRejected, UpstreamModelMissing):

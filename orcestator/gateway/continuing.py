@@ -10,6 +10,7 @@ from orcestator.routing.attempts.fallback import Place
 from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.planning.plan import Plan
 from orcestator.upstream.call import OPENAI, FlowingAnswer, UpstreamCall
+from orcestator.usage import Usage
 
 Json = dict[str, Any]
 CONTINUE_HEADER = b"x-orcestator-continue"
@@ -36,9 +37,10 @@ class Continuing:
         """The first frames of the answer."""
         self.head = head_in(frames)
 
-    def counted(self, prompt: int, completion: int) -> tuple[int, int]:
-        """Tokens of the whole: what the last model was given of the answer is no prompt. Where nobody went on, ``prompt`` is 0."""
-        return max(0, prompt - self._tokens) or self._prompt, completion + self._tokens
+    def counted(self, usage: Usage) -> Usage:
+        """Tokens of the whole: what the last model was given of the answer is no prompt. ``usage`` is of what came last."""
+        prompt = max(0, usage.prompt_tokens - self._tokens) or self._prompt
+        return usage._replace(prompt_tokens=prompt, completion_tokens=usage.completion_tokens + self._tokens)
 
     def rest(
         self, plan: Plan, order: UpstreamCall, answer: FlowingAnswer, served: Candidate | None
@@ -57,8 +59,8 @@ class Continuing:
         if not scored and not reserve:
             return None, order
         self.text, self._asked = text, call
-        self._prompt = self._prompt or answer.tokens[0]
-        self._tokens += answer.tokens[1]
+        self._prompt = self._prompt or answer.usage.prompt_tokens
+        self._tokens += answer.usage.completion_tokens
         going_on = continued_call(call, text)
         rest = replace(
             order,

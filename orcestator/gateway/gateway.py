@@ -10,8 +10,8 @@ from orcestator.dialects.sse import KEEP_ALIVE
 from orcestator.gateway.admission import Admission
 from orcestator.gateway.call_rules import CallLimits
 from orcestator.gateway.conversations import Conversations
+from orcestator.gateway.seams import Guardrail, Limiter, Middleware, Reserver
 from orcestator.routing.attempts.loop import AttemptLoop
-from orcestator.routing.decision import DecisionBook
 from orcestator.routing.events import EventSink
 from orcestator.routing.offer import Deployment
 from orcestator.routing.planning.catalog import Catalog
@@ -50,13 +50,16 @@ class Gateway:
     catalog: Callable[[], Catalog]
     planner: Planner
     attempts: AttemptLoop[Answer]
-    decisions: DecisionBook
     carry: Callable[[Deployment, UpstreamCall, float], Awaitable[Answer]]
     emit: EventSink
     drain: Drain
     conversations: Conversations
     bodies: BodyBudget
     wall: Callable[[], float] = time.time
+    limiters: tuple[Limiter, ...] = ()
+    guardrails: tuple[Guardrail, ...] = ()
+    reservers: tuple[Reserver, ...] = ()
+    middleware: tuple[Middleware, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

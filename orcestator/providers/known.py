@@ -7,8 +7,8 @@ and a provider's own list come before it.
 from collections.abc import Mapping
 
 from orcestator.json_text import Json
+from orcestator.prices import CLASSES
 from orcestator.providers.models import ModelFacts
-from orcestator.providers.prices import CLASSES
 
 FACTS_FILE = "facts.json"
 

@@ -48,7 +48,7 @@ class ModelFacts:
     ``supported_parameters`` are named as OpenRouter names them, and ``prefill``: an assistant message at the end is
     continued; ``adaptive_thinking``: Anthropic's way of thinking without a budget. ``refused_parameters`` are answered
     with an error. ``dialect`` is the one in which this model must be spoken to, empty for its provider's. ``prices``
-    are in US dollars for a million tokens, by the classes of ``orcestator.providers.prices``.
+    are in US dollars for a million tokens, by the classes of ``orcestator.prices``.
 
     What follows them is only ever written by a person, for the routing. ``public_name`` is the name of the entry that
     was written. ``weight`` is 1 to 100, 0 when nobody said. ``max_concurrent`` 0 means no limit. ``quality`` is 0 to 100.

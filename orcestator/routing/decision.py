@@ -1,7 +1,7 @@
 """What was decided about the last requests, and what came of it: the answer to "why did this go there".
 
-Noting costs a request one tuple; everything else is worked out when somebody asks. A record holds no text of a message and
-no exception (those hold the frames they were raised in, and with them the request).
+A subscriber of events. Keeping one costs a request one tuple; everything else is worked out when somebody asks. A record holds no
+text of a message and no exception (those hold the frames they were raised in, and with them the request).
 """
 
 from collections import deque
@@ -11,14 +11,13 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, NamedTuple
 
-from orcestator.routing.attempts.attempt_notes import AttemptNote
-from orcestator.routing.attempts.loop import Tally
-from orcestator.routing.events import Outcome
-from orcestator.routing.planning.catalog import Candidate
+from orcestator.prices import dollars
+from orcestator.routing.events import SERVING, TEXTS, AttemptEnded, Event, RequestEnded
 from orcestator.routing.planning.explanation import explanation
 from orcestator.routing.planning.plan import Plan
 from orcestator.routing.reading.request import RoutingRequest
 from orcestator.routing.state.stats import Stats
+from orcestator.usage import Usage
 
 Json = dict[str, Any]
 REMEMBERED_REQUESTS = 2000
@@ -26,36 +25,6 @@ NUMBER_SIGN = "~"
 """Before the number of a record in its own id. No request id that is a caller's has one, so that nobody can choose another's."""
 MOST_OPTIONS = 64
 """Options of each kind that a record keeps: a plan over ten thousand deployments would keep ten thousand exclusions."""
-
-
-class Decision(NamedTuple):
-    """One request. Durations are seconds; ``arrived_at`` is wall-clock epoch seconds, ``planned_at`` monotonic ones.
-
-    ``plan`` is None when the request was refused before there was one. ``first_content_s`` is -1.0 when there was none.
-    ``left_out`` counts the candidates that the plan had and the record has not.
-    """
-
-    request_id: str
-    plan: Plan | None
-    notes: Sequence[AttemptNote]
-    served: Candidate | None
-    retries: int
-    fallbacks: int
-    hedges: int
-    outcome: Outcome
-    status: int
-    error: str
-    requested: str
-    caller: str
-    route: str
-    streamed: bool
-    arrived_at: float
-    planned_at: float
-    parse_s: float
-    plan_s: float
-    first_content_s: float
-    total_s: float
-    left_out: int
 
 
 class DecisionBook:
@@ -68,41 +37,17 @@ class DecisionBook:
         self._stats = stats
         self._noted = 0
         self._records: deque[tuple[Any, ...]] = deque(maxlen=size)
+        """Plain tuples of the fields of ``RequestEnded``, which cost less than an object of their own."""
 
-    def note(
-        self,
-        request_id: str,
-        plan: Plan | None,
-        tally: Tally,
-        outcome: Outcome,
-        status: int,
-        error: str,
-        requested: str,
-        caller: str,
-        route: str,
-        streamed: bool,
-        arrived_at: float,
-        planned_at: float,
-        parse_s: float,
-        plan_s: float,
-        first_content_s: float,
-        total_s: float,
-    ) -> None:
-        """A request has its outcome; the arguments are those of ``Decision``, ``error`` the class name of one or "".
-
-        It takes references to the plan and to the tally's notes, which nobody changes any more.
-        """
-        self.paid_fallbacks += tally.fallback_used
-        self._noted += 1
-        left_out = 0
-        if plan is not None and len(plan.scored) + len(plan.reserve) + len(plan.excluded) > MOST_OPTIONS:
-            plan, left_out = _shortened(plan)
-        # A plain tuple in the order of Decision, which takes five times as long to build.
-        self._records.append((
-            request_id, plan, tally.notes, tally.served, tally.retries, tally.fallbacks, tally.hedges,
-            outcome, status, error, requested, caller, route, streamed, arrived_at, planned_at,
-            parse_s, plan_s, first_content_s, total_s, left_out,
-        ))  # fmt: skip
+    def __call__(self, event: Event) -> None:
+        """Keep what a request's end tells, but for what anybody said."""
+        if type(event) is RequestEnded:
+            self.paid_fallbacks += event.is_paid_fallback
+            self._noted += 1
+            plan, record = event.plan, event[:-TEXTS]
+            if type(plan) is Plan and _size(plan) > MOST_OPTIONS:
+                record = (*record[:-1], _shortened(plan))
+            self._records.append(record)
 
     def render(self, name: str) -> Json | None:
         """Everything about one request, by the id of its record or by its request id; None when it is not (or no longer) known.
@@ -114,7 +59,7 @@ class DecisionBook:
             return None
         number, record = found[0]
         others = [_line(*other) for other in found[1:]]
-        return {**_whole(number, Decision._make(record), self._stats), "same_request_id": others}
+        return {**_whole(number, _event(record), self._stats), "same_request_id": others}
 
     def latest(self, limit: int) -> list[Json]:
         """The last requests in a line each, newest first."""
@@ -126,22 +71,35 @@ class DecisionBook:
 
     def asks(self, limit: int) -> list[RoutingRequest]:
         """What the last requests asked of routing, newest first; those that were refused before it are not among them."""
-        plans = [record[1] for record, _ in zip(reversed(self._records), range(limit), strict=False)]
+        plans = [_plan_of(record[-1])[0] for record, _ in zip(reversed(self._records), range(limit), strict=False)]
         return [plan.ask for plan in plans if plan is not None]
 
     def __len__(self) -> int:
         return len(self._records)
 
 
-def _shortened(plan: Plan) -> tuple[Plan, int]:
-    """The plan with the first candidates of each kind, and how many are missing."""
+class _Shortened(NamedTuple):
+    """A plan with the first candidates of each kind, and how many are missing."""
+
+    plan: Plan
+    left_out: int
+
+
+def _shortened(plan: Plan) -> _Shortened:
     short = replace(
         plan,
         scored=plan.scored[:MOST_OPTIONS],
         reserve=plan.reserve[:MOST_OPTIONS],
         excluded=plan.excluded[:MOST_OPTIONS],
     )
-    return short, _size(plan) - _size(short)
+    return _Shortened(short, _size(plan) - _size(short))
+
+
+def _plan_of(kept: object) -> tuple[Plan | None, int]:
+    """The plan that a record keeps, and how many candidates of it are missing."""
+    if isinstance(kept, _Shortened):
+        return kept
+    return (kept if isinstance(kept, Plan) else None), 0
 
 
 def _size(plan: Plan) -> int:
@@ -153,71 +111,88 @@ def _own_id(number: int, record: Sequence[Any]) -> str:
     return f"{record[0]}{NUMBER_SIGN}{number}"
 
 
-def _line(number: int, fields: Sequence[Any]) -> Json:
-    record = Decision._make(fields)
+def _event(record: tuple[Any, ...]) -> RequestEnded:
+    """The event without its texts."""
+    return RequestEnded._make((*record, *("",) * TEXTS))
+
+
+def _line(number: int, record: tuple[Any, ...]) -> Json:
+    return _shown(number, _event(record))
+
+
+def _shown(number: int, event: RequestEnded) -> Json:
     return {
-        "id": _own_id(number, record),
-        "request_id": record.request_id,
-        "at": _moment(record.arrived_at),
-        "route": record.route,
-        "streamed": record.streamed,
-        "caller": record.caller,
-        "requested": record.requested,
-        "served": _served(record.served),
-        "outcome": record.outcome,
-        "status": record.status,
-        "error": record.error,
-        "attempt_count": len(record.notes),
-        "retries": record.retries,
-        "fallbacks": record.fallbacks,
-        "hedges": record.hedges,
-        "total_ms": _milliseconds(record.total_s),
+        "id": _own_id(number, event),
+        "request_id": event.request_id,
+        "at": _moment(event.started_at),
+        "route": event.route,
+        "streamed": event.streamed,
+        "caller": event.caller,
+        "requested": event.requested_model,
+        "served": _served(event),
+        "outcome": event.outcome,
+        "status": event.status,
+        "error": event.error,
+        "attempt_count": len(event.tried),
+        "retries": event.retries,
+        "fallbacks": event.fallbacks,
+        "hedges": event.hedges,
+        "total_ms": _milliseconds(event.latency_s),
     }
 
 
-def _whole(number: int, record: Decision, stats: Stats) -> Json:
-    plan = record.plan
+def _whole(number: int, event: RequestEnded, stats: Stats) -> Json:
+    plan, left_out = _plan_of(event.plan)
     return {
-        **_line(number, record),
-        "attempts": [_attempt(note) for note in record.notes],
+        **_shown(number, event),
+        "attempts": [_attempt(attempt) for attempt in event.tried],
+        "usage": _used(event.usage),
+        "cost": dollars(event.nano_usd),
         "timings": {
-            "parse_ms": _milliseconds(record.parse_s),
-            "plan_ms": _milliseconds(record.plan_s),
-            "first_content_ms": None if record.first_content_s < 0.0 else _milliseconds(record.first_content_s),
-            "total_ms": _milliseconds(record.total_s),
+            "parse_ms": _milliseconds(event.parse_s),
+            "plan_ms": _milliseconds(event.plan_s),
+            "first_content_ms": None if event.first_content_s < 0.0 else _milliseconds(event.first_content_s),
+            "total_ms": _milliseconds(event.latency_s),
         },
-        "decision": None if plan is None else _told(plan, record, stats),
-        "options_left_out": record.left_out,
+        "decision": None if plan is None else explanation(plan, event.planned_at, stats, is_shortened=left_out > 0),
+        "options_left_out": left_out,
     }
 
 
-def _told(plan: Plan, record: Decision, stats: Stats) -> Json:
-    return explanation(plan, record.planned_at, stats, is_shortened=record.left_out > 0)
-
-
-def _attempt(note: AttemptNote) -> Json:
-    deployment = note.candidate.deployment
+def _attempt(attempt: AttemptEnded) -> Json:
     return {
-        "number": note.number,
-        "provider": deployment.provider,
-        "model": deployment.model,
-        "worker": deployment.worker,
-        "credential": deployment.credential,
-        "started_ms": _milliseconds(note.started_s),
-        "took_ms": _milliseconds(note.seconds),
-        "error": note.error,
-        "cause": note.cause,
-        "upstream_status": note.upstream_status,
-        "verdict": note.verdict,
-        "is_hedge": note.is_hedge,
-        "is_probe": note.is_probe,
+        "number": attempt.number,
+        "provider": attempt.provider,
+        "model": attempt.model,
+        "worker": attempt.worker,
+        "credential": attempt.credential,
+        "kind": attempt.kind,
+        "started_ms": _milliseconds(attempt.started_s),
+        "took_ms": _milliseconds(attempt.latency_s),
+        "lasted_ms": _milliseconds(attempt.total_s),
+        "error": attempt.error,
+        "cause": attempt.cause,
+        "upstream_status": attempt.upstream_status,
+        "verdict": attempt.verdict,
+        "is_hedge": attempt.kind == "hedge",
+        "is_probe": attempt.is_probe,
+        "maybe_billed": attempt.maybe_billed,
+        "usage": _used(attempt.usage),
+        "cost": dollars(attempt.nano_usd),
     }
 
 
-def _served(candidate: Candidate | None) -> Json | None:
-    if candidate is None:
+def _used(usage: Usage) -> Json:
+    """What was used, without the classes of which nothing was."""
+    told = usage._asdict()
+    return {name: value for name, value in told.items() if value or name in ("prompt_tokens", "completion_tokens")}
+
+
+def _served(event: RequestEnded) -> Json | None:
+    names = [attempt.name for attempt in event.tried if attempt.verdict in SERVING]
+    if not (event.served_by and names):
         return None
-    return {"name": candidate.name, "provider": candidate.deployment.provider, "model": candidate.deployment.model}
+    return {"name": names[-1], "provider": event.provider, "model": event.model}
 
 
 def _milliseconds(seconds: float) -> float:

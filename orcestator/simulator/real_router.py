@@ -20,6 +20,7 @@ from orcestator.simulator.ledgered import Ledgered
 from orcestator.simulator.scenario import Deployment, Request, Scenario
 from orcestator.simulator.upstreams import Answer, Trace, Upstreams
 from orcestator.upstream.hedge_runner import AsyncioConcurrency
+from orcestator.usage import Usage
 
 NAME = "simulated"
 """The alias that every request asks for."""
@@ -75,7 +76,8 @@ class RealRouter:
         if tally.served is not None:
             self._ledgered.ended(answer, tally.served.deployment, request)
         broke = StreamInterrupted(failure) if failure is not None else None
-        self._attempts.ended(tally, tokens=request.output_tokens, seconds=answer.seconds_left, failure=broke)
+        usage = Usage(request.prompt_tokens, request.output_tokens)
+        self._attempts.ended(tally, usage=usage, seconds=answer.seconds_left, failure=broke)
         if broke is not None:
             raise broke
 

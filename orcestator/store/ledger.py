@@ -7,13 +7,11 @@ thread.
 import logging
 from collections.abc import Callable, Sequence
 
-from orcestator.routing.events import AttemptEnded, Event, RequestEnded
-from orcestator.store.rows import Guarantees, Rows, Transaction
+from orcestator.routing.events import Event, RequestEnded
+from orcestator.store.record_rows import ATTEMPTS, COLUMNS, REQUESTS, attempt_row, request_row
+from orcestator.store.rows import Guarantees, Row, Rows, Transaction
 
 GUARANTEES = Guarantees(survives_power_cuts=True)
-REQUESTS, ATTEMPTS = "request_row", "attempt_row"
-
-RowEvent = RequestEnded | AttemptEnded
 
 logger = logging.getLogger("orcestator.store")
 
@@ -37,17 +35,18 @@ class Ledger:
         self._rows.prepare()
 
     def write(self, items: Sequence[Event]) -> None:
-        """Commit a row for each request and attempt among ``items``; one that the database can never take is logged and left out.
-        Raises OSError when nothing was written."""
-        requests = [self._kept(event) for event in items if isinstance(event, RequestEnded)]
-        attempts = [event for event in items if isinstance(event, AttemptEnded)]
-        if not requests and not attempts:
+        """Commit a row for each request among ``items`` and for each of its attempts; one that the database can never take is logged and
+        left out. Raises OSError when nothing was written."""
+        events = [self._kept(event) for event in items if isinstance(event, RequestEnded)]
+        requests = [request_row(event) for event in events]
+        attempts = [attempt_row(event.request_id, attempt) for event in events for attempt in event.tried]
+        if not requests:
             self._rows.prepare()
             return
 
         def append(transaction: Transaction) -> None:
-            _append(transaction, REQUESTS, RequestEnded._fields, requests)
-            _append(transaction, ATTEMPTS, AttemptEnded._fields, attempts)
+            _append(transaction, REQUESTS, requests)
+            _append(transaction, ATTEMPTS, attempts)
 
         self._rows.transact(append)
 
@@ -67,6 +66,6 @@ class Ledger:
         )
 
 
-def _append(transaction: Transaction, table: str, columns: Sequence[str], events: Sequence[RowEvent]) -> None:
-    for number, reason in transaction.append(table, columns, events):
-        logger.error("a row was refused: %s", reason, extra={"request_id": events[number].request_id})
+def _append(transaction: Transaction, table: str, rows: Sequence[Row]) -> None:
+    for number, reason in transaction.append(table, tuple(COLUMNS[table]), rows):
+        logger.error("a row was refused: %s", reason, extra={"request_id": rows[number][0]})

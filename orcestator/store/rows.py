@@ -3,11 +3,13 @@
 Statements are SQL that SQLite and PostgreSQL both understand, with ``:name`` for each parameter. Must never name an engine.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 Row = tuple[Any, ...]
 Parameters = Mapping[str, object]
+Columns = Mapping[str, Collection[str]]
+"""The columns of each table by name."""
 NO_PARAMETERS: Parameters = {}
 Result = TypeVar("Result")
 
@@ -19,6 +21,10 @@ class Refused(NamedTuple):
     reason: str
 
 
+def _nothing(engine: str, there: Columns) -> Sequence[str]:
+    return ()
+
+
 class Schema(NamedTuple):
     """The tables of a database."""
 
@@ -26,6 +32,8 @@ class Schema(NamedTuple):
     """A database of a newer one is refused; 0: it has no versions."""
     statements: Callable[[str], Sequence[str]]
     """For an engine's name, what makes everything that is not there yet. It may take most of a second."""
+    additions: Callable[[str, Columns], Sequence[str]] = _nothing
+    """For an engine's name and the columns that the tables of a database of an older version have, what brings them to this one."""
 
 
 class Guarantees(NamedTuple):

@@ -1,61 +1,41 @@
-"""The tables: of the ledger, with a column for every field of an event under the event's own name; of kept responses.
+"""The tables: of the ledger, whose columns are those of ``record_rows``; of kept responses.
 
 Importing this takes most of a second (SQLModel brings pydantic and SQLAlchemy), so only the writers' threads do. All
 tables are here because two threads may come for them at once: once this is imported, nothing is added any more.
-Must never hold logic; a change of a column needs a new ``schema.VERSION``.
+A change of a column needs a new ``schema.VERSION``.
 """
 
-from sqlmodel import Field, Index, SQLModel
+from typing import Any
+
+from sqlmodel import BigInteger, Boolean, Column, Field, Float, Index, Integer, SQLModel, String, Table, text
+
+from orcestator.store.record_rows import ATTEMPTS, COLUMNS, REQUESTS
+
+_TYPES: dict[type, tuple[Any, str]] = {
+    str: (String, "''"),
+    int: (BigInteger, "0"),
+    float: (Float, "0"),
+    bool: (Boolean, "FALSE"),
+}
+"""How a column of a type is made, and what stands in it where a row was written before there was such a column."""
+_INDEXED = frozenset({"request_id", "started_at"})
 
 
-class RequestRow(SQLModel, table=True):
-    """One request: the columns are those of ``events.RequestEnded``."""
-
-    __tablename__ = "request_row"
-
-    id: int | None = Field(default=None, primary_key=True)
-    request_id: str = Field(index=True)
-    started_at: float = Field(index=True)
-    route: str
-    streamed: bool
-    outcome: str
-    status: int
-    error: str
-    message: str
-    caller: str
-    requested_model: str
-    provider: str
-    model: str
-    user_text: str
-    assistant_text: str
-    prompt_tokens: int
-    completion_tokens: int
-    tokens_estimated: bool
-    latency_s: float
-    first_content_s: float
-    attempts: int
-    fallbacks: int
-    parse_s: float
-    plan_s: float
-    relay_s: float
+def _table(name: str) -> Table:
+    columns = [
+        Column(
+            column,
+            _TYPES[kind][0],
+            nullable=is_nullable,
+            server_default=None if is_nullable else text(_TYPES[kind][1]),
+            index=column in _INDEXED,
+        )
+        for column, (kind, is_nullable) in COLUMNS[name].items()
+    ]
+    return Table(name, SQLModel.metadata, Column("id", Integer, primary_key=True), *columns)
 
 
-class AttemptRow(SQLModel, table=True):
-    """One attempt that failed (a request's own row tells of the one that served it): the columns are those of ``events.AttemptEnded``."""
-
-    __tablename__ = "attempt_row"
-
-    id: int | None = Field(default=None, primary_key=True)
-    request_id: str = Field(index=True)
-    number: int
-    provider: str
-    model: str
-    error: str
-    cause: str
-    upstream_status: int
-    verdict: str
-    latency_s: float
-    maybe_billed: bool
+REQUEST_TABLE, ATTEMPT_TABLE = _table(REQUESTS), _table(ATTEMPTS)
 
 
 class KeptConversation(SQLModel, table=True):

@@ -9,6 +9,7 @@ import logging
 import re
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Literal, TextIO
 
 import orjson
@@ -57,7 +58,7 @@ class LineEncoder:
 
 
 class LogStream:
-    """The ``Target`` that formats and writes; events of successful attempts leave no line."""
+    """The ``Target`` that formats and writes; attempts that went well leave no line."""
 
     def __init__(self, stream: TextIO, encoder: LineEncoder, level: int) -> None:
         self._stream = stream
@@ -69,8 +70,8 @@ class LogStream:
 
     def write(self, items: Sequence[logging.LogRecord | Event]) -> None:
         """Write a line for each item that is worth one. Raises OSError when the stream is gone."""
-        entries = (_entry(item) for item in items)
-        lines = [self._encoder.encode(entry) for entry in entries if entry and entry.level >= self._level]
+        entries = chain.from_iterable(map(_entries, items))
+        lines = [self._encoder.encode(entry) for entry in entries if entry.level >= self._level]
         try:
             self._stream.write("".join(lines))
             self._stream.flush()
@@ -132,8 +133,8 @@ def setup_logging(level: str, form: LogForm, redactor: Redactor, stream: TextIO 
     return writer
 
 
-def _entry(item: logging.LogRecord | Event) -> LogEntry | None:
-    return log_entry.of_record(item) if isinstance(item, logging.LogRecord) else log_entry.of_event(item)
+def _entries(item: logging.LogRecord | Event) -> list[LogEntry]:
+    return [log_entry.of_record(item)] if isinstance(item, logging.LogRecord) else log_entry.of_event(item)
 
 
 def _json_line(entry: LogEntry) -> str:

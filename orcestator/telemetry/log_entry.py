@@ -8,10 +8,11 @@ import time
 import traceback
 from typing import Any, NamedTuple
 
-from orcestator.routing.events import AttemptEnded, Event, HealthChanged, QuotaRefused, RequestEnded
+from orcestator.prices import dollars
+from orcestator.routing.events import BROKE, NOT_FACTS, AttemptEnded, Event, HealthChanged, QuotaRefused, RequestEnded
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_LEFT_OUT = ("user_text", "assistant_text", "started_at")
+_LEFT_OUT = ("user_text", "assistant_text", "started_at", *NOT_FACTS)
 
 
 class LogEntry(NamedTuple):
@@ -32,20 +33,19 @@ def of_record(record: logging.LogRecord) -> LogEntry:
     return LogEntry(record.created, record.levelno, record.name, _message(record), fields, exception)
 
 
-def of_event(event: Event) -> LogEntry | None:
-    """The entry of an event; None when it is not worth a line (an attempt that went well)."""
+def of_event(event: Event) -> list[LogEntry]:
+    """The entries of an event: of a request its own and one for each attempt that failed."""
     if isinstance(event, RequestEnded):
-        return _of_request(event)
-    if isinstance(event, AttemptEnded):
-        return _of_attempt(event) if event.error else None
+        failed = [attempt for attempt in event.tried if attempt.error and attempt.verdict != BROKE]
+        return [*(_of_attempt(attempt, event) for attempt in failed), _of_request(event)]
     if isinstance(event, QuotaRefused):
-        return _of_refusal(event)
-    return _of_health(event) if isinstance(event, HealthChanged) else None
+        return [_of_refusal(event)]
+    return [_of_health(event)] if isinstance(event, HealthChanged) else []
 
 
 def _of_request(event: RequestEnded) -> LogEntry:
     level = logging.INFO if event.outcome in ("ok", "cancelled") else logging.WARNING
-    fields = event._asdict()
+    fields = _flat(event._asdict())
     for left_out in _LEFT_OUT:
         del fields[left_out]
     # "message" is the entry's own; the request's one is its error message.
@@ -55,9 +55,19 @@ def _of_request(event: RequestEnded) -> LogEntry:
     return LogEntry(event.started_at + event.latency_s, level, "orcestator.request", message, fields)
 
 
-def _of_attempt(event: AttemptEnded) -> LogEntry:
-    message = f"attempt {event.number} at {event.provider}/{event.model} failed: {event.error} ({event.cause})"
-    return LogEntry(time.time(), logging.WARNING, "orcestator.attempt", message, event._asdict())
+def _of_attempt(attempt: AttemptEnded, event: RequestEnded) -> LogEntry:
+    message = (
+        f"attempt {attempt.number} at {attempt.provider}/{attempt.model} failed: {attempt.error} ({attempt.cause})"
+    )
+    ended_at = event.started_at + attempt.started_s + attempt.latency_s
+    fields = {"request_id": event.request_id, **_flat(attempt._asdict())}
+    return LogEntry(ended_at, logging.WARNING, "orcestator.attempt", message, fields)
+
+
+def _flat(fields: dict[str, Any]) -> dict[str, Any]:
+    """Each class of what was used as a field of its own, and money as people read it: in US dollars."""
+    usage, nano_usd = fields.pop("usage"), fields.pop("nano_usd")
+    return {**fields, **usage._asdict(), "usd": dollars(nano_usd)}
 
 
 def _of_refusal(event: QuotaRefused) -> LogEntry:

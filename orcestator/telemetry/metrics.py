@@ -6,6 +6,7 @@ a collector shows at a scrape. Must never let a caller's words become a label: o
 
 import platform
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
@@ -14,9 +15,13 @@ from prometheus_client import CollectorRegistry, GCCollector, Metric, ProcessCol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from orcestator import __version__
+from orcestator.prices import NANO_DOLLARS
 from orcestator.routing.events import (
+    ABANDONED,
+    BROKE,
     HEDGE_LOST,
     HEDGE_WON,
+    SERVING,
     AttemptEnded,
     Event,
     HealthChanged,
@@ -91,15 +96,13 @@ class Metrics:
 
     def __call__(self, event: Event) -> None:
         """Count one event. Costs a few microseconds."""
-        if isinstance(event, RequestEnded):
-            self._count_request(event)
-        elif isinstance(event, AttemptEnded):
-            self._count_attempt(event)
+        if type(event) is RequestEnded:
+            self.count_request(event)
         elif isinstance(event, QuotaRefused):
             self._quota_refusals.at((event.provider,)).value += 1
         elif isinstance(event, Waited):
             self._waits.at(("served" if event.was_served else "refused",)).observe(event.seconds)
-        else:
+        elif isinstance(event, HealthChanged):
             self._note_health(event)
 
     def observe_lag(self, seconds: float) -> None:
@@ -166,6 +169,15 @@ class Metrics:
         )
         self._prompt_tokens = Counter("orcestator_prompt_tokens", "Tokens in prompts.", ("model", "provider"))
         self._completion_tokens = Counter("orcestator_completion_tokens", "Tokens in answers.", ("model", "provider"))
+        self._cache_read_tokens = Counter(
+            "orcestator_cache_read_tokens", "Tokens of prompts that a provider's cache had.", ("model", "provider")
+        )
+        self._cache_write_tokens = Counter(
+            "orcestator_cache_write_tokens", "Tokens of prompts that a provider's cache took in.", ("model", "provider")
+        )
+        self._cost = Counter(
+            "orcestator_cost_usd", "US dollars that answers cost, where that is known.", ("model", "provider")
+        )
         self._latency = Histogram(
             "orcestator_request_latency_seconds",
             "From the request's arrival to the end of its answer.",
@@ -241,6 +253,9 @@ class Metrics:
             self._requests,
             self._prompt_tokens,
             self._completion_tokens,
+            self._cache_read_tokens,
+            self._cache_write_tokens,
+            self._cost,
             self._latency,
             self._first_content,
             self._overhead,
@@ -267,68 +282,97 @@ class Metrics:
         as ``foreign`` where no key is asked for."""
         self._refused.at((door, reason)).value += 1
 
-    def _count_request(self, event: RequestEnded) -> None:
-        series = self._request_series(event)
-        series.requests.value += 1
-        series.latency.observe(event.latency_s)
-        if event.provider:
-            series.prompt_tokens.value += event.prompt_tokens
-            series.completion_tokens.value += event.completion_tokens
-            if event.first_content_s >= 0:
-                series.first_content.observe(event.first_content_s)
-        if event.error:
-            self._errors.at((event.error, event.outcome)).value += 1
-        self._parse_time.observe(event.parse_s)
-        self._plan_time.observe(event.plan_s)
-        self._relay_time.observe(event.relay_s)
-
-    def _request_series(self, event: RequestEnded) -> "_RequestSeries":
+    def count_request(self, event: RequestEnded) -> None:
+        """Count a request and its attempts: most events are one."""
         # What served it, for that is what costs; what was asked for when nothing did.
         asked_or_served = event.model or event.requested_model
-        facts = (event.route, event.streamed, asked_or_served, event.provider, event.outcome, event.status)
-        return self._bound.get(facts) or self._bind(event, asked_or_served)
+        kind = (event.route, event.streamed, asked_or_served, event.provider, event.outcome, event.status)
+        series = self._bound.get(kind) or self._bind(event, asked_or_served)
+        series.requests.value += 1
+        seen = [
+            (series.latency, event.latency_s),
+            (self._parse_time, event.parse_s),
+            (self._plan_time, event.plan_s),
+            (self._relay_time, event.relay_s),
+        ]
+        usage = event.usage
+        if event.provider:
+            series.prompt_tokens.value += usage.prompt_tokens
+            series.completion_tokens.value += usage.completion_tokens
+            series.cache_read_tokens.value += usage.cache_read_tokens
+            series.cache_write_tokens.value += usage.cache_write_5m_tokens + usage.cache_write_1h_tokens
+            if event.nano_usd:
+                series.cost.value += event.nano_usd / NANO_DOLLARS
+            if event.first_content_s >= 0:
+                seen.append((series.first_content, event.first_content_s))
+        if event.error:
+            self._errors.at((event.error, event.outcome)).value += 1
+        tried = event.tried
+        if len(tried) == 1 and tried[0].verdict == "":
+            series.served_attempts.value += 1
+            seen.append((series.upstream_latency, tried[0].latency_s))
+        else:
+            for attempt in tried:
+                self._count_attempt(attempt)
+        # Distribution.observe, without a call for each.
+        for distribution, value in seen:
+            distribution.counts[bisect_left(distribution.bounds, value)] += 1
+            distribution.total += value
 
     def _bind(self, event: RequestEnded, asked_or_served: str) -> "_RequestSeries":
         """What nobody knows shares the series of ``OTHER``; a name may become known later, so that it is looked up each time."""
         model = self._label(asked_or_served)
-        facts = (event.route, event.streamed, model, event.provider, event.outcome, event.status)
-        found = self._bound.get(facts)
+        kind = (event.route, event.streamed, model, event.provider, event.outcome, event.status)
+        found = self._bound.get(kind)
         if found is None:
-            served = (model, event.provider)
-            found = _RequestSeries(
-                self._requests.at((event.route, model, event.provider, event.outcome, event.status)),
-                self._prompt_tokens.at(served) if event.provider else _UNSEEN,
-                self._completion_tokens.at(served) if event.provider else _UNSEEN,
-                self._latency.at((event.route, event.streamed)),
-                self._first_content.at((event.provider,)) if event.provider else _UNSEEN_TIMES,
-            )
+            served, provider = (model, event.provider), (event.provider,)
+            requests = self._requests.at((event.route, model, event.provider, event.outcome, event.status))
+            latency = self._latency.at((event.route, event.streamed))
+            if event.provider:
+                found = _RequestSeries(
+                    requests,
+                    latency,
+                    self._prompt_tokens.at(served),
+                    self._completion_tokens.at(served),
+                    self._cache_read_tokens.at(served),
+                    self._cache_write_tokens.at(served),
+                    self._cost.at(served),
+                    self._first_content.at(provider),
+                    self._attempts.at((event.provider, "ok")),
+                    self._upstream_latency.at(provider),
+                )
+            else:
+                found = _RequestSeries(requests, latency)
             if len(self._bound) < LARGEST_SERIES:
-                self._bound[facts] = found
+                self._bound[kind] = found
         return found
 
-    def _count_attempt(self, event: AttemptEnded) -> None:
-        provider = event.provider
-        verdict = event.verdict
-        if verdict in (HEDGE_WON, HEDGE_LOST):
-            self._hedges.at((provider, verdict)).value += 1
-        # Of one that another outran nobody knows how long it takes.
-        outcome = event.error or (HEDGE_LOST if verdict == HEDGE_LOST else "")
-        self._attempts.at((provider, outcome or "ok")).value += 1
-        if not outcome or event.error:
-            self._upstream_latency.at((provider,)).observe(event.latency_s)
-        if outcome:
-            self._count_unserved(event)
-
-    def _count_unserved(self, event: AttemptEnded) -> None:
-        if event.maybe_billed:
-            self._maybe_billed.at((event.provider,)).value += 1
-        if not event.error:
+    def _count_attempt(self, attempt: AttemptEnded) -> None:
+        provider, verdict = attempt.provider, attempt.verdict
+        if verdict == ABANDONED:
+            # Its caller did not wait to see what becomes of it.
             return
-        self._errors.at((event.error, event.cause)).value += 1
-        if event.verdict == "fall_back":
-            self._fallbacks.at((event.provider, event.error)).value += 1
-        elif event.verdict == "retry":
-            self._retries.at((event.provider, event.error)).value += 1
+        if verdict == HEDGE_LOST or (attempt.kind == "hedge" and verdict in SERVING):
+            self._hedges.at((provider, HEDGE_LOST if verdict == HEDGE_LOST else HEDGE_WON)).value += 1
+        # An answer that broke after its first content is the request's failure. Of one that another outran nobody knows how
+        # long it takes.
+        outcome = "" if verdict == BROKE else attempt.error or (HEDGE_LOST if verdict == HEDGE_LOST else "")
+        self._attempts.at((provider, outcome or "ok")).value += 1
+        if outcome != HEDGE_LOST:
+            self._upstream_latency.at((provider,)).observe(attempt.latency_s)
+        if outcome:
+            self._count_unserved(attempt)
+
+    def _count_unserved(self, attempt: AttemptEnded) -> None:
+        if attempt.maybe_billed:
+            self._maybe_billed.at((attempt.provider,)).value += 1
+        if not attempt.error:
+            return
+        self._errors.at((attempt.error, attempt.cause)).value += 1
+        if attempt.verdict == "fall_back":
+            self._fallbacks.at((attempt.provider, attempt.error)).value += 1
+        elif attempt.verdict == "retry":
+            self._retries.at((attempt.provider, attempt.error)).value += 1
 
     def _note_health(self, event: HealthChanged) -> None:
         model = self._label(event.model) if event.model else ""
@@ -364,16 +408,23 @@ class Metrics:
         return family
 
 
+_UNSEEN, _UNSEEN_TIMES = Sum(), Distribution(())  # for requests that nothing served: no metric shows them
+
+
 class _RequestSeries(NamedTuple):
     """Every series that requests of one kind count up, found once."""
 
     requests: Sum
-    prompt_tokens: Sum
-    completion_tokens: Sum
     latency: Distribution
-    first_content: Distribution
+    prompt_tokens: Sum = _UNSEEN
+    completion_tokens: Sum = _UNSEEN
+    cache_read_tokens: Sum = _UNSEEN
+    cache_write_tokens: Sum = _UNSEEN
+    cost: Sum = _UNSEEN
+    first_content: Distribution = _UNSEEN_TIMES
+    served_attempts: Sum = _UNSEEN
+    upstream_latency: Distribution = _UNSEEN_TIMES
 
 
-_UNSEEN, _UNSEEN_TIMES = Sum(), Distribution(())  # for requests that nothing served: no metric shows them
 _DROPPED = "Events that were never written: the queue was full, or a write failed for good."
 _FAILED = "Writes that failed, whether or not they were tried again."

@@ -62,15 +62,15 @@ class NoticeReader:
     out: dict[str, Notice] = field(default_factory=dict)
     """The last notice of each subject that is out: only these can be told to be back."""
 
-    def notice_of(self, event: Event) -> Notice | None:
-        """The notice, with no time yet; None for what nobody has to know."""
-        if isinstance(event, AttemptEnded):
-            return self._of_attempt(event)
-        if isinstance(event, QuotaRefused):
-            return self._of_refusal(event)
-        if isinstance(event, HealthChanged):
-            return self._of_health(event)
-        return self._of_request(event) if isinstance(event, RequestEnded) else None
+    def notices_of(self, event: Event) -> list[Notice]:
+        """The notices, with no time yet; none for what nobody has to know. A request's attempts come before its own end."""
+        if isinstance(event, RequestEnded):
+            found = [*map(self._of_attempt, event.tried), self._of_request(event)]
+        elif isinstance(event, QuotaRefused):
+            found = [self._of_refusal(event)]
+        else:
+            found = [self._of_health(event) if isinstance(event, HealthChanged) else None]
+        return [notice for notice in found if notice is not None]
 
     def of_check(self, provider: str, status: str, message: str) -> Notice | None:
         """The notice of a background check's result: a provider that is down, or back."""
@@ -240,8 +240,7 @@ class Notices:
 
     def __call__(self, event: Event) -> None:
         """Tell of an event, if it is worth it."""
-        notice = self._reader.notice_of(event)
-        if notice is not None:
+        for notice in self._reader.notices_of(event):
             self.tell(notice)
 
     def checked(self, provider: str, status: str, message: str) -> None:

@@ -28,6 +28,7 @@ from orcestator.upstream.answers import RawAnswer, StreamAnswer
 from orcestator.upstream.call import Answer, UpstreamCall, WholeAnswer
 from orcestator.upstream.http.client import Response
 from orcestator.upstream.upstream_request import PLAIN, UpstreamRequest
+from orcestator.usage import Usage
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
@@ -244,7 +245,6 @@ def whole_answer_of(body: bytes, order: UpstreamCall, provider: str, speech: Ups
 
 
 def _answer_of(reply: Reply, order: UpstreamCall, speech: UpstreamRequest, *, is_relayed: bool) -> WholeAnswer:
-    prompt, completion, estimated = reply.usage
     shown, native = reply.body, None
     if order.caller is not None and not is_relayed:
         native = order.caller.reply(reply.wire, order.write_terms())
@@ -253,15 +253,18 @@ def _answer_of(reply: Reply, order: UpstreamCall, speech: UpstreamRequest, *, is
         shown,
         JSON,
         reply.text,
-        prompt,
-        completion,
-        estimated=estimated,
+        reply.usage if order.endpoint != "images" else _with_pictures(reply),
         wire=reply.wire,
         native=native,
         is_relayed=is_relayed,
     )
     answer.dropped = speech.dropped
     return answer
+
+
+def _with_pictures(reply: Reply) -> Usage:
+    made = reply.wire.get("data")
+    return reply.usage._replace(images=len(made) if isinstance(made, list) else 0)
 
 
 def _reply(body: bytes, order: UpstreamCall, provider: str, speech: UpstreamRequest) -> Reply:

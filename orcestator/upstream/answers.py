@@ -9,6 +9,7 @@ from orcestator.errors import OrcestatorError, StreamInterrupted, UpstreamBroken
 from orcestator.providers.masking import KeyMask
 from orcestator.upstream.call import Sink
 from orcestator.upstream.http.client import Response
+from orcestator.usage import UNTOLD, Usage
 
 LONGEST_ERROR_BYTES = 64 << 10
 """Of an event that tells of an error; longer ones are pictures and sounds."""
@@ -166,7 +167,7 @@ class StreamAnswer:
         return "".join(self._decoder.text)
 
     @property
-    def tokens(self) -> tuple[int, int, bool]:
+    def usage(self) -> Usage:
         """What the upstream reported, or an estimate of what came."""
         return self._decoder.usage_so_far
 
@@ -250,9 +251,9 @@ class RawAnswer:
         return ""
 
     @property
-    def tokens(self) -> tuple[int, int, bool]:
-        """Nobody reports tokens of raw bytes."""
-        return 0, 0, True
+    def usage(self) -> Usage:
+        """Nobody reports what raw bytes used."""
+        return UNTOLD
 
     @property
     def native(self) -> dict[str, Any] | None:

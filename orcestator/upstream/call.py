@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from orcestator.dialects.canonical import CallerDialect, Writer, WriteTerms
 from orcestator.dialects.openai.resumed import Broken, ResumedWriter
 from orcestator.json_text import Json, dumps, loads
+from orcestator.usage import UNTOLD, Usage
 
 OPENAI = "openai"
 BYTES_PER_TOKEN = 4
@@ -117,8 +118,7 @@ class WholeAnswer:
     """
 
     __slots__ = (
-        "_native", "body", "completion_tokens", "content_type", "dropped", "estimated", "is_relayed", "prompt_tokens", "text",
-        "wire",
+        "_native", "body", "content_type", "dropped", "is_relayed", "text", "usage", "wire",
     )  # fmt: skip
 
     def __init__(
@@ -126,10 +126,8 @@ class WholeAnswer:
         body: bytes,
         content_type: str,
         text: str = "",
-        prompt_tokens: int = 0,
-        completion_tokens: int = 0,
+        usage: Usage = UNTOLD,
         *,
-        estimated: bool = True,
         wire: Json | None = None,
         native: Json | None = None,
         is_relayed: bool = False,
@@ -137,9 +135,7 @@ class WholeAnswer:
         self.body = body
         self.content_type = content_type
         self.text = text
-        self.prompt_tokens = prompt_tokens
-        self.completion_tokens = completion_tokens
-        self.estimated = estimated
+        self.usage = usage
         self.wire = wire
         self._native = native
         self.is_relayed = is_relayed
@@ -186,8 +182,8 @@ class FlowingAnswer(Protocol):
         """The text so far, capped."""
 
     @property
-    def tokens(self) -> tuple[int, int, bool]:
-        """Prompt tokens, completion tokens, and whether they are estimated."""
+    def usage(self) -> Usage:
+        """What it used, so far or in all."""
 
     @property
     def native(self) -> Json | None:

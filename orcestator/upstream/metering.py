@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from orcestator.json_text import Json
+from orcestator.prices import cost, dollars, prices_of
 from orcestator.routing.state.quota import QuotaBook
 from orcestator.upstream.call import FlowingAnswer, Sink
-
-_MILLION = 1e6
+from orcestator.usage import Usage
 
 
 class Meter(NamedTuple):
-    """One request that the ledger took then, as about ``tokens``; ``pricing`` is US dollars for a million tokens, where known."""
+    """One request that the ledger took then, as about ``tokens``; ``pricing`` is that of the model's facts."""
 
     quota: QuotaBook
     provider: str
@@ -29,12 +29,10 @@ class Meter(NamedTuple):
         """The request was not answered: it cost nothing."""
         self.quota.settle(self.provider, self.credential, self.model, -self.tokens, 0.0, now, is_answered=False)
 
-    def settle(self, prompt_tokens: int, completion_tokens: int, now: float) -> None:
-        """The answer is over."""
-        usd = (
-            prompt_tokens * (self.pricing.get("input") or 0.0) + completion_tokens * (self.pricing.get("output") or 0.0)
-        ) / _MILLION
-        more = prompt_tokens + completion_tokens - self.tokens
+    def settle(self, usage: Usage, now: float) -> None:
+        """The answer is over. A cost that nobody knows is not counted: no limit in dollars can hold it."""
+        more = usage.prompt_tokens + usage.completion_tokens - self.tokens
+        usd = dollars(cost(prices_of(self.pricing), usage)) or 0.0
         self.quota.settle(self.provider, self.credential, self.model, more, usd, now)
 
 
@@ -72,8 +70,7 @@ class MeteredAnswer:
         self._answer.close()
         meter, self._meter = self._meter, None
         if meter is not None:
-            prompt, completion, _ = self._answer.tokens
-            meter.settle(prompt, completion, self._clock())
+            meter.settle(self._answer.usage, self._clock())
 
     @property
     def text(self) -> str:
@@ -81,9 +78,9 @@ class MeteredAnswer:
         return self._answer.text
 
     @property
-    def tokens(self) -> tuple[int, int, bool]:
-        """Prompt tokens, completion tokens, and whether they are estimated."""
-        return self._answer.tokens
+    def usage(self) -> Usage:
+        """What it used, so far or in all."""
+        return self._answer.usage
 
     @property
     def native(self) -> Json | None:

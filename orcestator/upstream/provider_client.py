@@ -439,5 +439,5 @@ async def _metered(attempt: Coroutine[Any, Any, Answer], meter: Meter) -> Answer
     meter.opened()
     if not isinstance(answer, WholeAnswer):
         return MeteredAnswer(answer, meter, time.monotonic)
-    meter.settle(answer.prompt_tokens, answer.completion_tokens, time.monotonic())
+    meter.settle(answer.usage, time.monotonic())
     return answer

@@ -33,6 +33,8 @@ providers:
   beta: {{base_url: "{beta.base_url}", api_key: "beta-key", default_model: echo}}
 aliases:
   shaky: ["alpha/fault:H1:503", "beta/echo"]
+models:
+  - {{name: priced, provider: beta, model_name: "echo?answer=priced", cost_per_token: 0.000002}}
 """
 
 
@@ -165,14 +167,29 @@ def test_the_row_of_an_answer(told: Cluster) -> None:
 
 
 def test_the_rows_of_a_fallback(told: Cluster) -> None:
-    """One request, and a row for the attempt that failed: the one that served it is in the request's own."""
+    """One request, and a row for each attempt: the one that failed and the one that served."""
     answer = told.post(CHAT, chat("hello", "shaky"))
     request_id = answer.headers["x-request-id"]
     (row,) = rows(told, "request_row", request_id)
     assert (row["outcome"], row["provider"], row["attempts"], row["fallbacks"]) == ("ok", "beta", 2, 1)
-    (failed,) = rows(told, "attempt_row", request_id)
+    failed, served = rows(told, "attempt_row", request_id)
     assert (failed["number"], failed["provider"], failed["error"]) == (1, "alpha", "UpstreamUnavailable")
     assert (failed["upstream_status"], failed["cause"], failed["verdict"]) == (503, "http_503", "fall_back")
+    assert (failed["maybe_billed"], failed["tokens_estimated"], failed["completion_tokens"]) == (1, 1, 0)
+    assert (served["number"], served["provider"], served["kind"], served["verdict"]) == (2, "beta", "fallback", "")
+    used = answer.json()["usage"]
+    assert (served["prompt_tokens"], served["completion_tokens"]) == (used["prompt_tokens"], used["completion_tokens"])
+    assert failed["started_s"] < served["started_s"] < served["started_s"] + served["total_s"] <= row["latency_s"]
+
+
+def test_the_row_of_an_answer_whose_price_is_known(told: Cluster) -> None:
+    """Whole nano-dollars; where no price is known there is none."""
+    priced = told.post(CHAT, chat("hello " * 100, "priced"))
+    (row,) = rows(told, "request_row", priced.headers["x-request-id"])
+    assert row["nano_usd"] == 2000 * (row["prompt_tokens"] + row["completion_tokens"]) > 0
+    unpriced = told.post(CHAT, chat("hello", "beta/echo"))
+    (row,) = rows(told, "request_row", unpriced.headers["x-request-id"])
+    assert (row["nano_usd"], row["served_by"]) == (None, "attempt")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from orcestator.dialects.openai.events import StreamTerms
 from orcestator.dialects.relay import RelayStream, event_type, renamed
 from orcestator.errors import UpstreamBroken, UpstreamError, UpstreamUnavailable
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
+from orcestator.usage import Usage
 from orcestator.web.routes import ANTHROPIC, GEMINI, OLLAMA, RESPONSES
 
 Json = dict[str, Any]
@@ -70,7 +71,7 @@ def test_events_keep_their_bytes_but_for_the_model() -> None:
         b"event: " + event["type"].encode() + b"\ndata: " + json.dumps(event).encode() + b"\n\n" for event in events
     )
     assert made.take() == shown.replace(b'"model": "claude-9"', b'"model": "claude/fast"')
-    assert ("".join(made.text), made.usage) == ("Hello", (3, 2, False))
+    assert ("".join(made.text), made.usage) == ("Hello", Usage(3, 2))
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from orcestator.prices import CLASSES
 from orcestator.providers.known import FACTS_FILE, known_models
 from orcestator.providers.models import ModelFacts
-from orcestator.providers.prices import CLASSES
 from orcestator.providers.rows import DIALECT_AUTH, ROWS, find_row
 
 FILE = Path(__file__).parents[2] / "orcestator" / "providers" / FACTS_FILE

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orcestator.prices import FREE
 from orcestator.providers.models import MOST_MODELS, ModelFacts, facts_from_listing, left_out_of
 from orcestator.routing.planning.traits import Traits, traits_of
 
@@ -58,7 +59,7 @@ def test_what_a_person_says_for_the_routing_is_read_back_from_the_wire():
         weight=5, max_concurrent=3, quality=0.0, is_available=False, prices={"input": 0.0, "output": 0.0},
     )  # fmt: skip
     assert traits_of("m", facts.to_wire()) == Traits(
-        0.0, 0.0, None, None, 0.0, "slow", "fast", frozenset({"a", "b"}), False, 5, 3, False, True, False, "p"
+        FREE, None, None, 0.0, "slow", "fast", frozenset({"a", "b"}), False, 5, 3, False, True, False, "p"
     )
     assert traits_of("m", ModelFacts("m").to_wire()) == Traits()
 

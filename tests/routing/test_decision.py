@@ -5,41 +5,54 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orcestator.errors import UpstreamUnavailable
-from orcestator.routing.attempts.attempt_notes import AttemptNote
-from orcestator.routing.attempts.loop import Tally
+from orcestator.prices import prices_of
+from orcestator.routing.attempts.attempt import Attempt, records_of
 from orcestator.routing.decision import MOST_OPTIONS, DecisionBook
+from orcestator.routing.events import RequestEnded, Waited
 from orcestator.routing.offer import Deployment
 from orcestator.routing.planning.plan import Excluded, Plan
 from orcestator.routing.state.stats import Stats
+from orcestator.usage import Usage
 from tests.routing.plans import candidate_of, plan_of
 
 ALPHA = candidate_of(Deployment("alpha", "one", "", "proxy", credential="2"))
-BETA = candidate_of(Deployment("beta", "two", "", "proxy"), 1)
+BETA = candidate_of(Deployment("beta", "two", "", "proxy"), 1, prices=prices_of({"input": 1.0, "output": 6.0}))
+
+OF_BOTH = plan_of([ALPHA, BETA])
 
 
-def note(book: DecisionBook, request_id: str, plan: Plan | None = None, tally: Tally | None = None) -> None:
-    """A request that went well after one fallback."""
-    book.note(
-        request_id, plan or plan_of([ALPHA, BETA]), tally or Tally(), "ok", 200, "", "m", "caller-1", "chat", True,
-        1_790_000_000.25, 500.0, 0.0001, 0.00002, 0.25, 1.5,
+def note(book: DecisionBook, request_id: str, plan: Plan | None = OF_BOTH, **more: Any) -> None:
+    """A request that went well."""
+    event = RequestEnded(
+        request_id=request_id, started_at=1_790_000_000.25, route="chat", streamed=True, outcome="ok", status=200, error="",
+        caller="caller-1", requested_model="m", latency_s=1.5, first_content_s=0.25, parse_s=0.0001, plan_s=0.00002,
+        planned_at=500.0, plan=plan, message="said the secret word", user_text="the secret word",
+        assistant_text="secret",
     )  # fmt: skip
+    book(event._replace(**more))
 
 
-def served_by_beta() -> Tally:
-    """What the loop leaves of an attempt that failed and one that served."""
-    failure = UpstreamUnavailable("said the secret word", cause="http_503", upstream_status=503)
-    notes = [
-        AttemptNote(1, ALPHA, 0.001, 0.1, "UpstreamUnavailable", "http_503", 503, "fall_back", False, True),
-        AttemptNote(2, BETA, 0.102, 0.148, "", "", 200, "", False, False),
-    ]
-    return Tally(attempts=2, fallbacks=1, served=BETA, failures=[failure], notes=notes)
+def served_by_beta() -> dict[str, Any]:
+    """What is told of an attempt that failed and one that served."""
+    first, second = Attempt(ALPHA, 9.001), Attempt(BETA, 9.102, "fallback")
+    first.error, first.cause, first.status, first.verdict = "UpstreamUnavailable", "http_503", 503, "fall_back"
+    first.seconds, first.is_probe, first.maybe_billed = 0.1, True, True
+    second.status, second.seconds, second.lasted, second.usage = 200, 0.148, 1.3, Usage(40, 5, cache_read_tokens=10)
+    tried = records_of([first, second], 9.0, 50)
+    used = {
+        "usage": second.usage,
+        "nano_usd": tried[1].nano_usd,
+        "tried": tried,
+        "fallbacks": 1,
+        "served_by": "attempt",
+    }
+    return {**used, "provider": "beta", "model": "two"}
 
 
 def test_everything_about_one_request() -> None:
     """Candidates, attempts, what served, and how long each part took, in milliseconds."""
     book = DecisionBook(Stats())
-    note(book, "req-1", tally=served_by_beta())
+    note(book, "req-1", **served_by_beta())
     record = book.render("req-1")
     assert record is not None
     decision: Any = record.pop("decision")
@@ -61,16 +74,22 @@ def test_everything_about_one_request() -> None:
         "fallbacks": 1,
         "hedges": 0,
         "total_ms": 1500.0,
+        "usage": {"prompt_tokens": 40, "completion_tokens": 5, "cache_read_tokens": 10},
+        "cost": 0.00007,
         "attempts": [
             {
-                **{"number": 1, "provider": "alpha", "model": "one", "worker": "", "credential": "2"},
+                **{"number": 1, "provider": "alpha", "model": "one", "worker": "", "credential": "2", "kind": ""},
                 **{"started_ms": 1.0, "took_ms": 100.0, "error": "UpstreamUnavailable", "cause": "http_503"},
                 **{"upstream_status": 503, "verdict": "fall_back", "is_hedge": False, "is_probe": True},
+                **{"lasted_ms": 100.0, "maybe_billed": True, "cost": None},
+                "usage": {"prompt_tokens": 50, "completion_tokens": 0, "tokens_estimated": True},
             },
             {
-                **{"number": 2, "provider": "beta", "model": "two", "worker": "", "credential": ""},
+                **{"number": 2, "provider": "beta", "model": "two", "worker": "", "credential": "", "kind": "fallback"},
                 **{"started_ms": 102.0, "took_ms": 148.0, "error": "", "cause": ""},
                 **{"upstream_status": 200, "verdict": "", "is_hedge": False, "is_probe": False},
+                **{"lasted_ms": 1300.0, "maybe_billed": False, "cost": 0.00007},
+                "usage": {"prompt_tokens": 40, "completion_tokens": 5, "cache_read_tokens": 10},
             },
         ],
         "timings": {"parse_ms": 0.1, "plan_ms": 0.02, "first_content_ms": 250.0, "total_ms": 1500.0},
@@ -79,23 +98,32 @@ def test_everything_about_one_request() -> None:
     }
 
 
-def test_a_record_holds_no_exception() -> None:
-    """Nor what one says: it may repeat a message."""
+def test_a_record_holds_nothing_that_anybody_said() -> None:
+    """Neither a message, nor an error's words: these may repeat one."""
     book = DecisionBook(Stats())
-    tally = served_by_beta()
-    note(book, "req-1", tally=tally)
-    assert tally.failures
+    note(book, "req-1", **served_by_beta())
     assert "secret" not in repr(book._records)
     assert "secret" not in str(book.render("req-1"))
+
+
+def test_what_is_no_end_of_a_request_is_not_kept() -> None:
+    book = DecisionBook(Stats())
+    book(Waited(0.1, was_served=True))
+    assert len(book) == 0
+
+
+def test_what_the_paid_fallback_served_is_counted() -> None:
+    book = DecisionBook(Stats(), 1)
+    for is_paid in (True, False, True):
+        note(book, "req", is_paid_fallback=is_paid)
+    assert book.paid_fallbacks == 2
 
 
 def test_a_request_that_was_refused_before_its_plan() -> None:
     """It has a record without one, and no time to first content."""
     book = DecisionBook(Stats())
-    book.note(
-        *("req-1", None, Tally(), "client_error", 404, "ModelNotFound", "gtp", "", "chat", False),
-        *(0.0, 0.0, 0.0, 0.0, -1.0, 0.0),
-    )
+    refused = {"outcome": "client_error", "status": 404, "error": "ModelNotFound", "requested_model": "gtp"}
+    note(book, "req-1", **{**refused, "plan": None}, first_content_s=-1.0)
     record = book.render("req-1")
     assert record is not None
     assert record["decision"] is None

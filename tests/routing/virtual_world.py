@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from orcestator.routing.attempts.attempt import records_of
 from orcestator.routing.attempts.fallback import LoopPolicy
 from orcestator.routing.attempts.hedging import Hedging, hedge_budget
 from orcestator.routing.attempts.loop import AttemptLoop, Tally
@@ -14,6 +15,7 @@ from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.planning.plan import Plan
 from orcestator.routing.state.circuit_breaker import BreakerPolicy, CircuitBreakers
 from orcestator.upstream.hedge_runner import AsyncioConcurrency
+from orcestator.usage import Usage
 
 
 class Fate(NamedTuple):
@@ -44,6 +46,7 @@ class VirtualWorld:
         self.clock = asyncio.get_running_loop().time
         self.events: list[Event] = []
         self.replies: list[Reply] = []
+        self.tallies: list[Tally] = []
         self.open_attempts: list[Candidate] = []
         self.most_open: dict[Candidate, int] = {}
         self.fate = fate
@@ -80,12 +83,13 @@ class VirtualWorld:
     ) -> Reply:
         """A caller that takes the answer and reads it for so long."""
         tally = tally if tally is not None else Tally()
+        self.tallies.append(tally)
         reply = await self.loop.run("r", plan, self.attempt, tally, self.clock() + patience)
         try:
             await asyncio.sleep(lasts)
         finally:
             reply.is_closed = True
-            self.loop.ended(tally, tokens=10, seconds=lasts, failure=None)
+            self.loop.ended(tally, usage=Usage(0, 10), seconds=lasts, failure=None)
         return reply
 
     def learn(self, candidate: Candidate, seconds: Sequence[float], *, streamed: bool = True) -> None:
@@ -97,8 +101,8 @@ class VirtualWorld:
 
     @property
     def attempts(self) -> list[AttemptEnded]:
-        """The events of attempts so far."""
-        return [event for event in self.events if isinstance(event, AttemptEnded)]
+        """What is told of the attempts of all requests so far."""
+        return [told for tally in self.tallies for told in records_of(tally.made, 0.0, prompt_tokens=0)]
 
     def assert_nothing_leaks(self) -> None:
         """No permit, no place in the line, no open attempt, no answer that nobody closed, nothing in hand."""

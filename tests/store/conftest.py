@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from orcestator.routing.events import AttemptEnded, RequestEnded
+from orcestator.usage import Usage
 
 REQUEST = RequestEnded(
     request_id="r1",
@@ -22,9 +23,9 @@ REQUEST = RequestEnded(
     model="gpt-4o",
     user_text="hello",
     assistant_text="hi",
-    prompt_tokens=3,
-    completion_tokens=5,
-    tokens_estimated=False,
+    served_by="attempt",
+    usage=Usage(3, 5),
+    nano_usd=55_000,
     latency_s=0.2,
     first_content_s=0.1,
     attempts=1,
@@ -33,7 +34,26 @@ REQUEST = RequestEnded(
     plan_s=0.00001,
     relay_s=0.00001,
 )
-ATTEMPT = AttemptEnded("r1", 1, "openai", "gpt-4o", "", "", 200, "", 0.1, False)
+ATTEMPT = AttemptEnded(
+    number=1,
+    provider="openai",
+    model="gpt-4o",
+    worker="",
+    credential="",
+    name="orcestator",
+    kind="",
+    is_probe=False,
+    error="",
+    cause="",
+    upstream_status=200,
+    verdict="",
+    started_s=0.0,
+    latency_s=0.1,
+    total_s=0.2,
+    maybe_billed=False,
+    usage=Usage(3, 5),
+    nano_usd=55_000,
+)
 
 
 @pytest.fixture

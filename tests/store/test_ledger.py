@@ -14,7 +14,10 @@ import pytest
 
 from orcestator.routing.events import AttemptEnded, HealthChanged, RequestEnded
 from orcestator.store.ledger import Ledger
+from orcestator.store.record_rows import ATTEMPTS, COLUMNS, REQUESTS, attempt_row, request_row
+from orcestator.store.schema import VERSION
 from orcestator.telemetry.background import BackgroundWriter
+from orcestator.usage import Usage
 from tests.cluster.harness import until
 from tests.store.engines import ledger_rows
 
@@ -47,21 +50,59 @@ def ids(path: Path) -> list[str]:
 def test_a_row_has_every_field_of_its_event(
     tmp_path: Path, request_ended: BuildRequest, attempt_ended: BuildAttempt
 ) -> None:
+    """Winners and losers have theirs; what was used has a column for each class."""
     path = tmp_path / "or.db"
-    request = request_ended(tokens_estimated=True, error="X", message="why")
-    attempt = attempt_ended(maybe_billed=True)
+    used = Usage(30, 5, True, 10, 7, 6, 2, 1, 1, 0, 3)
+    lost = attempt_ended(maybe_billed=True, nano_usd=None, usage=Usage(30, 0, True))
+    won = attempt_ended(number=2, kind="fallback", usage=used, nano_usd=2**40)
+    request = request_ended(error="X", message="why", usage=used, nano_usd=2**40, tried=(lost, won), plan=object())
     with ledger_at(path) as ledger:
-        ledger.write([attempt, request, HealthChanged("p", "m", "open", 1.0, "")])
-    assert rows(path, f"SELECT {', '.join(RequestEnded._fields)} FROM request_row") == [tuple(request)]
-    assert rows(path, f"SELECT {', '.join(AttemptEnded._fields)} FROM attempt_row") == [tuple(attempt)]
+        ledger.write([request, HealthChanged("p", "m", "open", 1.0, "")])
+    assert rows(path, f"SELECT {', '.join(COLUMNS[REQUESTS])} FROM request_row") == [request_row(request)]
+    written = rows(path, f"SELECT {', '.join(COLUMNS[ATTEMPTS])} FROM attempt_row ORDER BY number")
+    assert written == [attempt_row("r1", lost), attempt_row("r1", won)]
+    told = {**request._asdict(), **used._asdict()}
+    assert dict(zip(COLUMNS[REQUESTS], request_row(request), strict=True)) == {
+        name: value for name, value in told.items() if name not in ("usage", "tried", "plan", "planned_at")
+    }
+    told = {"request_id": "r1", **won._asdict(), **used._asdict()}
+    del told["usage"]
+    assert dict(zip(COLUMNS[ATTEMPTS], attempt_row("r1", won), strict=True)) == told
 
 
-@pytest.mark.parametrize(("table", "event"), [("request_row", RequestEnded), ("attempt_row", AttemptEnded)])
-def test_a_table_has_no_column_without_a_field(tmp_path: Path, table: str, event: type[Any]) -> None:
+@pytest.mark.parametrize("table", [REQUESTS, ATTEMPTS])
+def test_a_table_has_the_columns_of_its_rows(tmp_path: Path, table: str) -> None:
     path = tmp_path / "or.db"
     with ledger_at(path) as ledger:
         ledger.prepare()
-    assert [row[1] for row in rows(path, f"PRAGMA table_info({table})")] == ["id", *event._fields]
+    described = {row[1]: (row[2], not row[3]) for row in rows(path, f"PRAGMA table_info({table})")}
+    kinds = {str: "VARCHAR", int: "BIGINT", float: "FLOAT", bool: "BOOLEAN"}
+    assert described == {"id": ("INTEGER", False)} | {
+        name: (kinds[kind], is_nullable) for name, (kind, is_nullable) in COLUMNS[table].items()
+    }
+
+
+def test_a_file_of_the_first_version_goes_on_with_its_rows(
+    tmp_path: Path, request_ended: BuildRequest, attempt_ended: BuildAttempt
+) -> None:
+    """It gets the columns that it lacks; in its old rows they say that nothing is known."""
+    path = tmp_path / "or.db"
+    with closing(sqlite3.connect(path)) as older, older:
+        older.executescript((Path(__file__).parent / "version_1.sql").read_text(encoding="utf-8"))
+    for number in ("new", "again"):
+        with ledger_at(path) as ledger:
+            ledger.write([request_ended(request_id=number, tried=(attempt_ended(),))])
+    assert rows(path, "SELECT request_id, prompt_tokens, cache_read_tokens, nano_usd FROM request_row ORDER BY id") == [
+        ("old", 11, 0, None),
+        ("new", 3, 0, 55_000),
+        ("again", 3, 0, 55_000),
+    ]
+    assert rows(path, "SELECT request_id, error, kind, total_s FROM attempt_row ORDER BY id") == [
+        ("old", "UpstreamTimeout", "", 0.0),
+        ("new", "", "", 0.2),
+        ("again", "", "", 0.2),
+    ]
+    assert rows(path, "SELECT version FROM schema_version") == [(VERSION,)]
 
 
 def test_texts_go_through_their_policies(tmp_path: Path, request_ended: BuildRequest) -> None:
@@ -87,7 +128,7 @@ def test_impossible_values_do_not_hold_up_the_others(tmp_path: Path, request_end
         ledger.write(
             [
                 request_ended(request_id="before"),
-                request_ended(request_id="odd", user_text="a\ud800b\x00c", prompt_tokens=10**30),
+                request_ended(request_id="odd", user_text="a\ud800b\x00c", usage=Usage(10**30, 5)),
                 request_ended(request_id="impossible", latency_s=float("nan")),
                 request_ended(request_id="after"),
             ]

@@ -15,6 +15,8 @@ from orcestator.store.kept_responses import conversation_of, items_of, removal_o
 from orcestator.store.kept_rows import KeptRows
 from orcestator.store.kept_turns import Bounds, Put, Remove
 from orcestator.store.ledger import Ledger
+from orcestator.store.record_rows import ATTEMPTS, REQUESTS, attempt_row, request_row
+from orcestator.store.record_rows import COLUMNS as RECORD_COLUMNS
 from orcestator.store.rows import Guarantees, Rows, Schema, Transaction
 from orcestator.store.schema import RECORDS
 from tests.store.engines import MemoryRows
@@ -193,14 +195,14 @@ def test_the_ledger_writes_what_it_is_given(
     rows = opened(RECORDS)
     ledger = Ledger(rows, str, str)
     ledger.prepare()
-    events = [attempt_ended(number=2), request_ended(request_id="one"), request_ended(request_id="\ud800")]
-    ledger.write(events)
+    one = request_ended(request_id="one", tried=(attempt_ended(number=2),))
+    ledger.write([one, request_ended(request_id="\ud800")])
     ledger.write([])
-    text = f"SELECT {', '.join(RequestEnded._fields)} FROM request_row ORDER BY id"
+    text = f"SELECT {', '.join(RECORD_COLUMNS[REQUESTS])} FROM request_row ORDER BY id"
     found = rows.read(lambda reading: reading.execute(text))
-    assert found == [tuple(events[1]), tuple(request_ended(request_id="\\ud800"))]
-    text = f"SELECT {', '.join(AttemptEnded._fields)} FROM attempt_row"
-    assert rows.read(lambda reading: reading.execute(text)) == [tuple(events[0])]
+    assert found == [request_row(one), request_row(request_ended(request_id="\\ud800"))]
+    text = f"SELECT {', '.join(RECORD_COLUMNS[ATTEMPTS])} FROM attempt_row"
+    assert rows.read(lambda reading: reading.execute(text)) == [attempt_row("one", one.tried[0])]
     version = "SELECT version FROM schema_version"
     assert rows.read(lambda reading: reading.execute(version)) == [(RECORDS.version,)]
 

@@ -99,17 +99,36 @@ def test_a_request_s_line_has_every_fact_but_its_texts(
     assert (line["level"], line["logger"], line["error_message"]) == (level, "orcestator.request", "why")
     assert "my prompt" not in stream.getvalue()
     assert "my answer" not in stream.getvalue()
-    left_out = {"user_text", "assistant_text", "started_at", "message"}
-    for name, value in event._asdict().items():
+    left_out = {
+        "user_text",
+        "assistant_text",
+        "started_at",
+        "message",
+        "usage",
+        "nano_usd",
+        "tried",
+        "plan",
+        "planned_at",
+    }
+    for name, value in {**event._asdict(), **event.usage._asdict(), "usd": 0.000055}.items():
         assert name in left_out or line[name] == value
 
 
-def test_only_failed_attempts_leave_a_line(start: Start, attempt_ended: Callable[..., AttemptEnded]) -> None:
+def test_only_failed_attempts_leave_a_line(
+    start: Start, request_ended: Callable[..., RequestEnded], attempt_ended: Callable[..., AttemptEnded]
+) -> None:
     writer, stream = start()
-    writer(attempt_ended())
-    writer(attempt_ended(error="UpstreamTimeout", cause="first_byte", verdict="fall_back"))
-    (line,) = written(writer, stream)
-    assert (line["level"], line["error"], line["verdict"]) == ("warning", "UpstreamTimeout", "fall_back")
+    failed = attempt_ended(
+        error="UpstreamTimeout", cause="first_byte", verdict="fall_back", started_s=1.0, latency_s=2.5
+    )
+    broken = attempt_ended(error="UpstreamBroken", verdict="broke")
+    event = request_ended(tried=(failed, attempt_ended(), broken), started_at=1_763_706_792.125)
+    writer(event)
+    line, of_request = written(writer, stream)
+    assert (line["level"], line["logger"], line["ts"]) == ("warning", "orcestator.attempt", "2025-11-21T06:33:15.625Z")
+    assert (line["request_id"], line["error"], line["verdict"]) == ("r1", "UpstreamTimeout", "fall_back")
+    assert (line["prompt_tokens"], line["usd"]) == (3, 0.000055)
+    assert of_request["logger"] == "orcestator.request"
 
 
 def test_a_change_of_health_leaves_a_line(start: Start) -> None:
@@ -135,8 +154,8 @@ def test_a_canary_shows_up_nowhere(
     log.info(CANARY, extra={"inner": {CANARY: [CANARY, {"deep": (CANARY,)}]}, "odd": OSError(CANARY)})
     log.info("headers", extra={"headers": {"authorization": "Bearer shortkey", "cookie": "a=shortkey"}})
     log.info("upstream said sk-or-v1-abcdefghijklmnop and https://h/?key=shortkey")
-    writer(request_ended(message=CANARY, requested_model=CANARY, error="X"))
-    writer(attempt_ended(error="X", cause=CANARY, model=CANARY))
+    failed = attempt_ended(error="X", cause=CANARY, model=CANARY)
+    writer(request_ended(message=CANARY, requested_model=CANARY, error="X", tried=(failed,)))
     writer(HealthChanged("p", "m", "open", 1.0, CANARY))
     try:
         raise ValueError(CANARY)

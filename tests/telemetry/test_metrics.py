@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from prometheus_client.samples import Sample
@@ -11,6 +12,7 @@ from orcestator.routing.events import AttemptEnded, HealthChanged, QuotaRefused,
 from orcestator.telemetry.background import BackgroundWriter
 from orcestator.telemetry.metrics import Metrics
 from orcestator.telemetry.series import LARGEST_SERIES, Counter, Distribution, Gauge, Histogram
+from orcestator.usage import Usage
 
 BuildRequest = Callable[..., RequestEnded]
 BuildAttempt = Callable[..., AttemptEnded]
@@ -20,6 +22,16 @@ GPT = {"model": "gpt-4o", "provider": "openai"}
 @pytest.fixture
 def metrics() -> Metrics:
     return Metrics({"orcestator", "gpt-4o"}.__contains__)
+
+
+@pytest.fixture
+def tell(metrics: Metrics, request_ended: BuildRequest, attempt_ended: BuildAttempt) -> Callable[..., None]:
+    """Tells of a request of one attempt, or of several, by what is special in each."""
+
+    def told(*attempts: dict[str, Any]) -> None:
+        metrics(request_ended(tried=tuple(attempt_ended(**fields) for fields in attempts)))
+
+    return told
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -70,33 +82,57 @@ def test_our_own_work_is_counted_by_stage(metrics: Metrics, request_ended: Build
     assert sums == {"parse": 0.001, "plan": 0.002, "relay": 0.004}
 
 
-def test_attempts_are_counted_with_what_followed(metrics: Metrics, attempt_ended: BuildAttempt) -> None:
+def test_attempts_are_counted_with_what_followed(metrics: Metrics, tell: Callable[..., None]) -> None:
     failure = {"error": "UpstreamTimeout", "cause": "first_byte"}
-    metrics(attempt_ended())
-    metrics(attempt_ended(**failure, verdict="retry"))
-    metrics(attempt_ended(**failure, verdict="fall_back", maybe_billed=True))
-    metrics(attempt_ended(**failure, verdict="give_up"))
-    assert value(metrics, "attempts_total", provider="openai", outcome="ok") == 1
+    tell({})
+    tell({**failure, "verdict": "retry"}, {**failure, "verdict": "fall_back", "maybe_billed": True}, {})
+    tell({**failure, "verdict": "give_up"})
+    assert value(metrics, "attempts_total", provider="openai", outcome="ok") == 2
     assert value(metrics, "attempts_total", provider="openai", outcome="UpstreamTimeout") == 3
     assert value(metrics, "retries_total", provider="openai", error="UpstreamTimeout") == 1
     assert value(metrics, "fallbacks_total", provider="openai", error="UpstreamTimeout") == 1
     assert value(metrics, "errors_total", error="UpstreamTimeout", cause="first_byte") == 3
     assert value(metrics, "maybe_billed_attempts_total", provider="openai") == 1
-    assert value(metrics, "upstream_latency_seconds_count", provider="openai") == 4
+    assert value(metrics, "upstream_latency_seconds_count", provider="openai") == 5
 
 
-def test_an_attempt_that_was_outrun_is_neither_good_nor_an_error(metrics: Metrics, attempt_ended: BuildAttempt) -> None:
-    metrics(attempt_ended(verdict="hedge_lost", maybe_billed=True, upstream_status=0))
+def test_an_attempt_that_was_outrun_is_neither_good_nor_an_error(metrics: Metrics, tell: Callable[..., None]) -> None:
+    tell(
+        {"verdict": "hedge_lost", "maybe_billed": True, "upstream_status": 0}, {"kind": "hedge", "verdict": "hedge_won"}
+    )
     assert value(metrics, "attempts_total", provider="openai", outcome="hedge_lost") == 1
-    assert value(metrics, "attempts_total", provider="openai", outcome="ok") is None
+    assert value(metrics, "attempts_total", provider="openai", outcome="ok") == 1
+    assert value(metrics, "hedges_total", provider="openai", outcome="hedge_lost") == 1
+    assert value(metrics, "hedges_total", provider="openai", outcome="hedge_won") == 1
     assert value(metrics, "maybe_billed_attempts_total", provider="openai") == 1
-    assert value(metrics, "upstream_latency_seconds_count", provider="openai") is None, "nobody knows how long it takes"
+    assert value(metrics, "upstream_latency_seconds_count", provider="openai") == 1, "nobody knows how long it takes"
 
 
-def test_quota_refusals_are_counted(metrics: Metrics, attempt_ended: BuildAttempt) -> None:
+def test_an_answer_that_broke_is_the_failure_of_its_request(metrics: Metrics, tell: Callable[..., None]) -> None:
+    tell({"verdict": "broke", "error": "UpstreamBroken", "cause": "closed"})
+    assert value(metrics, "attempts_total", provider="openai", outcome="ok") == 1
+    assert value(metrics, "errors_total", error="UpstreamBroken", cause="closed") is None
+
+
+def test_an_attempt_whose_caller_left_is_not_counted(metrics: Metrics, tell: Callable[..., None]) -> None:
+    tell({"verdict": "abandoned", "maybe_billed": True})
+    assert not value(metrics, "attempts_total", provider="openai", outcome="ok")
+    assert value(metrics, "maybe_billed_attempts_total", provider="openai") is None
+
+
+def test_quota_refusals_are_counted(metrics: Metrics, tell: Callable[..., None]) -> None:
     metrics(QuotaRefused("r", "openai", "gpt-4o", "quota", 30.0))
-    metrics(attempt_ended(error="UpstreamRateLimited", cause="http_429", verdict="fall_back"))
+    tell({"error": "UpstreamRateLimited", "verdict": "fall_back", "cause": "http_429"})
     assert value(metrics, "quota_refusals_total", provider="openai") == 1
+
+
+def test_caches_and_money_are_counted(metrics: Metrics, request_ended: BuildRequest) -> None:
+    used = Usage(100, 5, cache_read_tokens=50, cache_write_5m_tokens=20, cache_write_1h_tokens=10)
+    metrics(request_ended(usage=used, nano_usd=1_500_000_000))
+    metrics(request_ended(nano_usd=None))
+    assert value(metrics, "cache_read_tokens_total", **GPT) == 50
+    assert value(metrics, "cache_write_tokens_total", **GPT) == 30
+    assert value(metrics, "cost_usd_total", **GPT) == 1.5
 
 
 def test_a_deployment_is_in_one_state(metrics: Metrics) -> None:

@@ -54,11 +54,12 @@ def test_the_page_and_the_metrics_agree(
 ) -> None:
     metrics = Metrics(lambda name: True)
     metrics.watch(Writer())
-    metrics(request_ended(error="X"))
-    for verdict in ("retry", "fall_back"):
-        metrics(attempt_ended(error="X", cause="y", verdict=verdict, maybe_billed=True))
+    failures = [
+        attempt_ended(error="X", cause=cause, verdict=verdict, maybe_billed=True)
+        for cause, verdict in (("y", "retry"), ("y", "fall_back"))
+    ]
+    metrics(request_ended(error="X", tried=(*failures, attempt_ended(verdict="hedge_lost"))))
     metrics(QuotaRefused("r", "p", "m", "quota", 1.0))
-    metrics(attempt_ended(verdict="hedge_lost"))
     metrics(HealthChanged("p", "m", "open", 1.0, ""))
     metrics.checked("p", is_up=True, response_ms=1.0)
     metrics.count_notice("fallback_used", "told")

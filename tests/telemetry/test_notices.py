@@ -22,6 +22,7 @@ from orcestator.telemetry.notices import (
     reloaded,
 )
 from orcestator.telemetry.redaction import Redactor
+from tests.telemetry.conftest import REQUEST
 
 BuildRequest = Callable[..., RequestEnded]
 BuildAttempt = Callable[..., AttemptEnded]
@@ -34,8 +35,15 @@ def reader() -> NoticeReader:
     return NoticeReader({"gpt-4o", "orcestator"}.__contains__)
 
 
-def told(reader: NoticeReader, event: Event) -> tuple[str, str, str]:
-    notice = reader.notice_of(event)
+def notice_of(reader: NoticeReader, event: Event | AttemptEnded) -> Notice | None:
+    """The one notice of an event, or of a request with one attempt."""
+    told = reader.notices_of(REQUEST._replace(tried=(event,)) if isinstance(event, AttemptEnded) else event)
+    assert len(told) <= 1
+    return told[0] if told else None
+
+
+def told(reader: NoticeReader, event: Event | AttemptEnded) -> tuple[str, str, str]:
+    notice = notice_of(reader, event)
     assert notice is not None
     return notice.level, notice.kind, notice.subject
 
@@ -43,49 +51,49 @@ def told(reader: NoticeReader, event: Event) -> tuple[str, str, str]:
 def test_a_fallback_is_told_with_what_failed(reader: NoticeReader, attempt_ended: BuildAttempt) -> None:
     failure = attempt_ended(error="UpstreamTimeout", cause="first_byte", verdict="fall_back")
     assert told(reader, failure) == ("warning", "fallback_used", "openai/gpt-4o")
-    assert reader.notice_of(failure._replace(verdict="retry")) is None
-    assert reader.notice_of(attempt_ended(verdict="hedge_lost")) is None
+    assert notice_of(reader, failure._replace(verdict="retry")) is None
+    assert notice_of(reader, attempt_ended(verdict="hedge_lost")) is None
 
 
 def test_a_refused_or_spent_key_is_told_once_and_not_as_a_fallback_too(
     reader: NoticeReader, attempt_ended: BuildAttempt
 ) -> None:
     failure = attempt_ended(error="UpstreamKeyRefused", cause="http_402", verdict="fall_back")
-    assert reader.notice_of(failure) is None
+    assert notice_of(reader, failure) is None
     refused = HealthChanged("openai", "", "key_refused", 3600.0, "UpstreamKeyRefused: http_402", "2")
-    notice = reader.notice_of(refused)
+    notice = notice_of(reader, refused)
     assert notice is not None
     assert (notice.level, notice.kind, notice.subject) == ("error", "credential_refused", "openai (key 2)")
     assert "openai (key 2) is out of use for 60 min: UpstreamKeyRefused: http_402." in notice.text
-    back = reader.notice_of(refused._replace(state="closed"))
+    back = notice_of(reader, refused._replace(state="closed"))
     assert back is not None
     assert back.text == "openai (key 2) works again."
 
 
 def test_an_exhausted_quota_is_told(reader: NoticeReader) -> None:
     refused = QuotaRefused("r", "openai", "gpt-4o", "quota", 30.0)
-    assert reader.notice_of(refused._replace(cause="quota_size")) is None, "a smaller request would be taken"
+    assert notice_of(reader, refused._replace(cause="quota_size")) is None, "a smaller request would be taken"
     assert told(reader, refused) == ("warning", "quota_exhausted", "openai/gpt-4o")
     pause = HealthChanged("openai", "gpt-4o", "cooldown", 3600.0, "UpstreamRateLimited: http_429")
     assert told(reader, pause) == ("warning", "quota_exhausted", "openai/gpt-4o")
-    assert reader.notice_of(pause._replace(seconds=20.0)) is None, "every minute's limit is no news"
+    assert notice_of(reader, pause._replace(seconds=20.0)) is None, "every minute's limit is no news"
     assert told(reader, pause) == ("warning", "quota_exhausted", "openai/gpt-4o"), "the next day it is news again"
 
 
 def test_what_went_out_may_come_back(reader: NoticeReader) -> None:
-    assert reader.notice_of(CLOSED) is None, "nobody was told that it was gone"
+    assert notice_of(reader, CLOSED) is None, "nobody was told that it was gone"
     assert told(reader, OPENED) == ("warning", "deployment_out", "openai/gpt-4o")
-    assert reader.notice_of(OPENED) is None, "a probe that fails is no news"
-    back = reader.notice_of(CLOSED)
+    assert notice_of(reader, OPENED) is None, "a probe that fails is no news"
+    back = notice_of(reader, CLOSED)
     assert back is not None
     assert (back.kind, back.level, back.is_solved) == ("deployment_back", "warning", True)
-    assert reader.notice_of(CLOSED) is None
+    assert notice_of(reader, CLOSED) is None
 
 
 def test_a_deployment_that_stays_out_is_an_error(reader: NoticeReader) -> None:
     gone = HealthChanged("openai", "gpt-4o", "permanently_unavailable", 0.0, "UpstreamModelMissing: http_404")
-    reader.notice_of(OPENED)
-    notice = reader.notice_of(gone)
+    notice_of(reader, OPENED)
+    notice = notice_of(reader, gone)
     assert notice is not None
     assert (notice.level, notice.kind, notice.subject) == ("error", "deployment_out", "openai/gpt-4o")
     assert notice.text == "openai/gpt-4o is out of use: UpstreamModelMissing: http_404."
@@ -100,7 +108,7 @@ def test_nothing_left_is_an_error(reader: NoticeReader, request_ended: BuildRequ
 def test_what_is_no_news(reader: NoticeReader, request_ended: BuildRequest, attempt_ended: BuildAttempt) -> None:
     half_open = HealthChanged("openai", "gpt-4o", "half_open", 0.0, "")
     for event in (request_ended(), request_ended(error="InvalidRequest"), attempt_ended(), half_open):
-        assert reader.notice_of(event) is None
+        assert notice_of(reader, event) is None
 
 
 def test_checks_tell_of_a_provider_that_is_down_and_back_once(reader: NoticeReader) -> None:
@@ -113,14 +121,14 @@ def test_a_caller_s_words_are_in_no_notice(
     reader: NoticeReader, request_ended: BuildRequest, attempt_ended: BuildAttempt
 ) -> None:
     words = "tell-me-a-secret"
-    events: list[Event] = [
+    events: list[Event | AttemptEnded] = [
         request_ended(error="NothingLeft", requested_model=words, user_text=words, message=words),
         attempt_ended(error="UpstreamBroken", cause="empty", verdict="fall_back", model=words),
         QuotaRefused("r", "openai", words, "quota", 1.0),
         OPENED._replace(model=words),
         CLOSED._replace(model=words),
     ]
-    notices = [reader.notice_of(event) for event in events]
+    notices = [notice_of(reader, event) for event in events]
     assert all(notices)
     assert words not in repr(notices)
 
@@ -128,7 +136,7 @@ def test_a_caller_s_words_are_in_no_notice(
 def test_the_subjects_that_are_out_are_bounded() -> None:
     reader = NoticeReader(lambda name: True)
     for number in range(MOST_SUBJECTS + 10):
-        reader.notice_of(OPENED._replace(model=f"m{number}"))
+        notice_of(reader, OPENED._replace(model=f"m{number}"))
     assert len(reader.out) == MOST_SUBJECTS
 
 

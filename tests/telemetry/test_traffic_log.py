@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orcestator.errors import StartupProblem
-from orcestator.routing.events import AttemptEnded, RequestEnded
+from orcestator.routing.events import Event, RequestEnded, Waited
 from orcestator.telemetry.background import BackgroundWriter
 from orcestator.telemetry.traffic_codec import parse_line
 from orcestator.telemetry.traffic_log import TrafficLog, utc_timestamp
@@ -37,13 +37,13 @@ def test_a_line_has_the_request_s_facts(tmp_path: Path, request_ended: Build) ->
     assert (second.timestamp, second.original_model) == ("1970-01-01T00:00:00.999Z", "")
 
 
-def test_there_are_as_many_lines_as_requests(tmp_path: Path, request_ended: Build, attempt_ended: object) -> None:
+def test_there_are_as_many_lines_as_requests(tmp_path: Path, request_ended: Build) -> None:
     path = tmp_path / "traffic.log"
-    writer: BackgroundWriter[RequestEnded | AttemptEnded] = BackgroundWriter("traffic", TrafficLog(path, same, same))
+    writer: BackgroundWriter[Event] = BackgroundWriter("traffic", TrafficLog(path, same, same))
     writer.start()
     for number in range(2_500):
         writer(request_ended(user_text=f"{number}\r\n|\x85"))
-        writer(AttemptEnded("r", 1, "p", "m", "", "", 200, "", 0.1, False))
+        writer(Waited(0.1, was_served=True))
     writer.close(10)
     assert [parse_line(line).user for line in lines_of(path)] == [f"{number}\r\n|\x85" for number in range(2_500)]
 

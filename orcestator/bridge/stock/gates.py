@@ -15,21 +15,30 @@ from orcestator.dialects.openai.usage import BYTES_PER_TOKEN
 from orcestator.dialects.sse import SseSplitter
 from orcestator.errors import OrcestatorError, UpstreamBroken
 from orcestator.json_text import dumps, loads
+from orcestator.routing.attempts.attempt import records_of
 from orcestator.routing.attempts.loop import AttemptLoop, Tally
+from orcestator.routing.events import RequestEnded, cost_of_serving
 from orcestator.routing.planning.plan import Planner
 from orcestator.routing.reading.request import RoutingRequest
 from orcestator.upstream.call import Answer, UpstreamCall, WholeAnswer
 from orcestator.upstream.ids import new_id
+from orcestator.usage import NOTHING
 
 Json = dict[str, Any]
+ROUTE = "stock"
+"""What the log calls the requests of a stock API server."""
 
 
 class _Given(NamedTuple):
-    """An answer of the loop, what it did for it, and when the answer began."""
+    """An answer of the loop, and what it did for it; the moments are monotonic seconds."""
 
     answer: Answer
     tally: Tally
+    order: UpstreamCall
     began: float
+    """When the loop began."""
+    spoke: float
+    """When the answer did."""
 
 
 class StockGates:
@@ -69,7 +78,7 @@ class StockGates:
         call = {"model": params.get("model"), "input": params.get("input"), "encoding_format": "float"}
         try:
             answer = self._whole(await self._run("embeddings", call, streamed=False))
-            return {"embedding": _vectors(answer), "token_num": answer.prompt_tokens}
+            return {"embedding": _vectors(answer), "token_num": answer.usage.prompt_tokens}
         except OrcestatorError as error:
             return stock_failure(error)
 
@@ -98,11 +107,12 @@ class StockGates:
         """The answer came to its end, or broke."""
         answer = given.answer
         if isinstance(answer, WholeAnswer):
-            tokens, seconds = answer.completion_tokens, 0.0
+            seconds = 0.0
         else:
             answer.close()
-            tokens, seconds = answer.tokens[1], time.monotonic() - given.began
-        self._attempts.ended(given.tally, tokens=tokens, seconds=seconds, failure=failure)
+            seconds = time.monotonic() - given.spoke
+        self._attempts.ended(given.tally, usage=answer.usage, seconds=seconds, failure=failure)
+        self._tell(given.order, given.tally, given.began, failure)
 
     async def _answer(self, params: Json, *, streamed: bool) -> "_Given":
         room = self._context_length - self.count_tokens(params)
@@ -133,16 +143,49 @@ class StockGates:
             created=int(time.time()),
             new_id=new_id,
         )
-        tally = Tally()
-        answer = await self._attempts.run(
-            order.request_id,
-            plan,
-            lambda candidate, taken_at: self._carrier.attempt(candidate.deployment, order, taken_at),
-            tally,
-            order.deadline,
-            order.tokens,
+        tally, began = Tally(), self._attempts.now()
+        try:
+            answer = await self._attempts.run(
+                order.request_id,
+                plan,
+                lambda candidate, taken_at: self._carrier.attempt(candidate.deployment, order, taken_at),
+                tally,
+                order.deadline,
+                order.tokens,
+            )
+        except OrcestatorError as failure:
+            self._tell(order, tally, began, failure)
+            raise
+        return _Given(answer, tally, order, began, time.monotonic())
+
+    def _tell(self, order: UpstreamCall, tally: Tally, began: float, failure: OrcestatorError | None) -> None:
+        """The one event of a request, for this worker's own log."""
+        winner, tried = tally.winner, records_of(tally.made, began, order.tokens)
+        served = None if winner is None else winner.candidate.deployment
+        self._attempts.emit(
+            RequestEnded(
+                request_id=order.request_id,
+                started_at=float(order.created),
+                route=ROUTE,
+                streamed=order.streamed,
+                outcome="ok" if failure is None else "client_error" if failure.http_status < 500 else "upstream_error",
+                status=200 if failure is None else failure.http_status,
+                error="" if failure is None else type(failure).__name__,
+                caller="",
+                requested_model=order.shown_model,
+                served_by="" if served is None else "attempt",
+                provider="" if served is None else served.provider,
+                model="" if served is None else served.model,
+                usage=NOTHING if winner is None else winner.usage or NOTHING,
+                nano_usd=cost_of_serving(tried),
+                latency_s=self._attempts.now() - began,
+                attempts=tally.attempts,
+                retries=tally.retries,
+                fallbacks=tally.fallbacks,
+                tried=tried,
+                message="" if failure is None else failure.message,
+            )
         )
-        return _Given(answer, tally, time.monotonic())
 
 
 async def _frames(answer: Answer) -> AsyncIterator[bytes]:

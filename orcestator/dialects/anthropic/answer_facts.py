@@ -43,6 +43,7 @@ _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_cr
 _INNER_COUNTS = (
     ("thinking_tokens", "output_tokens_details", "thinking_tokens"),
     ("cache_write_1h_tokens", "cache_creation", "ephemeral_1h_input_tokens"),
+    ("searches", "server_tool_use", "web_search_requests"),
 )
 
 
@@ -85,6 +86,8 @@ class WireUsage:
         }
         if "thinking_tokens" in counts:
             usage["completion_tokens_details"] = {"reasoning_tokens": counts["thinking_tokens"]}
+        if counts.get("searches"):
+            usage["server_tool_use"] = {"web_search_requests": counts["searches"]}
         return usage
 
 

@@ -56,12 +56,17 @@ def canonical_usage(wire: Any) -> Json | None:
     prompt = _count(wire, "promptTokenCount") + _count(wire, "toolUsePromptTokenCount")
     thoughts = _count(wire, "thoughtsTokenCount")
     completion = _count(wire, "candidatesTokenCount") + thoughts
+    # Of sound in a cache no price is known: it is as cached as the rest.
+    heard = max(0, _sound(wire.get("promptTokensDetails")) - _sound(wire.get("cacheTokensDetails")))
+    spoken = _sound(wire.get("candidatesTokensDetails"))
+    read_of: Json = {"cached_tokens": _count(wire, "cachedContentTokenCount")}
+    made_of: Json = {"reasoning_tokens": thoughts}
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": _count(wire, "cachedContentTokenCount")},
-        "completion_tokens_details": {"reasoning_tokens": thoughts},
+        "prompt_tokens_details": read_of | ({"audio_tokens": heard} if heard else {}),
+        "completion_tokens_details": made_of | ({"audio_tokens": spoken} if spoken else {}),
     }
 
 
@@ -81,6 +86,14 @@ def wire_usage(usage: Any) -> Json:
     if cached:
         wire["cachedContentTokenCount"] = cached
     return wire
+
+
+def _sound(counts: Any) -> int:
+    """The tokens of sound in a list by modality."""
+    listed = counts if isinstance(counts, list) else []
+    return sum(
+        _count(each, "tokenCount") for each in listed if isinstance(each, dict) and each.get("modality") == "AUDIO"
+    )
 
 
 def _count(wire: Any, name: str) -> int:

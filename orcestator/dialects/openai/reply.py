@@ -11,10 +11,11 @@ from orcestator.dialects.openai.content import spoken, usable_created, usable_id
 from orcestator.dialects.openai.finish import MAY_CUT, finish_reason, has_finished, is_failure, reason_beside
 from orcestator.dialects.openai.memory import Remember, is_worth_keeping, remembered
 from orcestator.dialects.openai.tool_calls import OBJECT_ARGUMENTS, half_call_failure, half_call_in, whole_calls
-from orcestator.dialects.openai.usage import Usage, estimate, read_usage, usage_body
+from orcestator.dialects.openai.usage import estimate, read_usage, usage_body
 from orcestator.dialects.tool_names import NO_ALIASES
 from orcestator.errors import UpstreamBroken, UpstreamError
 from orcestator.json_text import Forgiven, Json, dumps, loads, loads_event, loads_exactly
+from orcestator.usage import Usage
 
 _SPEAKING_FIELDS = (
     "content",
@@ -128,7 +129,14 @@ def _finished(
 ) -> Reply:
     reported = read_usage(wire.get("usage"))
     usage = reported or estimate(terms.prompt_bytes, len(text))
-    whole_usage = reported is not None and usage_body(reported, wire["usage"]) == wire["usage"]
+    # As ``usage_body`` would write it.
+    whole_usage = (
+        reported is not None
+        and (told := wire["usage"]).get("prompt_tokens") == usage.prompt_tokens
+        and told.get("completion_tokens") == usage.completion_tokens
+        and type(total := told.get("total_tokens")) is int
+        and total >= 0
+    )
     whole_head = wire.get("object") == kind and usable_id(wire) and usable_created(wire)
     if choices == wire["choices"] and whole_usage and whole_head:
         shown = {**wire, "model": terms.shown_model}

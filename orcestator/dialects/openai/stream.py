@@ -24,10 +24,11 @@ from orcestator.dialects.openai.events import EventReader, Template
 from orcestator.dialects.openai.finish import FAILED, finish_reason, has_finished, is_failure
 from orcestator.dialects.openai.memory import Memory, Remember
 from orcestator.dialects.openai.tool_calls import ToolCallOrder
-from orcestator.dialects.openai.usage import Usage, UsageTally, estimate, usage_body
+from orcestator.dialects.openai.usage import UsageTally, estimate, usage_body
 from orcestator.dialects.sse import DONE, LineSplitter, SseSplitter
 from orcestator.errors import OrcestatorError, UpstreamBroken
 from orcestator.json_text import Json, dumps, loads, loads_strictly
+from orcestator.usage import Usage
 
 MOST_CHOICES = 128
 MOST_HELD = 65_536

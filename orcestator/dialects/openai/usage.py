@@ -1,32 +1,75 @@
 """Token usage: read what an upstream says, distrust it, estimate what it leaves out."""
 
 from math import log
-from typing import Any, NamedTuple
+from typing import Any
 
 from orcestator.json_text import Json
+from orcestator.usage import Usage
 
 BYTES_PER_TOKEN = 4
 """A usual figure for English text with byte-pair vocabularies; only used where an upstream reports nothing."""
 LARGEST_COUNT = 100_000_000
+PLAIN_FIELDS = 3
+"""A report of as many fields tells the two counts and their sum, and no classes."""
 
 
-class Usage(NamedTuple):
-    """Tokens of one answer; ``estimated`` when the upstream's own numbers were missing or impossible."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    estimated: bool
+_new = tuple.__new__
+"""Makes a named tuple without a call of its class."""
+_BESIDE = ("prompt_cache_hit_tokens", "cached_tokens", "server_tool_use", "num_search_queries")
+"""What some tell at the top of the usage: DeepSeek, Moonshot; Anthropic's shape as OpenRouter has it, too; Perplexity."""
 
 
 def read_usage(wire: Any) -> Usage | None:
     """The usage an upstream reports, or None when it is missing or impossible (negative, text, absurd)."""
     if not isinstance(wire, dict):
         return None
-    prompt = _count(wire.get("prompt_tokens", wire.get("input_tokens")))
-    completion = _count(wire.get("completion_tokens", wire.get("output_tokens", 0)))
-    if prompt is None or completion is None:
+    prompt, completion = wire.get("prompt_tokens"), wire.get("completion_tokens")
+    if type(prompt) is not int or type(completion) is not int or not min(prompt, completion) >= 0:
+        prompt = _count(wire.get("prompt_tokens", wire.get("input_tokens")))
+        completion = _count(wire.get("completion_tokens", wire.get("output_tokens", 0)))
+        if prompt is None or completion is None:
+            return None
+    if max(prompt, completion) > LARGEST_COUNT:
         return None
-    return Usage(prompt, completion, False)
+    if len(wire) == PLAIN_FIELDS and "total_tokens" in wire:
+        return _new(Usage, (prompt, completion, False, 0, 0, 0, 0, 0, 0, 0, 0))
+    return detailed(prompt, completion, wire)
+
+
+def detailed(prompt: int, completion: int, wire: Json) -> Usage:
+    """So many tokens, in the classes that a report tells. No class is larger than what it is a part of."""
+    read_of = wire.get("prompt_tokens_details") or wire.get("input_tokens_details")
+    made_of = wire.get("completion_tokens_details") or wire.get("output_tokens_details")
+    read: Any = None
+    written = hour = heard = reasoned = spoken = searches = read
+    if isinstance(read_of, dict):
+        get = read_of.get
+        read, written, hour = get("cached_tokens"), get("cache_write_tokens"), get("cache_write_1h_tokens")
+        heard = get("audio_tokens")
+    if isinstance(made_of, dict):
+        reasoned, spoken = made_of.get("reasoning_tokens"), made_of.get("audio_tokens")
+    if any(map(wire.get, _BESIDE)):
+        read = read or wire.get("prompt_cache_hit_tokens") or wire.get("cached_tokens")
+        tools = wire.get("server_tool_use")
+        searches = tools.get("web_search_requests") if isinstance(tools, dict) else wire.get("num_search_queries")
+    if not (read or written or hour or heard or reasoned or spoken or searches):
+        return _new(Usage, (prompt, completion, False, 0, 0, 0, 0, 0, 0, 0, 0))
+    read = min(_count(read) or 0, prompt)
+    written = min(_count(written) or 0, prompt - read)
+    hour = min(_count(hour) or 0, written)
+    return Usage(
+        prompt,
+        completion,
+        False,
+        read,
+        written - hour,
+        hour,
+        min(_count(reasoned) or 0, completion),
+        min(_count(heard) or 0, prompt - read - written),
+        min(_count(spoken) or 0, completion),
+        0,
+        _count(searches) or 0,
+    )
 
 
 class UsageTally:
@@ -74,8 +117,9 @@ class UsageTally:
         if self._progress < 0:
             return None
         if self._is_in_parts(max(1, deltas, completion_chars / BYTES_PER_TOKEN)):
-            return Usage(self._prompt, self._sum, False), {}
-        usage, rest = Usage(self._prompt, self._largest, False), self._rest
+            return Usage(self._prompt, self._sum), {}
+        rest = self._rest
+        usage = detailed(self._prompt, self._largest, rest)
         is_one_report = read_usage(rest) == usage
         return usage, rest if is_one_report else {name: rest[name] for name in rest if name != "total_tokens"}
 
@@ -87,7 +131,7 @@ class UsageTally:
         told = reported[0]
         if self._progress == deltas or told.completion_tokens >= guess.completion_tokens:
             return told
-        return Usage(told.prompt_tokens, guess.completion_tokens, True)
+        return told._replace(completion_tokens=guess.completion_tokens, tokens_estimated=True)
 
     def _is_in_parts(self, likely: float) -> bool:
         if self._fell:
@@ -105,7 +149,7 @@ def estimate(prompt_bytes: int, completion_chars: int) -> Usage:
 
 def usage_body(usage: Usage, wire: Any = None) -> Json:
     """The OpenAI usage object: the upstream's own where it is whole, with the three numbers clients insist on."""
-    body = dict(wire) if isinstance(wire, dict) and not usage.estimated else {}
+    body = dict(wire) if isinstance(wire, dict) and not usage.tokens_estimated else {}
     body["prompt_tokens"] = usage.prompt_tokens
     body["completion_tokens"] = usage.completion_tokens
     if _count(body.get("total_tokens")) is None:

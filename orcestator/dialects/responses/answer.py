@@ -33,7 +33,7 @@ def reply(wire: Json, terms: ReadTerms) -> Json:
     reason = finish_of(wire, called="tool_calls" in message)
     choice: Json = {"index": 0, "message": message, "finish_reason": reason}
     choice |= {"logprobs": {"content": logprobs}} if logprobs else {}
-    usage = usage_of(wire.get("usage"))
+    usage = usage_of(wire)
     return {
         "id": text_in(wire, "id") or terms.new_id("chatcmpl-"),
         "object": "chat.completion",

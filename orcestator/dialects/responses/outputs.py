@@ -4,8 +4,6 @@ openai-python 3.51 ``types/responses`` (``Response``, ``ResponseOutputItem``, ``
 https://platform.openai.com/docs/api-reference/responses/object (checked 2026-11).
 """
 
-from typing import Any
-
 from orcestator.dialects.canonical import RESPONSES_FORMAT
 from orcestator.dialects.failures import error_in_answer
 from orcestator.dialects.shapes import count_in, object_in, objects_in, text_in
@@ -96,8 +94,9 @@ def finish_of(response: Json, *, called: bool) -> str:
     return "tool_calls" if called else "stop"
 
 
-def usage_of(wire: Any) -> Json | None:
-    """The canonical usage; None when there is none."""
+def usage_of(response: Json) -> Json | None:
+    """The canonical usage of a response; None when there is none. Searches are items of its output."""
+    wire = response.get("usage")
     if not isinstance(wire, dict):
         return None
     prompt, completion = count_in(wire, "input_tokens"), count_in(wire, "output_tokens")
@@ -109,7 +108,8 @@ def usage_of(wire: Any) -> Json | None:
     details = {name: count for name, count in known.items() if count is not None}
     usage |= {"prompt_tokens_details": details} if details else {}
     usage |= {} if reasoned is None else {"completion_tokens_details": {"reasoning_tokens": reasoned}}
-    return usage
+    searches = sum(item.get("type") == "web_search_call" for item in objects_in(response, "output"))
+    return usage | ({"server_tool_use": {"web_search_requests": searches}} if searches else {})
 
 
 _INPUT_DETAILS = ("cached_tokens", "cache_write_tokens")

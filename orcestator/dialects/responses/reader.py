@@ -166,7 +166,7 @@ class ResponsesReader:
                 chunks += self._whole(place, item, place)
         incomplete = {"status": "incomplete"} if event["type"] == "response.incomplete" else {}
         reason = finish_of({**response, **incomplete}, called=bool(self._calls))
-        usage = usage_of(response.get("usage"))
+        usage = usage_of(response)
         last: Json = {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}
         return [*chunks, {**last, "usage": usage} if usage else last]
 

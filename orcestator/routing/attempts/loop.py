@@ -20,13 +20,13 @@ from orcestator.errors import (
     UpstreamError,
     UpstreamRateLimited,
 )
-from orcestator.routing.attempts.attempt_notes import AttemptNote
+from orcestator.routing.attempts.attempt import Attempt, Kind
 from orcestator.routing.attempts.fallback import FallbackPolicy, LoopPolicy, Progress, Step
 from orcestator.routing.attempts.hedging import Hedging
 from orcestator.routing.attempts.retry_budget import RetryBudget
 from orcestator.routing.attempts.summary import summary_of
 from orcestator.routing.attempts.wait_queue import Seat, WaitQueue
-from orcestator.routing.events import HEDGE_LOST, HEDGE_WON, AttemptEnded, EventSink, QuotaRefused, Waited
+from orcestator.routing.events import ABANDONED, BROKE, HEDGE_LOST, HEDGE_WON, EventSink, QuotaRefused, Waited
 from orcestator.routing.offer import Deployment
 from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.planning.exclusions import PASSING, Excluded, refusal
@@ -35,12 +35,13 @@ from orcestator.routing.state.circuit_breaker import CircuitBreakers
 from orcestator.routing.state.quota import QuotaBook
 from orcestator.routing.state.stats import Stats
 from orcestator.routing.verdict import WAITING_IS_NO_USE, Verdict, Verdicts, most_useful
+from orcestator.usage import UNTOLD, Usage
 
 Answer = TypeVar("Answer")
 HEDGED_ENDPOINT = "chat"
 """Elsewhere an answer has no first content that is awaited, or a second one would cost a picture."""
 
-Attempt = Callable[[Candidate, float], Awaitable[Answer]]
+Carry = Callable[[Candidate, float], Awaitable[Answer]]
 """Makes one attempt at a candidate; the number is when the quota ledger counted it, in monotonic seconds."""
 UNTOLD_SECONDS = 5.0
 """When one that failed without a word on when may do better, beside others that said when they will."""
@@ -50,16 +51,16 @@ PROBED = ("open", "half_open")
 
 @dataclass(slots=True)
 class Tally:
-    """What the loop did, for the log and the headers. ``served_at`` is when the attempt that served began."""
+    """What the loop did, for the log and the headers. ``winner`` is the attempt that served, ``made`` are all in their order."""
 
     attempts: int = 0
     retries: int = 0
     fallbacks: int = 0
     hedges: int = 0
     served: Candidate | None = None
-    served_at: float = 0.0
+    winner: Attempt | None = None
     failures: list[UpstreamError] = field(default_factory=list)
-    notes: list[AttemptNote] = field(default_factory=list)
+    made: list[Attempt] = field(default_factory=list)
 
     @property
     def fallback_used(self) -> bool:
@@ -68,13 +69,16 @@ class Tally:
 
     def add(self, earlier: "Tally") -> None:
         """Count what was done for the same request before; who served then did, where nobody has since."""
+        if self.made:
+            self.made[0].kind = "fallback"
         self.served = self.served or earlier.served
+        self.winner = self.winner or earlier.winner
         self.attempts += earlier.attempts
         self.retries += earlier.retries
         self.fallbacks += earlier.fallbacks + 1
         self.hedges += earlier.hedges
         self.failures[:0] = earlier.failures
-        self.notes[:0] = earlier.notes
+        self.made[:0] = earlier.made
 
 
 class Concurrency(Protocol[Answer]):
@@ -126,7 +130,7 @@ class AttemptLoop(Generic[Answer]):
         self,
         request_id: str,
         plan: Plan,
-        attempt: Attempt[Answer],
+        attempt: Carry[Answer],
         tally: Tally,
         deadline: float,
         tokens: int = 0,
@@ -139,26 +143,30 @@ class AttemptLoop(Generic[Answer]):
         """
         return _Run(self, request_id, plan, attempt, tally, deadline, tokens).answered()
 
-    def ended(self, tally: Tally, *, tokens: int, seconds: float, failure: OrcestatorError | None) -> None:
+    def ended(self, tally: Tally, *, usage: Usage, seconds: float, failure: OrcestatorError | None) -> None:
         """The answer that ``run`` gave came to its end, or broke: to be called exactly once for each.
 
-        ``seconds`` since its first content, 0.0 for a whole reply; ``tokens`` of completion.
+        ``seconds`` since its first content, 0.0 for a whole reply.
         """
-        candidate = tally.served
-        if candidate is None:
+        winner = tally.winner
+        if winner is None:
             return
+        candidate, tokens = winner.candidate, usage.completion_tokens
         deployment = candidate.deployment
+        winner.usage, winner.lasted = usage, winner.seconds + seconds
         if candidate.traits.max_concurrent:
-            self.line.give_back(candidate, self.now() - tally.served_at)
+            self.line.give_back(candidate, self.now() - winner.started)
         error = failure.failure if isinstance(failure, StreamInterrupted) else None
-        if isinstance(error, UpstreamError) and not self.was_cut_short(error, tally.served_at):
+        if isinstance(error, UpstreamError):
+            winner.error, winner.cause, winner.verdict = type(error).__name__, error.cause, BROKE
+        if isinstance(error, UpstreamError) and not self.was_cut_short(error, winner.started):
             verdict = self.verdicts.judge(error, deployment.provider)
             now = self.now()
             if verdict.blames_request and not verdict.counts:
                 self.stats.finished(deployment, tokens, seconds)
             else:
                 self.stats.broke(deployment, type(error).__name__)
-            self.health.broke(deployment, error, verdict, now, started=tally.served_at)
+            self.health.broke(deployment, error, verdict, now, started=winner.started)
             if not self.health.allows(deployment, now):
                 self.stats.excused(deployment)
             return
@@ -172,20 +180,6 @@ class AttemptLoop(Generic[Answer]):
         That tells of the caller's patience, or of those that were tried before, and nothing of this upstream.
         """
         return error.cause == TOTAL_TIMEOUT and self.now() - started < 0.5 * self.policy.total_seconds
-
-
-class _Try:
-    """One attempt while it runs. ``is_over``: it has been told of, whatever still comes of it."""
-
-    __slots__ = ("candidate", "is_hedge", "is_over", "is_probe", "number", "started")
-
-    def __init__(self, candidate: Candidate, number: int, started: float, is_hedge: bool) -> None:
-        self.candidate = candidate
-        self.number = number
-        self.started = started
-        self.is_hedge = is_hedge
-        self.is_probe = False
-        self.is_over = False
 
 
 class _Outrun(OrcestatorError):
@@ -205,7 +199,7 @@ class _Run(Generic[Answer]):
         loop: AttemptLoop[Answer],
         request_id: str,
         plan: Plan,
-        attempt: Attempt[Answer],
+        attempt: Carry[Answer],
         tally: Tally,
         deadline: float,
         tokens: int,
@@ -220,9 +214,9 @@ class _Run(Generic[Answer]):
         self._began = loop.now()
         self._progress: Progress | None = None
         self._opening: Candidate | None = None
-        self._running: _Try | None = None
-        self._rival: _Try | None = None
-        self._failed: _Try | None = None
+        self._running: Attempt | None = None
+        self._rival: Attempt | None = None
+        self._failed: Attempt | None = None
         self._refused: Candidate | None = None
         self._final: UpstreamError | None = None
         self._answer: Answer | None = None
@@ -295,7 +289,7 @@ class _Run(Generic[Answer]):
             raise loop.line.too_long(waiter)
         return waiter.granted
 
-    def _started(self, candidate: Candidate, *, is_hedge: bool) -> _Try:
+    def _started(self, candidate: Candidate, *, is_hedge: bool) -> Attempt:
         """An attempt that begins, where the quota ledger has room for it. Raises QuotaUsedUp."""
         loop, tally = self._loop, self._tally
         is_first = not tally.attempts and self._refused is None
@@ -313,7 +307,11 @@ class _Run(Generic[Answer]):
             self._progress.started(candidate)
         elif self._opening is None:
             self._opening = candidate
-        tried = _Try(candidate, tally.attempts, started, is_hedge)
+        kind: Kind = "hedge" if is_hedge else "fallback" if tally.made else ""
+        if kind == "fallback" and self._failed is not None and self._failed.candidate is candidate:
+            kind = "retry"
+        tried = Attempt(candidate, started, kind)
+        tally.made.append(tried)
         if not loop.health.is_quiet:
             standing = loop.health.standing(candidate.deployment, started)
             tried.is_probe = standing is not None and standing.state in PROBED
@@ -338,7 +336,7 @@ class _Run(Generic[Answer]):
         later = self._loop.falling.past(refused, self._known_progress(), self._loop.now())
         return None if later is None else Step(later)
 
-    def _hedge_delay(self, tried: _Try) -> float | None:
+    def _hedge_delay(self, tried: Attempt) -> float | None:
         """Seconds after which a second candidate starts; None where none may."""
         plan, hedging, tally = self._plan, self._loop.hedging, self._tally
         if len(plan.scored) < 2 or not hedging.is_on or tally.hedges or plan.ask.endpoint != HEDGED_ENDPOINT:
@@ -368,7 +366,7 @@ class _Run(Generic[Answer]):
         self._tally.hedges += 1
         return self._carried(self._rival)
 
-    async def _carried(self, tried: _Try) -> Answer:
+    async def _carried(self, tried: Attempt) -> Answer:
         """One attempt to its first content, and what of it has to be told at once."""
         loop = self._loop
         seconds = loop.policy.attempt_seconds
@@ -385,7 +383,7 @@ class _Run(Generic[Answer]):
         self._spoke(tried, answer)
         return answer
 
-    def _fell(self, tried: _Try, error: UpstreamError | QuotaUsedUp | Overloaded) -> None:
+    def _fell(self, tried: Attempt, error: UpstreamError | QuotaUsedUp | Overloaded) -> None:
         """An attempt failed. While another one runs, that one is what follows."""
         if isinstance(error, QuotaUsedUp):
             self._refused_elsewhere(tried, error)
@@ -396,17 +394,18 @@ class _Run(Generic[Answer]):
         if self._running is not None or self._rival is not None:
             self._report(tried, error, "fall_back")
 
-    def _refused_elsewhere(self, tried: _Try, refused: QuotaUsedUp) -> None:
+    def _refused_elsewhere(self, tried: Attempt, refused: QuotaUsedUp) -> None:
         """The ledger of the worker that was tried let nobody be asked: it was no attempt."""
         loop, candidate, now = self._loop, tried.candidate, self._loop.now()
         self._over(tried)
         self._tally.attempts -= 1
+        self._tally.made.remove(tried)
         loop.stats.abandoned(candidate.deployment)
         loop.health.abandoned(candidate.deployment, tried.started)
         loop.quota.refused_elsewhere(candidate.deployment, refused, now)
         self._pass_over(candidate, refused, now, was_started=True)
 
-    def _over(self, tried: _Try) -> None:
+    def _over(self, tried: Attempt) -> None:
         """An attempt that served nobody is over; its permit is free."""
         tried.is_over = True
         if tried is self._rival:
@@ -416,7 +415,7 @@ class _Run(Generic[Answer]):
         if tried.candidate.traits.max_concurrent:
             self._loop.line.give_back(tried.candidate, self._loop.now() - tried.started)
 
-    def _count_failure(self, tried: _Try, error: UpstreamError | Overloaded) -> None:
+    def _count_failure(self, tried: Attempt, error: UpstreamError | Overloaded) -> None:
         loop, deployment = self._loop, tried.candidate.deployment
         if isinstance(error, UpstreamError):
             now = loop.now()
@@ -451,25 +450,27 @@ class _Run(Generic[Answer]):
         self._waits = self._waits or {}
         self._waits[deployment] = None if wait is None else now + wait
 
-    def _spoke(self, tried: _Try, answer: Answer) -> None:
+    def _spoke(self, tried: Attempt, answer: Answer) -> None:
         """The first to have content is the one; another that runs has lost."""
         loop, tally, candidate, now = self._loop, self._tally, tried.candidate, self._loop.now()
         self._answer = answer
         tried.is_over = True
-        tally.served, tally.served_at = candidate, tried.started
+        tally.served, tally.winner = candidate, tried
         loop.health.succeeded(candidate.deployment, tried.started)
         loop.stats.answered(candidate.deployment, now - tried.started, now, streamed=self._plan.ask.streamed)
         loser = self._rival if tried is self._running else self._running
         if loser is not None:
             self._lost(loser, now)
-        self._report(tried, None, HEDGE_WON if tried.is_hedge else "", now)
+        tried.seconds, tried.status = now - tried.started, 200
+        if tried.kind == "hedge":
+            tried.verdict = HEDGE_WON
 
-    def _lost(self, tried: _Try, now: float) -> None:
+    def _lost(self, tried: Attempt, now: float) -> None:
         loop, deployment = self._loop, tried.candidate.deployment
         self._over(tried)
         loop.health.outrun(deployment, now, started=tried.started)
         loop.stats.outlasted(deployment, now - tried.started, now, streamed=self._plan.ask.streamed)
-        self._report(tried, None, HEDGE_LOST, now)
+        self._close(tried, HEDGE_LOST, now)
 
     def _leave(self) -> None:
         """The caller left, or we have a bug: give everything back."""
@@ -479,12 +480,14 @@ class _Run(Generic[Answer]):
                 self._over(tried)
                 loop.health.abandoned(tried.candidate.deployment, tried.started)
                 loop.stats.abandoned(tried.candidate.deployment)
-                self._note(tried, "", "", 0, "abandoned", loop.now() - tried.started)
+                self._close(tried, ABANDONED, loop.now())
         if self._answer is not None:
             # It had come, and the caller left before it could be handed over.
             loop.concurrency.discard(self._answer)
-            loop.ended(tally, tokens=0, seconds=0.0, failure=None)
-            tally.served = None
+            loop.ended(tally, usage=UNTOLD, seconds=0.0, failure=None)
+            if tally.winner is not None:
+                self._close(tally.winner, ABANDONED, loop.now())
+            tally.served = tally.winner = None
 
     def _after_failure(self, error: UpstreamError) -> Step | None:
         """What to do next, or None."""
@@ -512,56 +515,24 @@ class _Run(Generic[Answer]):
         self._tally.fallbacks += 1
         return Step(later)
 
-    def _last_failed(self) -> _Try:
+    def _last_failed(self) -> Attempt:
         tried = self._failed
         assert tried is not None, "an attempt notes its own failure"
         return tried
 
-    def _report(
-        self, tried: _Try, error: UpstreamError | Overloaded | None, verdict: str, now: float | None = None
-    ) -> None:
-        name, cause, status, maybe_billed = "", "", 200, False
+    def _report(self, attempt: Attempt, error: UpstreamError | Overloaded, verdict: str) -> None:
+        """An attempt failed, and what follows is decided."""
+        attempt.error, attempt.verdict = type(error).__name__, verdict
+        attempt.seconds = self._loop.now() - attempt.started
         if isinstance(error, UpstreamError):
-            name, cause = type(error).__name__, error.cause
-            status, maybe_billed = error.upstream_status or 0, error.sent
-        elif error is not None:
-            name, cause, status = type(error).__name__, error.code or "", 0
-        elif verdict == HEDGE_LOST:
-            status, maybe_billed = 0, True
-        seconds = (self._loop.now() if now is None else now) - tried.started
-        self._note(tried, name, cause, status, verdict, seconds)
-        deployment = tried.candidate.deployment
-        self._loop.emit(
-            AttemptEnded(
-                self._request_id,
-                tried.number,
-                deployment.provider,
-                deployment.model,
-                name,
-                cause,
-                status,
-                verdict,
-                seconds,
-                maybe_billed,
-            )
-        )
+            attempt.cause, attempt.status, attempt.maybe_billed = error.cause, error.upstream_status or 0, error.sent
+        else:
+            attempt.cause = error.code or ""
 
-    def _note(self, tried: _Try, error: str, cause: str, status: int, verdict: str, seconds: float) -> None:
-        started = tried.started - self._began
-        self._tally.notes.append(
-            AttemptNote(
-                tried.number,
-                tried.candidate,
-                started,
-                seconds,
-                error,
-                cause,
-                status,
-                verdict,
-                tried.is_hedge,
-                tried.is_probe,
-            )
-        )
+    def _close(self, attempt: Attempt, verdict: str, now: float) -> None:
+        """An attempt serves nobody though it did not fail. Its provider may have begun to answer."""
+        attempt.verdict, attempt.seconds, attempt.lasted = verdict, now - attempt.started, 0.0
+        attempt.maybe_billed, attempt.usage = True, None
 
     def _given_up(self) -> OrcestatorError:
         if self._final is not None:

@@ -9,6 +9,7 @@ from math import ceil, inf
 from typing import NamedTuple
 
 from orcestator.errors import InvalidRequest, ModelNotFound, NothingLeft, OrcestatorError, UpstreamKeyRefused
+from orcestator.prices import dollars
 from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.planning.traits import Traits
 from orcestator.routing.reading.request import RoutingRequest
@@ -85,7 +86,7 @@ def _prices(candidate: Candidate, ask: RoutingRequest) -> Excluded | None:
         return Excluded(candidate, "max_price", f"A million prompt tokens cost {traits.input_price} dollars.")
     if _is_dearer(traits.output_price, preferences.max_completion_price):
         return Excluded(candidate, "max_price", f"A million completion tokens cost {traits.output_price} dollars.")
-    cost = None if preferences.budget is None else traits.cost(ask.needs.tokens, ask.expected_output())
+    cost = None if preferences.budget is None else dollars(traits.cost(ask.needs.tokens, ask.expected_output()))
     if _is_dearer(cost, preferences.budget):
         return Excluded(
             candidate, "budget", f"This request would cost about {cost:.6f} dollars, over {preferences.budget}."
@@ -186,7 +187,7 @@ def _what_there_is(ask: RoutingRequest, excluded: Sequence[Excluded]) -> str:
         by_reason.setdefault(one.reason, []).append(one.candidate.traits)
     sizes = [one.context_length for one in by_reason.get("min_context_size", ()) if one.context_length]
     prices = [(one.input_price or 0.0, one.output_price or 0.0) for one in by_reason.get("max_price", ())]
-    costs = [one.cost(ask.needs.tokens, ask.expected_output()) or 0.0 for one in by_reason.get("budget", ())]
+    costs = [dollars(one.cost(ask.needs.tokens, ask.expected_output())) or 0.0 for one in by_reason.get("budget", ())]
     told: list[str] = []
     if "tags" in by_reason and (tags := {tag for one in traits for tag in one.tags}):
         told.append(f"There are tags: {_listed(tags)}.")

@@ -3,6 +3,7 @@
 from math import inf
 from typing import Any
 
+from orcestator.prices import dollars
 from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.planning.exclusions import Excluded
 from orcestator.routing.planning.plan import Plan
@@ -87,7 +88,7 @@ def _described(candidate: Candidate, situation: Situation) -> Json:
     return {
         **_named(candidate),
         "is_free": candidate.traits.is_free,
-        "estimated_cost": candidate.traits.cost(ask.needs.tokens, ask.expected_output()),
+        "estimated_cost": dollars(candidate.traits.cost(ask.needs.tokens, ask.expected_output())),
         "success_rate": round(record.success_rate(), 4) if record and record.total_calls else None,
         "latency": round(latency, 4) if latency else None,
         "in_flight": record.in_flight if record else 0,

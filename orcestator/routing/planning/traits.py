@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from orcestator.prices import FREE, UNKNOWN, Prices, dollars_a_million, estimate, prices_of
 from orcestator.routing.reading.needs import known_lacks
 
 FREE_SUFFIX = ":free"
@@ -10,15 +11,14 @@ FREE_SUFFIX = ":free"
 
 
 class Traits(NamedTuple):
-    """Prices are US dollars for a million tokens, None when unknown; sizes are tokens, None when unknown.
+    """Sizes are tokens, None when unknown. What is free has the prices ``FREE``.
 
     ``quality`` is 0 to 100, None when nobody said. ``is_json`` is None when it is not known whether the model can be held to
     JSON. ``max_concurrent`` 0 means no limit. ``name`` is the public name the configuration gives the model, "" for none.
     ``lacks`` are the needs (``Needs.parameters`` and ``Needs.modalities``) that it is known not to meet.
     """
 
-    input_price: float | None = None
-    output_price: float | None = None
+    prices: Prices = UNKNOWN
     context_length: int | None = None
     max_output_tokens: int | None = None
     quality: float | None = None
@@ -32,27 +32,31 @@ class Traits(NamedTuple):
     is_free: bool = False
     continues_text: bool = False
     name: str = ""
-    cache_read_price: float | None = None
     lacks: frozenset[str] = frozenset()
 
-    def cost(self, prompt_tokens: int, output_tokens: int) -> float | None:
-        """US dollars for this many tokens, None where a price that matters is not known."""
-        if self.is_free:
-            return 0.0
-        prompt_price, output_price = self.input_price, self.output_price
-        if prompt_price is None or output_price is None:
-            return None
-        return (prompt_tokens * prompt_price + output_tokens * output_price) / 1e6
+    def cost(self, prompt_tokens: int, output_tokens: int) -> int | None:
+        """Nano-dollars for this many tokens, None where a price that matters is not known."""
+        return estimate(self.prices, prompt_tokens, output_tokens)
+
+    @property
+    def input_price(self) -> float | None:
+        """US dollars for a million tokens of a prompt, None when unknown."""
+        return dollars_a_million(self.prices.input)
+
+    @property
+    def output_price(self) -> float | None:
+        """US dollars for a million tokens of an answer, None when unknown."""
+        return dollars_a_million(self.prices.output)
 
 
 def traits_of(model: str, facts: Mapping[str, Any]) -> Traits:
     """The traits in a model's facts, which are those of ``ModelFacts.to_wire``."""
-    prices = facts.get("pricing") or {}
+    pricing = facts.get("pricing") or {}
+    is_free = model.endswith(FREE_SUFFIX) or (bool(pricing) and not any(pricing.values()))
     parameters = facts.get("supported_parameters") or ()
     said_json = facts.get("json_response")
     return Traits(
-        input_price=prices.get("input"),
-        output_price=prices.get("output"),
+        prices=FREE if is_free else prices_of(pricing),
         context_length=facts.get("context_length"),
         max_output_tokens=facts.get("max_output_tokens"),
         quality=facts.get("quality"),
@@ -63,9 +67,8 @@ def traits_of(model: str, facts: Mapping[str, Any]) -> Traits:
         weight=facts.get("weight", 1),
         max_concurrent=facts.get("max_concurrent", 0),
         is_available=facts.get("available", True),
-        is_free=model.endswith(FREE_SUFFIX) or (bool(prices) and not any(prices.values())),
+        is_free=is_free,
         continues_text="prefill" in parameters,
         name=facts.get("public_name", ""),
-        cache_read_price=prices.get("cache_read"),
         lacks=known_lacks(facts),
     )

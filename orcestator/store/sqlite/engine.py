@@ -33,6 +33,10 @@ LARGEST_WAL_BYTES = 64 * 1024 * 1024
 """The write-ahead log is cut back to this after a checkpoint."""
 PORTION = 64
 """Rows of one statement; the driver keeps 128 statements, so each number of rows is read once."""
+_VERSION = "SELECT max(version) FROM schema_version"
+_ALL_COLUMNS = (
+    "SELECT t.name, c.name FROM sqlite_master AS t JOIN pragma_table_info(t.name) AS c WHERE t.type = 'table'"
+)
 LARGEST_INTEGER = 2**63 - 1
 """SQLite's own limit."""
 
@@ -117,6 +121,12 @@ class SqliteRows:
     def _make_tables(self, transaction: Transaction) -> None:
         for statement in self._schema.statements(NAME):
             transaction.execute(statement)
+        if self._schema.version and transaction.execute(_VERSION)[0][0] < self._schema.version:
+            there: dict[str, set[str]] = {}
+            for table, column in transaction.execute(_ALL_COLUMNS):
+                there.setdefault(table, set()).add(column)
+            for statement in self._schema.additions(NAME, there):
+                transaction.execute(statement)
 
     @contextmanager
     def _as_os_error(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from orcestator.errors import InvalidRequest, ModelNotFound, Overloaded, RouteNotFound
-from orcestator.providers.prices import INPUT, TOKENS_A_PRICE
+from orcestator.prices import INPUT, TOKENS_A_PRICE
 from orcestator.providers.rows import ROWS
 from orcestator.routing.offer import Deployment, Offer
 from orcestator.routing.planning.catalog import Catalog, deployments_of

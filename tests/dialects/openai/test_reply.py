@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from orcestator.dialects.openai.reply import Reply, ReplyTerms, chat_reply, parsed_object, plain_reply, text_reply
 from orcestator.dialects.openai.stream import ChatStream
 from orcestator.errors import UpstreamBroken, UpstreamError, UpstreamKeyRefused, UpstreamRateLimited
+from orcestator.usage import Usage
 from tests.dialects.client_rules import FINISH_REASONS, SHOWN, assert_client_safe, ids, terms
 
 Json = dict[str, Any]
@@ -45,7 +46,7 @@ def test_a_healthy_reply_keeps_its_bytes_but_for_the_model(separators: tuple[str
     reply = chat_reply(body, reply_terms())
 
     assert reply.body == body.replace(b"gpt-x", SHOWN.encode())
-    assert (reply.text, reply.usage) == ("é", (7, 2, False))
+    assert (reply.text, reply.usage) == ("é", Usage(7, 2))
 
 
 def test_a_model_that_already_has_the_name_and_one_that_is_said_twice() -> None:
@@ -159,7 +160,7 @@ def test_a_message_without_a_role_is_the_assistants() -> None:
 def test_impossible_usage_becomes_an_estimate(usage: object) -> None:
     reply = read(wire(choice("12345678"), usage=usage))
 
-    assert reply.usage == (10, 2, True)
+    assert reply.usage == Usage(10, 2, tokens_estimated=True)
     assert json.loads(reply.body)["usage"] == {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
 
 
@@ -209,7 +210,7 @@ class TestPlainReply:
         reply = plain_reply(body, reply_terms())
 
         assert reply.body == body.replace(b"ada", SHOWN.encode())
-        assert reply.usage == (8, 0, False)
+        assert reply.usage == Usage(8)
 
     def test_no_model_is_invented(self) -> None:
         assert plain_reply(b'{"created":1,"data":[]}', reply_terms()).body == b'{"created":1,"data":[]}'

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from orcestator.dialects.openai.stream import MOST_CHOICES, ChatStream
 from orcestator.errors import UpstreamBroken, UpstreamRateLimited, UpstreamTimeout, UpstreamUnavailable
+from orcestator.usage import Usage
 from tests.dialects.client_rules import (
     END,
     PROMPT_BYTES,
@@ -401,7 +402,7 @@ class TestUsage:
         told = run([sse(*HELLO, *events, *end)], ChatStream(terms(include_usage=True)))
 
         assert assert_client_safe(told.output, include_usage=True).usage == USAGE
-        assert told.stream.usage == (7, 2, False)
+        assert told.stream.usage == Usage(7, 2)
 
     def test_it_is_kept_back_from_a_caller_who_did_not_ask(self) -> None:
         nulls = [event | {"usage": None} for event in (*HELLO, text("!"), STOP)]
@@ -410,7 +411,7 @@ class TestUsage:
 
         assert b'"usage"' not in told.output
         assert assert_client_safe(told.output).text == "Hello!"
-        assert told.stream.usage == (7, 2, False)
+        assert told.stream.usage == Usage(7, 2)
 
     @pytest.mark.parametrize(
         "usage",
@@ -423,7 +424,7 @@ class TestUsage:
         seen = assert_client_safe(told.output, include_usage=True)
         assert seen.usage == {"prompt_tokens": PROMPT_BYTES // 4, "completion_tokens": 2, "total_tokens": 12}
         assert told.stream.usage is not None
-        assert told.stream.usage.estimated
+        assert told.stream.usage.tokens_estimated
 
     def test_details_and_a_missing_total_are_kept_and_made(self) -> None:
         usage = {"prompt_tokens": 7.0, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 3}}
@@ -725,6 +726,6 @@ def test_a_stream_that_breaks_counts_what_was_told(reported: Json, said: str, ex
     made.feed(sse(ROLE, chunk({"content": "w"}), head(choices=[], usage=reported)))
     if said:
         made.feed(sse(chunk({"content": said})))
-    prompt, completion, estimated = made.usage_so_far
+    prompt, completion, estimated = made.usage_so_far[:3]
     assert (prompt, estimated) == (expected[0], expected[2])
     assert abs(completion - expected[1]) <= 1

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from orcestator.dialects.openai.stream import ChatStream
+from orcestator.usage import Usage
 from tests.dialects.client_rules import END, ROLE, STOP, assert_client_safe, chunk, head, run, sse, terms
 
 Json = dict[str, Any]
@@ -21,7 +22,7 @@ def counted(reports: list[tuple[int, int]], *last: Json, said: str = " word", na
                ChatStream(terms(include_usage=True)))  # fmt: skip
     seen = assert_client_safe(told.output, include_usage=True).usage
     assert seen is not None
-    assert told.stream.usage == (seen["prompt_tokens"], seen["completion_tokens"], False)
+    assert told.stream.usage == Usage(seen["prompt_tokens"], seen["completion_tokens"])
     assert seen["total_tokens"] >= seen["prompt_tokens"] + seen["completion_tokens"]
     return seen["prompt_tokens"], seen["completion_tokens"]
 

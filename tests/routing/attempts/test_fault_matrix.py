@@ -28,12 +28,13 @@ from orcestator.errors import (
 from orcestator.routing.attempts.fallback import LoopPolicy
 from orcestator.routing.attempts.loop import AttemptLoop, Tally
 from orcestator.routing.attempts.retry_budget import RetryBudget
-from orcestator.routing.events import AttemptEnded, Event
+from orcestator.routing.events import Event
 from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.state.circuit_breaker import BreakerPolicy, CircuitBreakers
 from orcestator.routing.verdict import VERDICTS, judge
 from orcestator.simulator.virtual_loop import run_virtually
 from orcestator.upstream.hedge_runner import AsyncioConcurrency
+from orcestator.usage import Usage
 from tests.routing.failures import deployment
 from tests.routing.plans import candidate_of, plan_of
 
@@ -204,7 +205,7 @@ class Stage:
             assert isinstance(answer, Stream)
             answer.given += answer.decoder.failure_frames(error)
         finally:
-            self.loop.ended(self.tally, tokens=5, seconds=0.1, failure=failure)
+            self.loop.ended(self.tally, usage=Usage(0, 5), seconds=0.1, failure=failure)
         return Seen(answer.given if isinstance(answer, Stream) else answer, failure, is_committed=True)
 
     def assert_books_balance(self) -> None:
@@ -212,11 +213,11 @@ class Stage:
         assert self.loop.line.permits.taken == {}
         assert {record.in_flight for record in self.loop.stats.records.values()} <= {0}
         assert all(record.probing_since is None for record in self.health.records.values())
-        assert self.tally.attempts == len(self.tried) == len(self.tally.notes) <= self.loop.policy.attempts
-        ended = [event for event in self.events if isinstance(event, AttemptEnded)]
-        told = [note for note in self.tally.notes if note.verdict != "abandoned"]
-        assert [(end.number, end.verdict) for end in ended] == [(note.number, note.verdict) for note in told]
-        assert (self.tally.served is None) == (not told or told[-1].verdict == "give_up")
+        made = self.tally.made
+        assert self.tally.attempts == len(self.tried) == len(made) <= self.loop.policy.attempts
+        assert all(attempt.is_over for attempt in made)
+        told = [attempt.verdict for attempt in made if attempt.verdict != "abandoned"]
+        assert (self.tally.served is None) == (not told or told[-1] == "give_up")
 
 
 class Seen(NamedTuple):
@@ -337,7 +338,7 @@ def test_a_caller_who_leaves_is_followed_by_nothing(position: str, candidates: l
 def test_a_stall_is_ended_by_the_bound_of_one_attempt() -> None:
     stage, _ = played(lambda: Stage({BAD: SENT[-1]}, 1, streamed=True), [BAD, GOOD])
 
-    first = stage.tally.notes[0]
+    first = stage.tally.made[0]
     assert (first.error, first.cause, first.seconds) == ("UpstreamTimeout", "attempt_timeout", ATTEMPT_SECONDS)
 
 

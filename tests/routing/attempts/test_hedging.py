@@ -63,7 +63,10 @@ def test_a_slow_first_loses_to_the_second() -> None:
         assert (tally.attempts, tally.hedges, tally.fallbacks, tally.retries) == (2, 1, 0, 0)
         assert verdicts(world) == [(1, "a", "", "hedge_lost"), (2, "b", "", "hedge_won")]
         assert [end.maybe_billed for end in world.attempts] == [True, False]
-        assert [(note.verdict, note.is_hedge) for note in tally.notes] == [("hedge_lost", False), ("hedge_won", True)]
+        assert [(note.verdict, note.kind == "hedge") for note in tally.made] == [
+            ("hedge_lost", False),
+            ("hedge_won", True),
+        ]
 
     play({A: Fate(30.0), B: Fate(0.2)}, scenario)
 
@@ -73,7 +76,7 @@ def test_a_first_that_speaks_after_all_wins() -> None:
         tally = Tally()
 
         assert (await world.ask(plan_of([A, B]), tally)).candidate is A
-        assert verdicts(world) == [(2, "b", "", "hedge_lost"), (1, "a", "", "")]
+        assert verdicts(world) == [(1, "a", "", ""), (2, "b", "", "hedge_lost")]
 
     play({A: Fate(LATE + 0.1), B: Fate(5.0)}, scenario)
 
@@ -130,7 +133,8 @@ def test_when_one_of_two_fails_the_other_goes_on(slow_one_fails: bool) -> None:
 
         assert reply.candidate is (B if slow_one_fails else A)
         assert len(tally.failures) == 1
-        assert [end.verdict for end in world.attempts] == ["fall_back", "hedge_won" if slow_one_fails else ""]
+        told = ["fall_back", "hedge_won"] if slow_one_fails else ["", "fall_back"]
+        assert [end.verdict for end in world.attempts] == told
         assert (tally.attempts, tally.hedges) == (2, 1)
 
     failed, good = Fate(2.0, failure()), Fate(4.0)
@@ -143,8 +147,8 @@ def test_when_both_fail_the_loop_goes_on_with_the_third() -> None:
 
         assert (await world.ask(plan_of([A, B, C]), tally)).candidate is C
         assert verdicts(world) == [
-            (2, "b", "UpstreamUnavailable", "fall_back"),
             (1, "a", "UpstreamUnavailable", "fall_back"),
+            (2, "b", "UpstreamUnavailable", "fall_back"),
             (3, "c", "", ""),
         ]
         assert (tally.attempts, tally.hedges, tally.fallbacks) == (3, 1, 1)

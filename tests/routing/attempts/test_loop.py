@@ -24,6 +24,7 @@ from orcestator.errors import (
     UpstreamUnavailable,
     WorkerLost,
 )
+from orcestator.routing.attempts.attempt import records_of
 from orcestator.routing.attempts.fallback import LoopPolicy
 from orcestator.routing.attempts.loop import AttemptLoop, Tally
 from orcestator.routing.attempts.retry_budget import RetryBudget
@@ -32,6 +33,7 @@ from orcestator.routing.offer import Deployment
 from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.state.circuit_breaker import BreakerPolicy, CircuitBreakers
 from orcestator.routing.verdict import Override, Verdicts, When
+from orcestator.usage import Usage
 from tests.routing.failures import deployment, failure, limited
 from tests.routing.plans import Alone, candidate_of, plan_of
 
@@ -90,7 +92,7 @@ class World:
 
     @property
     def attempts(self) -> list[AttemptEnded]:
-        return [event for event in self.events if isinstance(event, AttemptEnded)]
+        return list(records_of(self.tally.made, 1000.0, prompt_tokens=0))
 
 
 def test_the_first_answer_is_the_answer() -> None:
@@ -100,7 +102,9 @@ def test_the_first_answer_is_the_answer() -> None:
 
     assert (world.tally.attempts, world.tally.fallbacks, world.tally.retries) == (1, 0, 0)
     assert world.served == A
-    assert world.attempts == [AttemptEnded("r1", 1, "a", "m", "", "", 200, "", 1.0, False)]
+    (told,) = world.attempts
+    assert (told.number, told.provider, told.model, told.kind, told.error, told.verdict) == (1, "a", "m", "", "", "")
+    assert (told.upstream_status, told.started_s, told.latency_s, told.maybe_billed) == (200, 0.0, 1.0, False)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +183,7 @@ def test_a_deadline_that_left_no_time_says_nothing_about_health(took: float, cau
     world.attempt_seconds = took
     for _ in range(5):
         world.run(["hi"], A)
-        world.loop.ended(world.tally, tokens=1, seconds=1.0, failure=StreamInterrupted(late(cause)))
+        world.loop.ended(world.tally, usage=Usage(0, 1), seconds=1.0, failure=StreamInterrupted(late(cause)))
     assert world.health.allows(A, world.time) is not counts
     measure = world.loop.stats.of(A)
     assert measure is not None
@@ -191,14 +195,16 @@ def test_streams_that_break_open_the_breaker_like_any_other_failure() -> None:
     for _ in range(5):
         assert world.health.allows(A, world.time)
         world.run(["hi"], A)
-        world.loop.ended(world.tally, tokens=1, seconds=1.0, failure=StreamInterrupted(failure(UpstreamBroken)))
+        world.loop.ended(
+            world.tally, usage=Usage(0, 1), seconds=1.0, failure=StreamInterrupted(failure(UpstreamBroken))
+        )
     assert not world.health.allows(A, world.time)
 
     world = World()
     for broke in (True, True, True, True, False, True, True, True, True):
         world.run(["hi"], A)
         error = StreamInterrupted(failure(UpstreamBroken)) if broke else None
-        world.loop.ended(world.tally, tokens=1, seconds=1.0, failure=error)
+        world.loop.ended(world.tally, usage=Usage(0, 1), seconds=1.0, failure=error)
     assert world.health.allows(A, world.time)
 
 
@@ -355,12 +361,12 @@ def test_an_attempt_that_tells_nothing_gives_its_probe_back(leaving: BaseExcepti
 
 def test_the_attempt_is_told_before_the_wait_and_without_it() -> None:
     world = World()
-    told: list[int] = []
-    world.on_sleep = lambda: told.append(len(world.attempts))
+    told: list[str] = []
+    world.on_sleep = lambda: told.extend(end.verdict for end in world.attempts)
 
     world.run([limited(1.5), "hi"], A)
 
-    assert told == [1]
+    assert told == ["retry"]
     assert [end.latency_s for end in world.attempts] == [1.0, 1.0]
 
 
@@ -557,12 +563,12 @@ def test_every_attempt_leaves_a_note_of_words_and_numbers() -> None:
 
     world.run([limited(1.5), failure(), "hi"], A, B, C)
 
-    assert [(note.number, note.candidate.deployment, note.error, note.verdict) for note in world.tally.notes] == [
-        (1, A, "UpstreamRateLimited", "fall_back"),
-        (2, B, "UpstreamUnavailable", "fall_back"),
-        (3, C, "", ""),
+    assert [(made.candidate.deployment, made.error, made.verdict) for made in world.tally.made] == [
+        (A, "UpstreamRateLimited", "fall_back"),
+        (B, "UpstreamUnavailable", "fall_back"),
+        (C, "", ""),
     ]
-    assert [(note.started_s, note.seconds) for note in world.tally.notes] == [(0.0, 1.0), (1.0, 1.0), (2.0, 1.0)]
+    assert [(told.started_s, told.latency_s) for told in world.attempts] == [(0.0, 1.0), (1.0, 1.0), (2.0, 1.0)]
 
 
 def test_the_attempt_after_an_open_breaker_is_noted_as_a_probe() -> None:
@@ -573,7 +579,7 @@ def test_the_attempt_after_an_open_breaker_is_noted_as_a_probe() -> None:
 
     world.run(["hi"], A)
 
-    assert [note.is_probe for note in world.tally.notes] == [True]
+    assert [made.is_probe for made in world.tally.made] == [True]
 
 
 def test_an_answer_is_in_hand_until_it_ends() -> None:
@@ -583,7 +589,7 @@ def test_an_answer_is_in_hand_until_it_ends() -> None:
     assert figures is not None
     assert (figures.in_flight, figures.total_calls) == (1, 1)
 
-    world.loop.ended(world.tally, tokens=10, seconds=2.0, failure=None)
+    world.loop.ended(world.tally, usage=Usage(0, 10), seconds=2.0, failure=None)
 
     assert (figures.in_flight, figures.rate, figures.success_rate()) == (0, 5.0, 1.0)
 
@@ -592,7 +598,9 @@ def test_an_answer_that_breaks_counts_against_its_deployment() -> None:
     world = World()
     for _ in range(11):
         world.run(["hi"], A)
-        world.loop.ended(world.tally, tokens=1, seconds=1.0, failure=StreamInterrupted(failure(UpstreamBroken)))
+        world.loop.ended(
+            world.tally, usage=Usage(0, 1), seconds=1.0, failure=StreamInterrupted(failure(UpstreamBroken))
+        )
 
     figures = world.loop.stats.of(A)
     assert figures is not None
@@ -604,7 +612,7 @@ def test_an_answer_that_breaks_counts_against_its_deployment() -> None:
 def test_an_answer_that_we_end_ourselves_says_nothing_of_its_deployment() -> None:
     world = World()
     world.run(["hi"], A)
-    world.loop.ended(world.tally, tokens=1, seconds=1.0, failure=StreamInterrupted(Overloaded("bye")))
+    world.loop.ended(world.tally, usage=Usage(0, 1), seconds=1.0, failure=StreamInterrupted(Overloaded("bye")))
 
     assert world.health.records == {}
 
@@ -613,7 +621,7 @@ def test_without_an_answer_there_is_no_end_to_count() -> None:
     world = World()
     world.exhausted([failure(UpstreamTimeout)], A)
 
-    world.loop.ended(world.tally, tokens=0, seconds=0.0, failure=None)
+    world.loop.ended(world.tally, usage=Usage(0, 0), seconds=0.0, failure=None)
 
     figures = world.loop.stats.of(A)
     assert figures is not None
@@ -664,3 +672,45 @@ def test_after_lost_workers_the_one_that_is_back_first_is_tried_again() -> None:
     assert world.run([lost(sent=False), lost(sent=True), "hi"], A, B) == "hi"
 
     assert (world.tried, world.slept) == ([A, B, A], [1.0])
+
+
+def test_an_attempt_says_why_it_was_made() -> None:
+    world = World(LoopPolicy(attempts=9, attempts_per_provider=9))
+
+    world.run([failure(), failure(), failure(), "hi"], A, B)
+
+    assert [(told.provider, told.kind) for told in world.attempts] == [
+        ("a", ""),
+        ("b", "fallback"),
+        ("b", "retry"),
+        ("b", "retry"),
+    ]
+
+
+def test_the_end_of_an_answer_tells_what_it_used_and_how_long_it_took() -> None:
+    world = World()
+    world.run([failure(UpstreamTimeout), "hi"], A, B)
+
+    world.loop.ended(world.tally, usage=Usage(7, 3), seconds=4.0, failure=None)
+
+    failed, served = world.attempts
+    assert (failed.usage.tokens_estimated, failed.total_s) == (True, 1.0)
+    assert (served.usage, served.latency_s, served.total_s, served.verdict) == (Usage(7, 3), 1.0, 5.0, "")
+
+
+def test_an_answer_that_breaks_is_told_of_its_attempt() -> None:
+    world = World()
+    world.run(["hi"], A)
+    error = UpstreamBroken("cut", cause="closed")
+
+    world.loop.ended(
+        world.tally, usage=Usage(7, 3, tokens_estimated=True), seconds=4.0, failure=StreamInterrupted(error)
+    )
+
+    (told,) = world.attempts
+    assert (told.error, told.cause, told.verdict, told.usage.completion_tokens) == (
+        "UpstreamBroken",
+        "closed",
+        "broke",
+        3,
+    )

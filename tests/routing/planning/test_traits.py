@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from orcestator.prices import NANO_DOLLARS, prices_of
 from orcestator.providers.models import ModelFacts
 from orcestator.routing.planning.traits import Traits, traits_of
 
@@ -28,8 +29,8 @@ def test_everything_that_facts_can_say() -> None:
         is_available=False,
     )
     assert traits_of("m", facts.to_wire()) == Traits(
-        1.0, 2.0, 8000, 2000, 80.0, "slow", "fast", frozenset({"code", "math"}), False, 5, 3, False, False, True, "fine", 0.1,
-        frozenset({"audio", "file"}),
+        prices_of({"input": 1.0, "output": 2.0, "cache_read": 0.1}), 8000, 2000, 80.0, "slow", "fast",
+        frozenset({"code", "math"}), False, 5, 3, False, False, True, "fine", frozenset({"audio", "file"}),
     )  # fmt: skip
 
 
@@ -49,7 +50,7 @@ def test_nothing_is_known_of_a_model_without_facts() -> None:
 def test_what_is_free(model: str, pricing: dict[str, Any], is_free: bool) -> None:
     traits = traits_of(model, {"pricing": pricing})
     assert traits.is_free is is_free
-    assert (traits.cost(1000, 1000) == 0.0) is is_free
+    assert (traits.cost(1000, 1000) == 0) is is_free
 
 
 def test_json_is_known_from_the_parameters_too() -> None:
@@ -58,6 +59,7 @@ def test_json_is_known_from_the_parameters_too() -> None:
 
 
 def test_the_cost_of_a_request() -> None:
-    assert Traits(2.0, 10.0).cost(1_000_000, 500_000) == 7.0
-    assert Traits(input_price=2.0).cost(1, 1) is None
-    assert Traits(output_price=2.0).cost(1, 1) is None
+    assert traits_of("m", {"pricing": {"input": 2.0, "output": 10.0}}).cost(1_000_000, 500_000) == 7 * NANO_DOLLARS
+    assert traits_of("m", {"pricing": {"input": 2.0}}).cost(1, 1) is None
+    assert traits_of("m", {"pricing": {"output": 2.0}}).cost(1, 1) is None
+    assert Traits().cost(1, 1) is None

@@ -7,14 +7,15 @@ import pytest
 
 from orcestator.errors import UpstreamModelMissing, UpstreamRateLimited, UpstreamUnavailable
 from orcestator.gateway.call_rules import CallLimits
-from orcestator.routing.attempts.loop import Tally
+from orcestator.routing.attempts.attempt import Attempt, records_of
 from orcestator.routing.decision import DecisionBook
+from orcestator.routing.events import RequestEnded
 from orcestator.routing.offer import Deployment, Offer
 from orcestator.routing.planning.catalog import Catalog
 from orcestator.routing.planning.rules import Rule
 from orcestator.routing.reading.request import RoutingRequest
 from orcestator.routing.verdict import judge
-from orcestator.server.route_table import RouteTable
+from orcestator.server.route_table import PUBLIC, Group
 from orcestator.store.documents import Document, open_documents
 from orcestator.upstream.health_checks import Check
 from orcestator.web.admin.access import ManagementAccess
@@ -339,9 +340,9 @@ def test_the_models(managed: Managed) -> None:
     assert rows[0] | {"costPerToken": 0.00003, "maxTokens": 4096} == rows[0]
 
 
-def status_group(managed: Managed) -> RouteTable:
+def status_group(managed: Managed) -> Group:
     """The routes that every caller may ask."""
-    return RouteTable(StatusRoutes(managed.seen).endpoints(), lambda _scope, _headers: None)
+    return Group(PUBLIC, StatusRoutes(managed.seen).endpoints())
 
 
 @pytest.mark.parametrize("path", ["/models", "/api/v1/models"])
@@ -676,11 +677,15 @@ def test_a_model_that_nobody_lists_has_a_state(managed: Managed) -> None:
 def test_the_last_decisions(managed: Managed) -> None:
     """Newest first, as many as were asked for; one in full."""
     plan = managed.seen.planner.plan(RoutingRequest(("gpt-4",), "chat"), NOW)
+    served = Attempt(plan.candidates[0], NOW)
     for number in range(3):
-        managed.decisions.note(
-            *(f"req-{number}", plan, Tally(served=plan.candidates[0]), "ok", 200, "", "gpt-4", "", "chat", False),
-            *(WALL, NOW, 0.0001, 0.00001, 0.5, 0.6),
-        )
+        managed.decisions(
+            RequestEnded(
+                f"req-{number}", WALL, "chat", streamed=False, outcome="ok", status=200, error="", caller="", requested_model="gpt-4",
+                latency_s=0.6, first_content_s=0.5, planned_at=NOW, plan=plan,
+                served_by="attempt", provider="openai", model="gpt-4", tried=records_of([served], NOW, 0),
+            )
+        )  # fmt: skip
     lines = managed.ask("GET", "/orchestrator/decisions?limit=2").json["decisions"]
     assert [line["request_id"] for line in lines] == ["req-2", "req-1"]
     whole = managed.ask("GET", "/orchestrator/decisions/req-1").json

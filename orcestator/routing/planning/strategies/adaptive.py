@@ -9,6 +9,7 @@ did; and doubt grows while nobody calls, so that a place that recovered is found
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from orcestator.prices import NANO_DOLLARS
 from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.planning.strategies.strategy import TIER_SECONDS, Scored, Situation, best_first
 from orcestator.routing.planning.traits import Traits
@@ -24,6 +25,8 @@ USUAL_QUALITY = 60.0
 MOST_PRICE_LISTS = 64
 """Tiers whose prices are remembered."""
 PriceList = list[tuple[float, float] | None]
+MANY_TOKENS = 1_000_000
+"""So many that the rounding of a cost is nothing in the price of one."""
 MIDDLING_DOLLARS = 0.01
 """A draw of this much is a score of 50."""
 _new = tuple.__new__
@@ -100,8 +103,10 @@ def price_list(candidates: Sequence[Candidate]) -> PriceList:
 
 
 def _token_prices(traits: Traits) -> tuple[float, float] | None:
-    prompt, output = traits.cost(1, 0), traits.cost(0, 1)
-    return None if prompt is None or output is None else (prompt, output)
+    prompt, output = traits.cost(MANY_TOKENS, 0), traits.cost(0, MANY_TOKENS)
+    if prompt is None or output is None:
+        return None
+    return prompt / NANO_DOLLARS / MANY_TOKENS, output / NANO_DOLLARS / MANY_TOKENS
 
 
 def _costs(prices: PriceList, ask: RoutingRequest) -> list[float]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import ClassVar
 
+from orcestator.prices import dollars
 from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.planning.strategies.strategy import Scored, Situation, best_first
 from orcestator.routing.reading.request import RoutingRequest
@@ -17,7 +18,7 @@ class Cheapest:
     def order(self, candidates: Sequence[Candidate], situation: Situation) -> list[Scored]:
         """The candidates, the cheapest first."""
         prompt, output = situation.ask.needs.tokens, situation.ask.expected_output()
-        costs = [candidate.traits.cost(prompt, output) for candidate in candidates]
+        costs = [dollars(candidate.traits.cost(prompt, output)) for candidate in candidates]
         return best_first(
             [
                 Scored(candidate, -inf if cost is None else -cost)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import ClassVar
 
+from orcestator.prices import dollars
 from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.planning.strategies.strategy import Factors, Scored, Situation, best_first, expected
 from orcestator.routing.reading.request import RoutingRequest
@@ -78,12 +79,12 @@ class Score:
 def factors_of(candidate: Candidate, record: DeploymentStats | None, situation: Situation) -> Factors:
     """What speaks for a candidate in a situation."""
     ask, traits = situation.ask, candidate.traits
-    dollars = traits.cost(ask.needs.tokens, ask.expected_output())
+    price = dollars(traits.cost(ask.needs.tokens, ask.expected_output()))
     seconds, success = expected(candidate, record, situation)
     limit = traits.max_concurrent
     in_flight = record.in_flight if limit and record is not None else 0
     return Factors(
-        cost=UNKNOWN if dollars is None else 100.0 / (1.0 + dollars / (ask.preferences.budget or MIDDLING_DOLLARS)),
+        cost=UNKNOWN if price is None else 100.0 / (1.0 + price / (ask.preferences.budget or MIDDLING_DOLLARS)),
         speed=100.0 / (1.0 + seconds / MIDDLING_SECONDS),
         quality=UNKNOWN if traits.quality is None else traits.quality,
         availability=max(0.0, 100.0 - 100.0 * in_flight / limit) if limit else 100.0,

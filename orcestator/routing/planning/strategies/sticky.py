@@ -9,6 +9,7 @@ The idea and the ten minutes are OpenRouter's "provider sticky routing"
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
+from orcestator.prices import PICO
 from orcestator.routing.offer import Deployment
 from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.planning.strategies.adaptive import Adaptive
@@ -70,9 +71,8 @@ def pays(place: Candidate, other: Candidate, ask: RoutingRequest) -> bool:
     tokens = ask.needs.tokens
     here = place.traits.cost(tokens, ask.expected_output())
     there = other.traits.cost(tokens, ask.expected_output())
-    price = place.traits.input_price
-    if here is None or there is None or price is None:
+    price, cached = place.traits.prices.input, place.traits.prices.cache_read
+    if here is None or there is None or price is None or cached is None:
         return True
-    cached = place.traits.cache_read_price
-    discount = price - (USUAL_CACHE_SHARE * price if cached is None else cached)
-    return here - there <= tokens * discount / 1e6
+    discount = USUAL_CACHE_SHARE * price if cached == price else price - cached
+    return here - there <= tokens * discount / PICO

@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+from orcestator.prices import FREE, prices_of
 from orcestator.routing.offer import Deployment
 from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.planning.strategies.strategy import Scored, Situation
@@ -16,7 +17,12 @@ NOW = 1000.0
 
 
 def candidate(provider: str, **traits: Any) -> Candidate:
-    """One provider's option."""
+    """One provider's candidate; prices are US dollars for a million tokens."""
+    told = {
+        name: traits.pop(f"{name}_price") for name in ("input", "output", "cache_read") if f"{name}_price" in traits
+    }
+    if told or traits.get("is_free"):
+        traits["prices"] = FREE if traits.get("is_free") else prices_of(told)
     return Candidate(Deployment(provider, "m", "", "proxy"), Traits(**traits), "m", 0)
 
 

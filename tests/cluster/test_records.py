@@ -34,7 +34,7 @@ providers:
 aliases:
   shaky: ["alpha/fault:H1:503", "beta/echo"]
 models:
-  - {{name: priced, provider: beta, model_name: "echo?answer=priced", cost_per_token: 0.000002}}
+  - {{name: priced, provider: beta, model: "echo?answer=priced", cost_per_token: 0.000002}}
 """
 
 

@@ -49,7 +49,7 @@ STARTING_GARBAGE_THRESHOLD = 50_000
 def guarded(run: Any) -> int:
     """Run a program; a problem at the start is one sentence on standard error and status 2, a closed output no word and 141."""
     # Nearly all that is made while modules are imported lives to the end: every 700 objects a look for garbage costs a
-    # sixth of the start and finds none.
+    # tenth of the start and finds none.
     gc.set_threshold(STARTING_GARBAGE_THRESHOLD)
     try:
         run()

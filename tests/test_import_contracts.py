@@ -36,7 +36,7 @@ def breaches(contract: str, *pairs: str) -> list[Breach]:
 BREACHES = [
     *breaches(
         "arrows point down",
-        "orcestator.errors -> orcestator.json_text",
+        "orcestator.json_text -> orcestator.errors",
         "orcestator.prices -> orcestator.routing.verdict",
         "orcestator.store.ledger -> orcestator.telemetry.metrics",
         "orcestator.telemetry.metrics -> orcestator.upstream.call",
@@ -114,27 +114,17 @@ BREACHES = [
         "SQLite only in its engine",
         "orcestator.web.models -> sqlite3",
         "orcestator.bridge.control -> sqlite3",
-        "orcestator.store.ledger -> sqlite3",
+        "orcestator.store.kept_rows -> sqlite3",
     ),
     *breaches(
         "SQLModel only in the store's schema",
         "orcestator.settings.table -> sqlmodel",
-        "orcestator.store.sqlite.engine -> sqlalchemy",
+        "orcestator.store.sqlite.engine -> sqlmodel",
+        "orcestator.store.kept_rows -> sqlalchemy",
     ),
     *breaches(
         "whoever uses the store knows its protocols, not its engines",
         "orcestator.cluster.factory -> orcestator.store.sqlite.engine",
-        "orcestator.store.ledger -> orcestator.store.sqlite.engine",
-    ),
-    *breaches(
-        "in the store SQLite stands in its engine, and SQLModel in the schema",
-        "orcestator.store.ledger -> sqlite3",
-        "orcestator.store.kept_rows -> sqlalchemy",
-        "orcestator.store.sqlite.engine -> sqlmodel",
-    ),
-    *breaches(
-        "whoever uses the store knows its protocols, not its engines",
-        "orcestator.cluster.quota -> orcestator.store.sqlite.engine",
         "orcestator.store.kept_rows -> orcestator.store.sqlite.check",
     ),
     *breaches("the HTTP server is started in server", "orcestator.cluster.embedded -> uvicorn"),

@@ -118,7 +118,6 @@ class ApiServer:
         )  # fmt: skip
         self.router = Router.of(settings, directory.catalog, self.recording.emit, quota, line)
         self.recording.subscribe(self.router.decisions)
-        self._owners = factory.lasting_owners(settings)
         refusals = FailedLogins(self.recording.metrics.count_refusal)
         self._gateway = factory.make_gateway(
             settings,
@@ -126,7 +125,7 @@ class ApiServer:
             carrier(settings),
             self.recording.emit,
             self.drain,
-            factory.make_kept_responses(settings, self.recording, self._owners, is_shared=is_shared),
+            factory.make_kept_responses(settings, self.recording, is_shared=is_shared),
             refusals,
         )
         self._access = ManagementAccess(
@@ -158,7 +157,6 @@ class ApiServer:
         """Caller keys and tokens that are gone open nothing from here on; what was let in by them comes to its end."""
         token = await asyncio.to_thread(local_token_of, settings)
         self._redact.learn([token.reveal()] if token else [])
-        self._owners.update(factory.lasting_owners(settings))
         self._gateway.admission.use(factory.admission_policy(settings))
         self._access.use(
             settings.admin_token or None, local_token=token, wants_token=factory.is_reached_by_others(settings)

@@ -1,11 +1,10 @@
 """From settings to parts. Each function builds one; nothing here runs anything."""
 
-import hashlib
 import ipaddress
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +19,7 @@ from orcestator.bridge.worker_carrier import WorkerCarrier
 from orcestator.bridge.worker_ping import WorkerPing
 from orcestator.cluster.recording import Recording
 from orcestator.cluster.router import Router
-from orcestator.gateway.admission import Admission, AdmissionPolicy, caller_name
+from orcestator.gateway.admission import Admission, AdmissionPolicy
 from orcestator.gateway.call_rules import CallLimits
 from orcestator.gateway.conversations import Conversations, Shelf
 from orcestator.gateway.gateway import ExchangePolicy, Gateway
@@ -123,26 +122,15 @@ def make_carriers(
     )
 
 
-def make_kept_responses(
-    settings: Settings, recording: Recording, owners: Mapping[str, str], *, is_shared: bool
-) -> Shelf | None:
-    """Where responses are kept beyond this process, if anywhere. ``owners`` are ``lasting_owners``, and change with the caller keys;
-    ``is_shared``: other API servers keep theirs there."""
+def make_kept_responses(settings: Settings, recording: Recording, *, is_shared: bool) -> Shelf | None:
+    """Where responses are kept beyond this process, if anywhere. ``is_shared``: other API servers keep theirs there."""
     if not settings.db_path:
         return None
     rows = KeptRows(open_rows(settings.db_path, RECORDS, GUARANTEES))
     # No window: the next turn may be on its way to another process.
     writer = BackgroundWriter[Change]("kept_responses", rows, keeps_failed=True, window_seconds=0.0)
     recording.watch(writer)
-    return KeptResponses(rows, writer, writer.flush, owners=owners, is_shared=is_shared)
-
-
-def lasting_owners(settings: Settings) -> dict[str, str]:
-    """For the id of each caller key a name that stays with the key when keys before it come and go."""
-    return {
-        caller_name(key): hashlib.sha256(b"owner of kept responses " + key.reveal().encode()).hexdigest()[:32]
-        for key in settings.caller_keys
-    }
+    return KeptResponses(rows, writer, writer.flush, is_shared=is_shared)
 
 
 def public_names(settings: Settings) -> Names:

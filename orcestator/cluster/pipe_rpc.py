@@ -27,7 +27,7 @@ class PipeChannel:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._answer: Answer | None = None
-        self._unheard: list[Json] = []
+        self._unanswered: list[Json] = []
         self._waiting: dict[int, asyncio.Future[Json | None]] = {}
         self._numbers = itertools.count(1)
         self._tail = b""
@@ -37,9 +37,9 @@ class PipeChannel:
     def answer_with(self, answer: Answer) -> None:
         """Let this answer questions from now on."""
         self._answer = answer
-        unheard, self._unheard = self._unheard, []
-        for said in unheard:
-            self._hear(said)
+        unanswered, self._unanswered = self._unanswered, []
+        for said in unanswered:
+            self._receive(said)
 
     async def ask(self, question: Json, seconds: float) -> Json | None:
         """The answer; None when the other end is gone, or silent for so long."""
@@ -66,7 +66,7 @@ class PipeChannel:
             except ValueError:
                 continue
             if isinstance(said, dict) and isinstance(said.get("number"), int):
-                self._hear(said)
+                self._receive(said)
 
     def close(self) -> None:
         """The other end is gone: nobody waits for it any more."""
@@ -75,19 +75,19 @@ class PipeChannel:
             if not answer.done():
                 answer.set_result(None)
 
-    def _hear(self, said: Json) -> None:
+    def _receive(self, said: Json) -> None:
         if "answer" in said:
             waiting = self._waiting.get(said["number"])
             if waiting is not None and not waiting.done():
                 waiting.set_result(said["answer"])
         elif self._answer is None:
-            self._unheard.append(said)
+            self._unanswered.append(said)
         else:
-            task = asyncio.get_running_loop().create_task(self._give(self._answer, said))
+            task = asyncio.get_running_loop().create_task(self._reply(self._answer, said))
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
 
-    async def _give(self, answer: Answer, said: Json) -> None:
+    async def _reply(self, answer: Answer, said: Json) -> None:
         try:
             given = await answer(said["question"])
         except Exception:  # whoever asked must not wait for an answer that never comes

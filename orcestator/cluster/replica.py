@@ -1,4 +1,4 @@
-"""One of several complete processes on the same port: it serves callers and calls the providers itself.
+"""A replica, one of several complete processes on the same port: it serves callers and calls the providers itself.
 
 What one process alone would keep to itself, its supervisor takes to the others: reloads, resets, added providers, metrics.
 """

@@ -101,11 +101,14 @@ def reset_answer(router: Router) -> Answer:
     """Forget what is held against a model here, as a person asked for in another process."""
 
     async def answer(question: Json) -> Json:
-        wanted, model = question["provider"], question["model"]
-        router.planner.quota.reset(wanted, model)
-        for provider in {offer.provider for offer in router.planner.catalog().offers}:
+        planner, wanted, model = router.planner, question["provider"], question["model"]
+        planner.quota.reset(wanted, model)
+        for provider in {offer.provider for offer in planner.catalog().offers}:
             if wanted in ("", provider):
-                router.planner.health.reset(provider, model)
+                planner.health.reset(provider, model)
+        for deployment in list(planner.stats.records):
+            if wanted in ("", deployment.provider) and model in ("", deployment.model):
+                planner.stats.forget(deployment)
         return {}
 
     return answer

@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn
 from urllib.parse import parse_qs
 
 from orcestator.errors import Forbidden, Unauthorized
+from orcestator.gateway.caller import ANONYMOUS, Caller
 from orcestator.providers.secret import Secret
 from orcestator.server.failed_logins import FailedLogins
 from orcestator.server.local_names import (
@@ -58,16 +59,16 @@ class Admission:
     def use(self, policy: AdmissionPolicy) -> None:
         """Decide by this policy from the next request on; what runs was let in."""
         self._policy = policy
-        self._digests = {_digest(key.reveal().encode()): caller_name(key) for key in policy.caller_keys}
+        self._digests = {_digest(key.reveal().encode()): Caller.of(key) for key in policy.caller_keys}
         self._hosts = LOCAL_NAMES | policy.allowed_hosts
         self._known_hosts: dict[bytes, bool] = {}
 
-    def admit(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> str:
-        """The caller's id, "" for an anonymous one. Raises Unauthorized, QuotaExceeded or Forbidden."""
+    def admit(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> Caller:
+        """Who it is. Raises Unauthorized, QuotaExceeded or Forbidden."""
         if self._digests:
             return self._by_key(_presented_key(headers) or _key_in_query(scope.get("query_string", b"")), scope)
         self._no_stranger(scope, headers)
-        return ""
+        return ANONYMOUS
 
     def is_insider(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
         """Whether somebody has a key, or is a program of this machine, or everybody may call: whoever may know what is behind the door."""
@@ -88,16 +89,16 @@ class Admission:
         """Whether a page of this origin may read what it is answered: those that may call without a key, and whoever is named."""
         return self._origin_is_local(origin) or "*" in self._policy.origins
 
-    def _by_key(self, presented: bytes, scope: Mapping[str, Any]) -> str:
+    def _by_key(self, presented: bytes, scope: Mapping[str, Any]) -> Caller:
         if not presented:
             self._refusals.note(DOOR, "no_key", scope)
             raise Unauthorized(
                 "Send a caller key as 'Authorization: Bearer KEY' (OR_CALLER_KEYS lists the valid ones)."
             )
         digest = _digest(presented)
-        for known, name in self._digests.items():
+        for known, caller in self._digests.items():
             if hmac.compare_digest(known, digest):
-                return name
+                return caller
         self._refusals.wrong_key(
             DOOR, scope, Unauthorized("This caller key is not valid here. OR_CALLER_KEYS lists the valid ones.")
         )
@@ -157,11 +158,6 @@ class Admission:
             return name in LOCAL_ORIGINS or name in self._policy.allowed_hosts
         scheme, separator, _ = text.partition("://")
         return bool(separator) and scheme in APP_SCHEMES
-
-
-def caller_name(key: Secret) -> str:
-    """What a caller is called in logs and rows: it stays with the key, whichever keys come and go beside it, and does not tell it."""
-    return f"caller-{hashlib.sha256(b'orcestator caller ' + key.reveal().encode()).hexdigest()[:8]}"
 
 
 def _presented_key(headers: Mapping[bytes, bytes]) -> bytes:

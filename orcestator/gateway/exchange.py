@@ -7,19 +7,24 @@ import asyncio
 import logging
 from collections.abc import Awaitable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from orcestator.dialects.canonical import WriteTerms
 from orcestator.errors import OrcestatorError, ShuttingDown, StreamInterrupted
 from orcestator.gateway.call_rules import check_call
+from orcestator.gateway.caller import Caller
 from orcestator.gateway.continuing import CONTINUE_HEADER, MOST_TEXT, Continuing
 from orcestator.gateway.cors import readable_by
 from orcestator.gateway.error_reply import outcome_of
 from orcestator.gateway.gateway import Gateway, Route
+from orcestator.gateway.guarding import guarded, guarded_answer
+from orcestator.gateway.leases import release
 from orcestator.gateway.record import record
 from orcestator.gateway.reply import ReplyWriter
 from orcestator.gateway.request_reader import is_form, ordered, planned, take_routing, uploaded
 from orcestator.gateway.request_state import RequestState
+from orcestator.gateway.seams import Answers, Lease, Middleware, PlannedCall
 from orcestator.json_text import dumps
 from orcestator.routing.attempts.loop import Tally
 from orcestator.routing.planning.catalog import Candidate
@@ -42,16 +47,8 @@ class Exchange:
     """One request from its headers to its record. Use ``serve``."""
 
     __slots__ = (
-        "_gateway",
-        "_has_left",
-        "_held",
-        "_is_interrupted",
-        "_may_continue",
-        "_reply",
-        "_scope",
-        "_state",
-        "_task",
-    )
+        "_gateway", "_has_left", "_held", "_is_interrupted", "_leases", "_may_continue", "_reply", "_scope", "_state", "_task", "_unused",
+    )  # fmt: skip
 
     def __init__(self, gateway: Gateway, route: Route, scope: Scope, send: Send, from_path: Json | None = None) -> None:
         """``from_path`` has the fields of the body that this dialect puts into the path (``model``, ``stream``)."""
@@ -66,6 +63,10 @@ class Exchange:
         self._may_continue = gateway.policy.continues
         self._held = 0
         """Bytes of its body that the budget counts."""
+        self._leases: list[Lease] | None = None
+        """What limiters and reservers handed out for it."""
+        self._unused: Answer | None = None
+        """An answer of the attempts in whose place middleware gave another."""
         self._has_left = self._is_interrupted = False
         self._task: asyncio.Task[Any] | None = None
 
@@ -75,30 +76,47 @@ class Exchange:
         self._begin()
         try:
             state.caller = self._authenticated()
+            if gateway.limiters:
+                self._limit()
             body = await read_body(receive, gateway.policy.max_body_bytes, self._hold)
             order = state.order = uploaded(state, body) if is_form(state) else await self._read(body)
             if order is None:
                 return
+            if gateway.guardrails:
+                order = state.order = await guarded(gateway.guardrails, state, order)
             state.parsed = state.planned = gateway.attempts.now()
             plan = state.plan = planned(state, order.call, len(body), state.parsed)
             state.planned = gateway.attempts.now()
+            if gateway.reservers:
+                self._reserve(PlannedCall(state.caller, order, plan))
             order.is_last_resort = len(plan.scored) == 1 and not plan.reserve
             if state.streamed:
                 self._expect_stream(order)
-            answer = state.answer = await gateway.attempts.run(
-                state.request_id, plan, self._attempt, state.tally, order.deadline, len(order.body) // BYTES_PER_TOKEN
+            answer = state.answer = await (
+                self._through_all(PlannedCall(state.caller, order, plan))
+                if gateway.middleware
+                else gateway.attempts.run(
+                    state.request_id,
+                    plan,
+                    self._attempt,
+                    state.tally,
+                    order.deadline,
+                    len(order.body) // BYTES_PER_TOKEN,
+                )
             )
             if plan.ask.conversation and state.tally.served is not None:
                 gateway.planner.served(plan, state.tally.served, gateway.attempts.now())
             if isinstance(answer, WholeAnswer):
-                await reply.whole(answer)
+                await reply.whole(guarded_answer(state, answer) if state.guards else answer)
             else:
                 await reply.flowing(answer, self._gone_on)
         except (asyncio.CancelledError, Exception) as failure:  # noqa: BLE001 (each has its outcome)
             await self._fail(failure)
         finally:
-            self._close()
-            record(state)
+            try:
+                self._close()
+            finally:
+                self._record()
 
     def interrupt(self) -> None:
         """The server is going away: end now, and say so to the caller."""
@@ -117,7 +135,7 @@ class Exchange:
         self._scope["orcestator.on_disconnect"] = self._caller_left
         self._gateway.drain.active.add(self)
 
-    def _authenticated(self) -> str:
+    def _authenticated(self) -> Caller:
         """The caller; what its headers ask of the exchange itself is read. Raises ClientError and ShuttingDown."""
         gateway, headers = self._gateway, self._state.headers
         if gateway.drain.is_draining:
@@ -129,9 +147,27 @@ class Exchange:
             self._may_continue = flag_in(headers, CONTINUE_HEADER)
         return caller
 
+    def _limit(self) -> None:
+        """Ask the limiters. Raises QuotaExceeded."""
+        client = self._scope.get("client")
+        peer, now = str(client[0]) if client else "", self._gateway.attempts.now()
+        for limiter in self._gateway.limiters:
+            self._take(limiter.admit(self._state.caller, peer, now))
+
+    def _reserve(self, call: PlannedCall) -> None:
+        """Ask the reservers. Raises QuotaExceeded."""
+        now = self._gateway.attempts.now()
+        for reserver in self._gateway.reservers:
+            self._take(reserver.reserve(call, now))
+
+    def _take(self, lease: Lease | None) -> None:
+        if lease is not None:
+            self._leases = self._leases or []
+            self._leases.append(lease)
+
     def _hold(self, size: int) -> None:
         """A large body has so many bytes by now. Raises QuotaExceeded and Overloaded."""
-        self._gateway.bodies.take(self._state.caller, size - self._held)
+        self._gateway.bodies.take(self._state.caller.id, size - self._held)
         self._held = size
 
     async def _read(self, body: bytes) -> UpstreamCall | None:
@@ -169,16 +205,50 @@ class Exchange:
 
     async def _continued(self, own: Json, body: bytes, span: Span | None) -> tuple[Json, bytes, Span | None]:
         """The caller's body with the turns it refers to, its bytes, and where its model's name stands in them."""
-        continued = await self._gateway.conversations.continued(self._state.caller, own)
+        continued = await self._gateway.conversations.continued(self._state.caller.id, own)
         return (own, body, span) if continued is own else (continued, dumps(continued), None)
 
     def _expect_stream(self, order: UpstreamCall) -> None:
         """Be ready for a stream that breaks, and for one on which nothing comes."""
         state = self._state
-        if self._may_continue and state.route.caller is None and state.route.endpoint == "chat":
+        if self._may_continue and not state.guards and state.route.caller is None and state.route.endpoint == "chat":
             state.continuing = Continuing()
             order.text_cap = MOST_TEXT
         self._reply.expect_stream()
+
+    async def _through_all(self, call: PlannedCall) -> Answer:
+        """What the outermost middleware answers."""
+        state = self._state
+        answers: Answers = self._tried
+        for middleware in reversed(self._gateway.middleware):
+            answers = partial(self._through, middleware, answers)
+        answer = await answers(call)
+        if answer is not state.answer:
+            self._unused = state.answer
+        return answer
+
+    async def _through(self, middleware: Middleware, proceed: Answers, call: PlannedCall) -> Answer:
+        state = self._state
+        answer = await middleware.answer(call, proceed)
+        if state.tally.served is None:
+            state.served_by = state.served_by or middleware.name
+        return answer
+
+    async def _tried(self, call: PlannedCall) -> Answer:
+        """What the attempts answer, behind all middleware."""
+        state = self._state
+        if state.answer is not None:
+            raise RuntimeError("middleware asked for a second answer")
+        state.order, state.plan = call.order, call.plan
+        answer = state.answer = await self._gateway.attempts.run(
+            state.request_id,
+            call.plan,
+            self._attempt,
+            state.tally,
+            call.order.deadline,
+            len(call.order.body) // BYTES_PER_TOKEN,
+        )
+        return answer
 
     def _attempt(self, candidate: Candidate, taken_at: float) -> Awaitable[Answer]:
         """One attempt. Of several names, the answer shows the one that led to its model."""
@@ -256,23 +326,37 @@ class Exchange:
         self._scope.pop("orcestator.on_disconnect", None)
         self._reply.close()
         if self._held:
-            gateway.bodies.give_back(state.caller, self._held)
+            gateway.bodies.give_back(state.caller.id, self._held)
             self._held = 0
         if state.error is not None:
             # Its frames hold the body, and we hold the error: a cycle that nobody collects.
             state.error.__traceback__ = None
         if state.answer is not None:
             self._end(state.answer, state.error)
+        if self._unused is not None and not isinstance(self._unused, WholeAnswer):
+            self._unused.close()
         gateway.drain.active.discard(self)
         if gateway.drain.is_draining:
             gateway.drain.note_end()
 
+    def _record(self) -> None:
+        """Tell the request's end, and release its leases with what it came to."""
+        ended = None
+        try:
+            ended = record(self._state)
+        finally:
+            if self._leases is not None:
+                release(self._leases, ended, self._state.request_id)
+
     def _end(self, answer: Answer, failure: OrcestatorError | None) -> None:
-        """The loop's answer came to its end, or broke."""
+        """The answer came to its end, or broke. The loop hears of it where it is the loop's."""
         state, attempts = self._state, self._gateway.attempts
+        if not isinstance(answer, WholeAnswer):
+            answer.close()
+        if state.tally.served is None:
+            return
         if isinstance(answer, WholeAnswer):
             attempts.ended(state.tally, usage=answer.usage, seconds=0.0, failure=None)
             return
-        answer.close()
         seconds = attempts.now() - state.started - state.first_content
         attempts.ended(state.tally, usage=answer.usage, seconds=seconds, failure=failure)

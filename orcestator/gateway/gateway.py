@@ -10,6 +10,7 @@ from orcestator.dialects.sse import KEEP_ALIVE
 from orcestator.gateway.admission import Admission
 from orcestator.gateway.call_rules import CallLimits
 from orcestator.gateway.conversations import Conversations
+from orcestator.gateway.seams import Guardrail, Limiter, Middleware, Reserver
 from orcestator.routing.attempts.loop import AttemptLoop
 from orcestator.routing.events import EventSink
 from orcestator.routing.offer import Deployment
@@ -55,6 +56,10 @@ class Gateway:
     conversations: Conversations
     bodies: BodyBudget
     wall: Callable[[], float] = time.time
+    limiters: tuple[Limiter, ...] = ()
+    guardrails: tuple[Guardrail, ...] = ()
+    reservers: tuple[Reserver, ...] = ()
+    middleware: tuple[Middleware, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ _new = tuple.__new__
 """Makes a named tuple without a call of its class."""
 
 
-def record(state: RequestState) -> None:
+def record(state: RequestState) -> RequestEnded:
     """Tell the end of this request, once."""
     gateway, tally, answer, error = state.gateway, state.tally, state.answer, state.error
     prompt_tokens = 0 if state.order is None else len(state.order.body) // BYTES_PER_TOKEN
@@ -29,7 +29,7 @@ def record(state: RequestState) -> None:
         usage = state.continuing.counted(NOTHING if answer is None else usage)
         nano_usd = cost_of_serving(tried)
     # The fields in their order: a test holds that it is this one.
-    gateway.emit(_new(RequestEnded, (
+    event = _new(RequestEnded, (
         state.request_id,
         state.arrived_at,
         state.route.name,
@@ -37,9 +37,9 @@ def record(state: RequestState) -> None:
         state.outcome,
         state.status,
         type(error).__name__ if error else "",
-        state.caller,
+        state.caller.name,
         state.model,
-        "attempt" if winner else "",
+        state.served_by or ("attempt" if winner else ""),
         provider,
         model,
         usage,
@@ -60,7 +60,9 @@ def record(state: RequestState) -> None:
         error.message if error else "",
         state.user_text,
         text[: gateway.policy.text_chars],
-    )))  # fmt: skip
+    ))  # fmt: skip
+    gateway.emit(event)
+    return event
 
 
 def cost_of(state: RequestState, answer: WholeAnswer) -> float | None:

@@ -192,5 +192,5 @@ def _keep(state: RequestState, answer: Answer) -> bool:
     if order is None:
         return True
     if native is not None:
-        state.gateway.conversations.keep(state.caller, order.asked or {}, order.own or {}, native)
+        state.gateway.conversations.keep(state.caller.id, order.asked or {}, order.own or {}, native)
     return native is not None

@@ -112,7 +112,7 @@ def _order(state: RequestState, body: bytes, content_type: str, call: Json | Non
         policy.text_chars,
         int(state.arrived_at),
         new_id,
-        owner=state.caller,
+        owner=state.caller.id,
         is_strict=policy.is_strict or (STRICT_HEADER in headers and flag_in(headers, STRICT_HEADER)),
     )
 
@@ -126,7 +126,7 @@ def planned(state: RequestState, call: Json | None, size: int, now: float) -> Pl
     user = _user_of(call) if call is not None and planner.policy.rules else ""
     priority = PRIORITIES[preferences.urgency]
     ask = RoutingRequest(
-        state.names, endpoint, preferences, NO_NEEDS, 0, state.streamed, state.caller, "", priority, user
+        state.names, endpoint, preferences, NO_NEEDS, 0, state.streamed, state.caller.id, "", priority, user
     )
     if call is None or endpoint != "chat":
         return planner.plan(ask, now)

@@ -1,11 +1,13 @@
 """What is known of one request while it lives: each stage reads what those before it found, and adds its own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from orcestator.errors import OrcestatorError
+from orcestator.gateway.caller import ANONYMOUS, Caller
 from orcestator.gateway.continuing import Continuing
 from orcestator.gateway.gateway import Gateway, Route
+from orcestator.gateway.seams import TextGuard
 from orcestator.routing.attempts.loop import Tally
 from orcestator.routing.events import Outcome
 from orcestator.routing.planning.plan import Plan
@@ -19,9 +21,9 @@ class RequestState:
     """One request; what is not known yet is empty. It refers to no stage, so that it never is part of a cycle."""
 
     __slots__ = (
-        "answer", "arrived_at", "caller", "continuing", "error", "first_content", "from_path", "gateway", "headers", "model", "names",
-        "order", "outcome", "parsed", "plan", "planned", "preferences", "relay", "request_id", "route", "started", "status",
-        "streamed", "tally", "user_text",
+        "answer", "arrived_at", "caller", "continuing", "error", "first_content", "from_path", "gateway", "guards", "headers", "model",
+        "names", "order", "outcome", "parsed", "plan", "planned", "preferences", "relay", "request_id", "route", "served_by",
+        "started", "status", "streamed", "tally", "user_text",
     )  # fmt: skip
 
     def __init__(
@@ -37,7 +39,8 @@ class RequestState:
         """Epoch seconds by the wall clock; the other moments are monotonic seconds."""
         self.started = self.parsed = self.planned = gateway.attempts.now()
         """When it came, when its body was understood, and when it had its plan."""
-        self.caller = self.model = self.user_text = ""
+        self.caller: Caller = ANONYMOUS
+        self.model = self.user_text = ""
         """``model`` is the name that the answer shows, the first of ``names``."""
         self.names: tuple[str, ...] = ()
         self.preferences: Preferences = NO_PREFERENCES
@@ -46,6 +49,10 @@ class RequestState:
         self.plan: Plan | None = None
         self.tally = Tally()
         self.answer: Answer | None = None
+        self.served_by = ""
+        """The middleware that answered in place of the attempts."""
+        self.guards: tuple[Callable[[], TextGuard], ...] = ()
+        """What watches the texts of its answer."""
         self.continuing: Continuing | None = None
         """Where the answer may go on with another model after it broke."""
         self.error: OrcestatorError | None = None

@@ -17,8 +17,6 @@ SERVING = frozenset({"", HEDGE_WON, BROKE})
 """Verdicts on an attempt whose answer the caller got."""
 Outcome = Literal["ok", "client_error", "upstream_error", "cancelled", "shed"]
 """The one terminal outcome of a request."""
-ServedBy = Literal["", "attempt"]
-"""Where a request's answer came from; "" where it got none."""
 
 
 class AttemptEnded(NamedTuple):
@@ -62,7 +60,7 @@ class RequestEnded(NamedTuple):
     error: str  # error class name or ""
     caller: str  # id of the caller key, "" when anonymous
     requested_model: str  # what the caller asked for, and what the answer's model field says
-    served_by: ServedBy = ""
+    served_by: str = ""  # "attempt", or the middleware that answered in place of one; "" when there was no answer
     provider: str = ""  # "" when no attempt succeeded
     model: str = ""  # the upstream's name of the model that served it, "" when none did
     usage: Usage = NOTHING  # of the answer that the caller got

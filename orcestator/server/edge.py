@@ -624,38 +624,3 @@ def edge_protocol(limits: EdgeLimits, on_rejected: OnRejected, page_marks: PageM
         "page_marks": staticmethod(page_marks),
     }
     return type("BoundEdgeProtocol", (EdgeProtocol,), {"__slots__": (), **bound})
-
-
-def ignore_rejected(status: int, code: str, request_id: str) -> None:
-    """An ``on_rejected`` for a server without metrics."""
-
-
-def for_no_page(_origin: bytes) -> list[tuple[bytes, bytes]]:
-    """The ``page_marks`` of a server that talks to no page."""
-    return []
-
-
-def serve_config(
-    app: Any,
-    limits: EdgeLimits,
-    *,
-    on_rejected: OnRejected = ignore_rejected,
-    page_marks: PageMarks = for_no_page,
-    **overrides: Any,
-) -> uvicorn.Config:
-    """The uvicorn settings that go with the edge; ``overrides`` add host, port, TLS files, drain time and so on."""
-    settings: dict[str, Any] = {
-        "http": edge_protocol(limits, on_rejected, page_marks),
-        "ws": "none",
-        "loop": "none",
-        "lifespan": "off",
-        "log_config": None,
-        "log_level": "warning",
-        "access_log": False,
-        "server_header": False,
-        "date_header": True,
-        "proxy_headers": False,
-        "timeout_keep_alive": limits.keep_alive_seconds,
-        "backlog": 2048,
-    }
-    return uvicorn.Config(app, **{**settings, **overrides})

@@ -12,10 +12,9 @@ from collections.abc import MutableMapping
 from http import HTTPStatus
 from itertools import chain
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
-if TYPE_CHECKING:
-    from orcestator.server.edge import EdgeProtocol
+from uvicorn.server import ServerState
 
 BODY_HIGH_WATER_BYTES = 64 * 1024
 """How much of a body may lie here unread before the caller is asked to wait; TCP does the asking."""
@@ -35,6 +34,25 @@ logger = logging.getLogger(__name__)
 Pairs = list[tuple[bytes, bytes]]
 
 
+class CallerConnection(Protocol):
+    """What a request needs of the connection that it came over."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    server_state: ServerState
+    write_paused: bool
+    """Whether the caller has not taken enough of what was written to be given more."""
+
+    def resume_reading(self) -> None:
+        """Whoever reads the body has taken what was there."""
+
+    async def drain(self) -> None:
+        """Wait until the caller has taken most of what was written, or is gone."""
+
+    def on_response_complete(self) -> None:
+        """The answer is written to its end."""
+
+
 class RequestCycle:
     """Header names are in lower case, as ASGI has them."""
 
@@ -46,7 +64,7 @@ class RequestCycle:
     """The headers of every answer (a list that the server makes anew each second) and their bytes."""
 
     def __init__(
-        self, edge: "EdgeProtocol", scope: dict[str, Any], *, keep_alive: bool, expects_continue: bool
+        self, edge: CallerConnection, scope: dict[str, Any], *, keep_alive: bool, expects_continue: bool
     ) -> None:
         self.scope = scope
         self.keep_alive = keep_alive

@@ -11,7 +11,42 @@ from typing import Any
 import uvicorn
 
 from orcestator.errors import StartupProblem
-from orcestator.server.edge import EdgeLimits, OnRejected, PageMarks, for_no_page, ignore_rejected, serve_config
+from orcestator.server.edge import EdgeLimits, OnRejected, PageMarks, edge_protocol
+
+
+def ignore_rejected(status: int, code: str, request_id: str) -> None:
+    """An ``on_rejected`` for a server without metrics."""
+
+
+def for_no_page(_origin: bytes) -> list[tuple[bytes, bytes]]:
+    """The ``page_marks`` of a server that talks to no page."""
+    return []
+
+
+def serve_config(
+    app: Any,
+    limits: EdgeLimits,
+    *,
+    on_rejected: OnRejected = ignore_rejected,
+    page_marks: PageMarks = for_no_page,
+    **overrides: Any,
+) -> uvicorn.Config:
+    """The uvicorn settings that go with the edge; ``overrides`` add host, port, TLS files, drain time and so on."""
+    settings: dict[str, Any] = {
+        "http": edge_protocol(limits, on_rejected, page_marks),
+        "ws": "none",
+        "loop": "none",
+        "lifespan": "off",
+        "log_config": None,
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "date_header": True,
+        "proxy_headers": False,
+        "timeout_keep_alive": limits.keep_alive_seconds,
+        "backlog": 2048,
+    }
+    return uvicorn.Config(app, **{**settings, **overrides})
 
 
 class _Uvicorn(uvicorn.Server):

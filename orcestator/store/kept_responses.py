@@ -33,8 +33,7 @@ logger = logging.getLogger("orcestator.store")
 class KeptResponses:
     """The shelf. ``queue`` and ``flush`` are those of the writer of ``rows``.
 
-    ``owners`` has the name under which a caller's rows are written, where that is not its own: a caller's number
-    means another key as soon as the list of keys changes. ``is_shared``: other processes write to the file, too.
+    ``is_shared``: other processes write to the file, too.
     """
 
     def __init__(
@@ -43,14 +42,12 @@ class KeptResponses:
         queue: Callable[[Change], None],
         flush: Callable[[float], bool],
         *,
-        owners: Mapping[str, str],
         is_shared: bool,
         most_waiting_bytes: int = MOST_WAITING_BYTES,
     ) -> None:
         self._rows = rows
         self._queue = queue
         self._flush = flush
-        self._owners = owners
         self._is_shared = is_shared
         self._most_waiting_bytes = most_waiting_bytes
         self._queued_bytes = 0
@@ -70,7 +67,7 @@ class KeptResponses:
     ) -> None:
         """Queue a turn. Costs microseconds; never raises."""
         put = Put(
-            *(self._name(owner), response_id, previous_id, response, own),
+            *(owner, response_id, previous_id, response, own),
             *(tuple(item_ids), history, self._rows.wall()),
         )
         if self._queued_bytes - self._rows.taken_bytes + size_of(put) > self._most_waiting_bytes:
@@ -81,26 +78,23 @@ class KeptResponses:
 
     async def find(self, owner: str, response_id: str) -> Sequence[Turn]:
         """The conversation up to a response, its first turn first; empty when it is not there."""
-        look = partial(conversation_of, owner=self._name(owner), response_id=response_id, now=self._rows.wall)
+        look = partial(conversation_of, owner=owner, response_id=response_id, now=self._rows.wall)
         return await self._looked_up(look, None, lambda found: found is not None) or []
 
     async def find_items(self, owner: str, item_ids: Sequence[str]) -> Mapping[str, Json]:
         """Those of the output items that are there, by their ids."""
-        look = partial(items_of, owner=self._name(owner), item_ids=item_ids, now=self._rows.wall)
+        look = partial(items_of, owner=owner, item_ids=item_ids, now=self._rows.wall)
         return await self._looked_up(look, {}, lambda found: len(found) == len(set(item_ids)))
 
     async def is_removed(self, owner: str, response_id: str) -> bool:
         """Whether a response was removed and not kept again; False without a look where nobody else removes any."""
-        look = partial(removal_of, owner=self._name(owner), response_id=response_id)
+        look = partial(removal_of, owner=owner, response_id=response_id)
         return self._is_shared and await self._look(look, False)
 
     async def remove(self, owner: str, response_id: str) -> None:
         """Remove a response. Returns when that is written, or after a second."""
-        self._queue(Remove(self._name(owner), response_id))
+        self._queue(Remove(owner, response_id))
         await asyncio.to_thread(self._flush, REMOVAL_SECONDS)
-
-    def _name(self, owner: str) -> str:
-        return self._owners.get(owner, owner)
 
     def _leave_out(self) -> None:
         if not self.left_out:

@@ -1,35 +1,30 @@
 """The API server's application: which path is served by what. Raw ASGI; unknown paths go to the stock FastChat app."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
-from orcestator.dialects.anthropic.spoken_names import meant_name
-from orcestator.errors import MethodNotAllowed, OrcestatorError, RouteNotFound
+from orcestator.errors import OrcestatorError, RouteNotFound
 from orcestator.gateway.cors import preflight, readable_by
 from orcestator.gateway.error_reply import send_failure
 from orcestator.gateway.exchange import Exchange
-from orcestator.gateway.gateway import Gateway
-from orcestator.routing.planning.catalog import Catalog
-from orcestator.server.asgi import App, Receive, Scope, Send, header_map, send_json
+from orcestator.gateway.gateway import Gateway, Route
+from orcestator.server.asgi import App, Receive, Scope, Send, header_map
 from orcestator.server.json_body import CallerLeft
 from orcestator.server.request_id import request_id_of
-from orcestator.server.route_table import RouteGroup, RouteTable
+from orcestator.server.route_table import ANY, NAME, PUBLIC, Asked, Door, Endpoint, Group, Reply, RouteTable, Takeover
 from orcestator.web.admin.health import Health
 from orcestator.web.admin.status_routes import StatusRoutes
-from orcestator.web.catalog_routes import CatalogRoutes, gemini_models
-from orcestator.web.models import model_card, model_list
-from orcestator.web.response_routes import PREFIX as RESPONSES_PREFIX
-from orcestator.web.response_routes import serve_response
-from orcestator.web.routes import MODEL_ROUTES, caller_at, match
+from orcestator.web.catalog_routes import CatalogRoutes
+from orcestator.web.response_routes import ResponseRoutes
+from orcestator.web.routes import MODEL_ROWS, ModelRow, caller_at
 
 logger = logging.getLogger(__name__)
 
-STOCK_PREFIXES = ("/api/v1/token_check", "/v1/engines/")
+STOCK_PATHS = ("/api/v1/token_check", "/v1/engines/{}")
 """What the stock API server offers and we do not replace (contract C4)."""
-
-MODELS_PREFIX = "/v1/models/"
-
-PlainRoute = Callable[[Scope, Send], Awaitable[None]]
+MODEL, CALLER = "model", "caller"
+"""The doors of model calls, which let their callers in themselves, and of everything else that callers may ask."""
 
 
 class ApiApp:
@@ -44,42 +39,49 @@ class ApiApp:
         health: Health,
         stock: Callable[[], Awaitable[App | None]],
         status: StatusRoutes,
-        management: RouteGroup,
+        management: Group,
     ) -> None:
         self._gateway = gateway
         self._stock = stock
-        self._management = management
-        self._plain: dict[str, PlainRoute] = {
-            "/": self._welcome,
-            # Claude Code looks here whether anybody is at home.
-            "/api/hello": self._welcome,
-            "/health": health.health,
-            "/api/v1/health": health.health,
-            "/ready": health.ready,
-            "/v1/models": self._models,
-        }
-        self._groups: tuple[RouteGroup, ...] = (
-            management,
-            RouteTable(status.endpoints(), gateway.admission.admit),
-            CatalogRoutes(gateway),
+        # Claude Code looks at ``/api/hello`` whether anybody is at home.
+        welcome = [Endpoint("GET", path, self._welcome) for path in ("/", "/api/hello")]
+        others = (CatalogRoutes(gateway), ResponseRoutes(gateway.conversations), status)
+        self._table = RouteTable(
+            (
+                Group(Door(MODEL), [Takeover("POST", row.path, partial(self._call, row)) for row in MODEL_ROWS]),
+                Group(PUBLIC, [*welcome, *health.endpoints()]),
+                Group(
+                    Door(CALLER, gateway.admission.admit),
+                    [
+                        *(row for routes in others for row in routes.endpoints()),
+                        *(Takeover(ANY, path, self._stock_route) for path in STOCK_PATHS),
+                    ],
+                ),
+                management,
+            ),
+            " The API is under /v1; /v1/models lists the models.",
         )
+        self._admin = management.door
+        self._model_routes: Mapping[str, Route] = {row.path: row.route for row in MODEL_ROWS if NAME not in row.path}
+        """The table's rows for most requests, by their path alone."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         path: str = scope["path"]
-        matched = match(path, scope["query_string"])
-        if matched is not None and scope["method"] == "POST":
-            await Exchange(self._gateway, matched.route, scope, send, matched.from_path).serve(receive)
-            return
+        if scope["method"] == "POST":
+            route = self._model_routes.get(path)
+            if route is not None:
+                await Exchange(self._gateway, route, scope, send).serve(receive)
+                return
         headers = header_map(scope["headers"])
         origin = headers.get(b"origin")
         try:
-            if origin is not None and not self._management.serves(path):
+            if origin is not None and not self._answers_pages(path, scope["method"], headers):
                 send = readable_by(origin, self._gateway.admission, send)
                 if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
                     await preflight(origin, headers, self._gateway.admission, send)
                     return
-            await self._other(path, scope, receive, send)
+            await self._table.serve(scope, receive, send)
         except CallerLeft:
             return
         except OrcestatorError as error:
@@ -92,61 +94,28 @@ class ApiApp:
 
     def serves(self, path: str) -> bool:
         """Whether there is anything at the path, whatever the method."""
-        return (
-            match(path, b"") is not None
-            or path in self._plain
-            or path.startswith((RESPONSES_PREFIX, MODELS_PREFIX, *STOCK_PREFIXES))
-            or any(group.serves(path) for group in self._groups)
-        )
+        return self._table.serves(path)
 
-    async def _other(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
-        if path.startswith(RESPONSES_PREFIX):
-            owner = self._gateway.admission.admit(scope, header_map(scope["headers"]))
-            await serve_response(self._gateway.conversations, owner, scope, send)
-            return
-        if match(path, b"") is not None:
-            raise MethodNotAllowed(f"{path} takes POST.", headers={"allow": "POST"})
-        for group in self._groups:
-            if group.serves(path):
-                await group.serve(scope, receive, send)
-                return
-        plain = self._plain.get(path) or (self._model if path.startswith(MODELS_PREFIX) else None)
-        if plain is not None:
-            if scope["method"] not in ("GET", "HEAD"):
-                raise MethodNotAllowed(f"{path} takes GET.", headers={"allow": "GET, HEAD"})
-            await plain(scope, send)
-            return
-        if path.startswith(STOCK_PREFIXES):
-            self._admit(scope)
-            stock = await self._stock()
-            if stock is not None:
-                await stock(scope, receive, send)
-                return
-        raise RouteNotFound(f"There is nothing at {path[:200]}. The API is under /v1; /v1/models lists the models.")
+    def _answers_pages(self, path: str, method: str, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether the answer says by itself what pages may read of it: a model call's does, and management's is for none."""
+        if self._table.door_of(path) is self._admin:
+            return True
+        found = self._table.found(path, method, headers)
+        return found is not None and found.door.name == MODEL
 
-    def _admit(self, scope: Scope) -> None:
-        self._gateway.admission.admit(scope, header_map(scope["headers"]))
+    async def _call(self, row: ModelRow, scope: Scope, receive: Receive, send: Send, name: str) -> None:
+        route = row.route_for(scope["query_string"])
+        await Exchange(self._gateway, route, scope, send, row.body_fields(name)).serve(receive)
 
-    def _catalog(self) -> Catalog:
-        return self._gateway.catalog()
+    async def _stock_route(self, scope: Scope, receive: Receive, send: Send, _name: str) -> None:
+        stock = await self._stock()
+        if stock is None:
+            raise RouteNotFound(f"There is nothing at {scope['path'][:200]}: FastChat is not installed.")
+        await stock(scope, receive, send)
 
-    async def _welcome(self, _scope: Scope, send: Send) -> None:
-        routes = sorted([*MODEL_ROUTES, *self._plain])
-        await send_json(send, 200, {"name": "orcestator", "api": "/v1", "routes": routes})
-
-    async def _models(self, scope: Scope, send: Send) -> None:
-        self._admit(scope)
-        headers = header_map(scope["headers"])
-        if b"x-goog-api-key" in headers:
-            await send_json(send, 200, gemini_models(self._catalog()))
-        else:
-            is_claude = b"anthropic-version" in headers or headers.get(b"user-agent", b"").startswith(b"claude-")
-            await send_json(send, 200, model_list(self._catalog(), for_claude=is_claude))
-
-    async def _model(self, scope: Scope, send: Send) -> None:
-        self._admit(scope)
-        name = meant_name(scope["path"].removeprefix(MODELS_PREFIX))
-        await send_json(send, 200, model_card(self._catalog(), name))
+    async def _welcome(self, _asked: Asked) -> Reply:
+        routes = self._table.paths(MODEL, PUBLIC.name, CALLER)
+        return Reply({"name": "orcestator", "api": "/v1", "routes": routes})
 
 
 class UnderBasePath:

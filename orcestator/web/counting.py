@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from orcestator.dialects.anthropic.caller import CALLER as ANTHROPIC
@@ -18,8 +18,8 @@ from orcestator.gateway.request_reader import forwarded
 from orcestator.routing.events import RequestEnded
 from orcestator.routing.offer import Deployment
 from orcestator.routing.planning.catalog import DEFAULT_ALIAS
-from orcestator.server.asgi import Scope, header_map
 from orcestator.server.json_body import parse_object
+from orcestator.server.request_id import request_id_of
 from orcestator.upstream.call import COUNT, COUNT_PATH, Answer, UpstreamCall, WholeAnswer
 from orcestator.upstream.ids import new_id
 
@@ -48,30 +48,30 @@ class Counting:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    async def messages(self, body: bytes, scope: Scope, caller: str, request_id: str) -> Json:
+    async def messages(self, body: bytes, headers: Mapping[bytes, bytes], caller: str) -> Json:
         """The answer of ``/v1/messages/count_tokens``. Raises InvalidRequest and ModelNotFound."""
-        count = _Count(self._gateway, caller, request_id)
-        return await count.told(self._messages(count, body, scope))
+        count = _Count(self._gateway, caller, request_id_of(headers))
+        return await count.told(self._messages(count, body, headers))
 
-    async def contents(self, model: str, body: bytes, scope: Scope, caller: str, request_id: str) -> Json:
+    async def contents(self, model: str, body: bytes, headers: Mapping[bytes, bytes], caller: str) -> Json:
         """The answer of Gemini's ``:countTokens``. Raises InvalidRequest and ModelNotFound."""
-        count = _Count(self._gateway, caller, request_id)
-        return await count.told(self._contents(count, model, body, scope))
+        count = _Count(self._gateway, caller, request_id_of(headers))
+        return await count.told(self._contents(count, model, body, headers))
 
-    async def _messages(self, count: "_Count", body: bytes, scope: Scope) -> Json:
+    async def _messages(self, count: "_Count", body: bytes, headers: Mapping[bytes, bytes]) -> Json:
         own = self._parsed(body)
         # Nothing is generated, so that the one field that the dialect insists on has no meaning here.
         call = ANTHROPIC.read({"max_tokens": 1, **own}).call
-        counted = await count.asked(ANTHROPIC, own, body, call, scope)
+        counted = await count.asked(ANTHROPIC, own, body, call, headers)
         return counted or {"input_tokens": anthropic_estimate(call)}
 
-    async def _contents(self, count: "_Count", model: str, body: bytes, scope: Scope) -> Json:
+    async def _contents(self, count: "_Count", model: str, body: bytes, headers: Mapping[bytes, bytes]) -> Json:
         own = self._parsed(body)
         inner = own.get("generateContentRequest")
         asked = inner if isinstance(inner, dict) else own
         call = GEMINI.read({**asked, "model": model, "stream": False}).call
         # The longer form names the model once more, as we call it: only the short one can be passed on.
-        counted = await count.asked(GEMINI, own, body, call, scope, may_ask=not isinstance(inner, dict))
+        counted = await count.asked(GEMINI, own, body, call, headers, may_ask=not isinstance(inner, dict))
         return counted or {"totalTokens": gemini_estimate(call)}
 
     def _parsed(self, body: bytes) -> Json:
@@ -102,7 +102,14 @@ class _Count:
             self._tell(error, started, arrived_at)
 
     async def asked(
-        self, caller: CallerDialect, own: Json, body: bytes, call: Json, scope: Scope, *, may_ask: bool = True
+        self,
+        caller: CallerDialect,
+        own: Json,
+        body: bytes,
+        call: Json,
+        headers: Mapping[bytes, bytes],
+        *,
+        may_ask: bool = True,
     ) -> Json | None:
         """The count of the upstream that would answer, None when it counts not in this dialect, or not now.
 
@@ -118,7 +125,7 @@ class _Count:
         self._attempts = 1
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                order, now = _order(caller, own, body, call, scope), gateway.attempts.now()
+                order, now = _order(caller, own, body, call, headers), gateway.attempts.now()
                 gateway.attempts.quota.admit(deployment, order.tokens, now)
                 answer = await gateway.carry(deployment, order, now)
         except CannotExpress as refusal:
@@ -161,7 +168,7 @@ def _counted(caller: CallerDialect, answer: Answer) -> Json | None:
     return {name: wire[name] for name in fields if name in wire}
 
 
-def _order(caller: CallerDialect, own: Json, body: bytes, call: Json, scope: Scope) -> UpstreamCall:
+def _order(caller: CallerDialect, own: Json, body: bytes, call: Json, headers: Mapping[bytes, bytes]) -> UpstreamCall:
     return UpstreamCall(
         endpoint=COUNT,
         path=COUNT_PATH,
@@ -178,6 +185,6 @@ def _order(caller: CallerDialect, own: Json, body: bytes, call: Json, scope: Sco
         new_id=new_id,
         dialect=caller.name,
         own=own,
-        headers=forwarded(caller, header_map(scope["headers"])),
+        headers=forwarded(caller, headers),
         is_foreign=True,
     )

@@ -1,16 +1,16 @@
 """Kept responses by their id, and the one thing about them that is not offered: a WebSocket."""
 
 import re
-from typing import Any
-from urllib.parse import parse_qs
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
-from orcestator.errors import ClientError, InvalidRequest, MethodNotAllowed
+from orcestator.errors import ClientError, InvalidRequest
 from orcestator.gateway.conversations import Conversations
-from orcestator.server.asgi import Scope, Send, send_json
+from orcestator.server.route_table import UPGRADE, Asked, Endpoint, Reply
 
 Json = dict[str, Any]
 PREFIX = "/v1/responses"
-_PATH = re.compile(r"/v1/responses/(?P<id>[\w.-]{1,256})(?P<more>/input_items|/cancel)?")
+_ID = re.compile(r"[\w.-]{1,256}")
 
 
 class UpgradeRefused(ClientError):
@@ -20,43 +20,56 @@ class UpgradeRefused(ClientError):
     default_code = "websocket_not_offered"
 
 
-async def serve_response(conversations: Conversations, owner: str, scope: Scope, send: Send) -> None:
-    """GET, DELETE or list what is kept. Raises OrcestatorError."""
-    path, method = scope["path"], scope["method"]
-    if path.rstrip("/") == PREFIX:
-        _refuse_upgrade(scope)
-        raise MethodNotAllowed(f"{PREFIX} takes POST.", headers={"allow": "POST"})
-    found = _PATH.fullmatch(path)
-    if found is None:
-        raise InvalidRequest("A response's id looks like 'resp_…'.", param="response_id")
-    if found["more"] == "/cancel":
-        raise InvalidRequest("Only responses made with 'background' can be cancelled, which is not offered here.")
-    if method == "DELETE" and not found["more"]:
-        await conversations.remove(owner, found["id"])
-        await send_json(send, 200, {"id": found["id"], "object": "response", "deleted": True})
-    elif method != "GET":
-        raise MethodNotAllowed(f"{path} takes GET and DELETE.", headers={"allow": "GET, DELETE"})
-    elif found["more"]:
-        page = _page(scope["query_string"])
-        await send_json(send, 200, await conversations.input_items(owner, found["id"], **page))
-    else:
-        await send_json(send, 200, await conversations.response(owner, found["id"]))
+class ResponseRoutes:
+    """What callers may do with the responses that were kept for them."""
+
+    def __init__(self, conversations: Conversations) -> None:
+        self._conversations = conversations
+
+    def endpoints(self) -> Sequence[Endpoint]:
+        """The rows of the table."""
+        return (
+            Endpoint("GET", PREFIX + "/{}", self._response),
+            Endpoint("DELETE", PREFIX + "/{}", self._remove),
+            Endpoint("GET", PREFIX + "/{}/input_items", self._input_items),
+            Endpoint("POST", PREFIX + "/{}/cancel", _refuse_to_cancel),
+            Endpoint(UPGRADE, PREFIX, _refuse_upgrade),
+        )
+
+    async def _response(self, asked: Asked) -> Reply:
+        return Reply(await self._conversations.response(asked.who.id, _id_in(asked)))
+
+    async def _remove(self, asked: Asked) -> Reply:
+        await self._conversations.remove(asked.who.id, _id_in(asked))
+        return Reply({"id": asked.name, "object": "response", "deleted": True})
+
+    async def _input_items(self, asked: Asked) -> Reply:
+        page = _page(asked.query)
+        return Reply(await self._conversations.input_items(asked.who.id, _id_in(asked), **page))
 
 
-def _refuse_upgrade(scope: Scope) -> None:
+async def _refuse_to_cancel(_asked: Asked) -> NoReturn:
+    raise InvalidRequest("Only responses made with 'background' can be cancelled, which is not offered here.")
+
+
+async def _refuse_upgrade(_asked: Asked) -> NoReturn:
     """The edge refuses an upgrade itself; one that a proxy in front of us took the word out of comes as far as here."""
-    if any(name == b"sec-websocket-key" for name, _ in scope["headers"]):
-        raise UpgradeRefused("There is no WebSocket here: send the request with POST.", headers={"upgrade": "HTTP/1.1"})
+    raise UpgradeRefused("There is no WebSocket here: send the request with POST.", headers={"upgrade": "HTTP/1.1"})
 
 
-def _page(query: bytes) -> Json:
+def _id_in(asked: Asked) -> str:
+    if not _ID.fullmatch(asked.name):
+        raise InvalidRequest("A response's id looks like 'resp_…'.", param="response_id")
+    return asked.name
+
+
+def _page(query: Mapping[str, str]) -> Json:
     """What part of a list is wanted. Raises InvalidRequest."""
-    asked = {name: values[-1] for name, values in parse_qs(query.decode("latin-1")).items()}
-    page: Json = {"newest_first": asked.get("order") != "asc"}
-    if "after" in asked:
-        page["after"] = asked["after"]
-    if "limit" in asked:
-        if not asked["limit"].isdigit():
+    page: Json = {"newest_first": query.get("order") != "asc"}
+    if query.get("after"):
+        page["after"] = query["after"]
+    if query.get("limit"):
+        if not query["limit"].isdigit():
             raise InvalidRequest("'limit' must be a whole number from 1 to 100.", param="limit")
-        page["limit"] = int(asked["limit"])
+        page["limit"] = int(query["limit"])
     return page

@@ -1,6 +1,5 @@
 """Which path is which model route, in every dialect that callers speak."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -69,41 +68,51 @@ def _gemini_embedding(read: Callable[[Json], ReadCall], reply: Callable[[Json], 
     return Route("embeddings", "embeddings", "/embeddings", caller=caller)
 
 
-GEMINI_PATH = re.compile(r"/v1(?:beta|alpha)?/(?:models/)?(?P<model>.+):(?P<verb>\w+)")
 _EMBEDDING = {
     "embedContent": _gemini_embedding(embeddings.embed_call, embeddings.embed_reply),
     "batchEmbedContents": _gemini_embedding(embeddings.batch_call, embeddings.batch_reply),
 }
 GEMINI_VERBS = ("generateContent", "streamGenerateContent", "countTokens", *_EMBEDDING)
-_ENGINE_PATH = re.compile(r"/v1/engines/(?P<model>.+)/completions")
+GEMINI_PREFIXES = ("/v1beta/models/", "/v1alpha/models/", "/v1/models/")
+"""Google's SDK has said v1 since its third version, which is where OpenAI's callers look up one model."""
+_BARE_PREFIXES = ("/v1beta/", "/v1alpha/", "/v1/")
 
 
-class Match(NamedTuple):
-    """A model route, and the fields of the body that its path holds."""
+class ModelRow(NamedTuple):
+    """A path at which a model is asked. Where it has a name in it, that is the model's."""
 
+    path: str
     route: Route
-    from_path: Json | None = None
+    streams: bool | None = None
+    """Whether the answer is a stream, where the path says it."""
+    as_events: Route | None = None
+    """The route of those who ask with ``alt=sse``."""
+
+    def route_for(self, query: bytes) -> Route:
+        """The route that a query asks for."""
+        return self.as_events if self.as_events is not None and b"alt=sse" in query else self.route
+
+    def body_fields(self, name: str) -> Json | None:
+        """The fields of the body that the path holds."""
+        if not name:
+            return None
+        return {"model": name} if self.streams is None else {"model": name, "stream": self.streams}
 
 
-def match(path: str, query: bytes) -> Match | None:
-    """The model route of a path, or None."""
-    route = MODEL_ROUTES.get(path)
-    if route is not None:
-        return Match(route)
-    if path.startswith("/v1/engines/"):
-        engine = _ENGINE_PATH.fullmatch(path)
-        return Match(_OPENAI["/v1/completions"], {"model": engine["model"]}) if engine else None
-    found = GEMINI_PATH.fullmatch(path)
-    return None if found is None else _gemini_match(found["model"], found["verb"], query)
+def _gemini_rows(prefix: str) -> list[ModelRow]:
+    return [
+        ModelRow(f"{prefix}{{}}:generateContent", _GEMINI, streams=False),
+        ModelRow(f"{prefix}{{}}:streamGenerateContent", _GEMINI_ARRAY, streams=True, as_events=_GEMINI),
+        *(ModelRow(f"{prefix}{{}}:{verb}", route) for verb, route in _EMBEDDING.items()),
+    ]
 
 
-def _gemini_match(model: str, verb: str, query: bytes) -> Match | None:
-    if verb == "generateContent":
-        return Match(_GEMINI, {"model": model, "stream": False})
-    if verb == "streamGenerateContent":
-        route = _GEMINI if b"alt=sse" in query else _GEMINI_ARRAY
-        return Match(route, {"model": model, "stream": True})
-    return Match(_EMBEDDING[verb], {"model": model}) if verb in _EMBEDDING else None
+MODEL_ROWS: tuple[ModelRow, ...] = (
+    *(ModelRow(path, route) for path, route in MODEL_ROUTES.items()),
+    ModelRow("/v1/engines/{}/completions", _OPENAI["/v1/completions"]),
+    *(row for prefix in (*GEMINI_PREFIXES, *_BARE_PREFIXES) for row in _gemini_rows(prefix)),
+)
+"""Every path at which a model is asked, each with POST."""
 
 
 def caller_at(path: str, method: str = "") -> CallerDialect | None:

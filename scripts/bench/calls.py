@@ -38,7 +38,7 @@ WARM_UP = 40
 """Requests before the first that counts: connections are made, plans kept and paths learned."""
 REQUESTS = 10
 ROUNDS = 5
-FEW, MANY = 10, 30
+FEW, MANY = 10, 70
 """Events of the two streams whose difference is what an event costs."""
 EVENTS_PER_SECOND = 200
 PATIENCE_SECONDS = 30.0

@@ -108,31 +108,20 @@ def test_one_port_one_banner_one_page(sandbox: SandboxThread, tmp_path: Path) ->
         assert len(set(of_processes(metrics, "process_start_time_seconds").values())) > 1
         assert sum_of(metrics, "orcestator_build_info") == 1
         assert sum_of(metrics, "orcestator_request_latency_seconds_count") == 5
-        assert len(cluster.traffic()) == 5
+        until(lambda: len(cluster.traffic()) == 5, "each has its line")
 
 
 @linux_only
 def test_connections_are_spread(sandbox: SandboxThread, tmp_path: Path) -> None:
-    """Also those that are opened one right after the other: a process that is not busy would take all of them from a shared socket.
-
-    By chance all 40 go to one of two once in 2 to the 39th.
-    """
+    """Each process gets some of them. By chance all 40 go to one of two once in 2 to the 39th."""
     with cluster_in(tmp_path, config(sandbox)) as cluster:
+        before = of_processes(cluster.metrics(), "process_open_fds")
         with ExitStack() as stack:
-            callers = [
-                stack.enter_context(httpx.Client(base_url=cluster.url, trust_env=False, verify=False))
-                for _ in range(40)
-            ]
-            assert {caller.get("/ready").status_code for caller in callers} == {200}
-            fds = of_processes(cluster.metrics(), "process_open_fds")
-        idle = of_processes(cluster.metrics(), "process_open_fds")
-        until(
-            lambda: all(_fds(cluster)[name] < fds[name] for name in ("api server 1", "api server 2")), str((fds, idle))
-        )
-
-
-def _fds(cluster: Cluster) -> dict[str, float]:
-    return of_processes(cluster.metrics(), "process_open_fds")
+            for _ in range(40):
+                caller = stack.enter_context(httpx.Client(base_url=cluster.url, trust_env=False, verify=False))
+                assert caller.get("/ready").status_code == 200
+            during = of_processes(cluster.metrics(), "process_open_fds")
+        assert all(during[name] > before[name] for name in ("api server 1", "api server 2")), (before, during)
 
 
 @linux_only
@@ -178,7 +167,7 @@ def test_one_that_hangs_is_left_out_of_the_page(sandbox: SandboxThread, tmp_path
 
 @linux_only
 def test_a_reload_and_a_reset_reach_every_process(sandbox: SandboxThread, tmp_path: Path) -> None:
-    """Whichever of them was asked."""
+    """Whichever of them was asked: in each of them nothing is left of what was held against the model."""
     text = config(sandbox)
     environment = {"OR_BREAKER_CONSECUTIVE_FAILURES": "1", "OR_ATTEMPTS": "1", "OR_BREAKER_OPEN_SECONDS": "300"}
     with cluster_in(tmp_path, text, **environment) as cluster, caller_at_each(cluster) as callers:
@@ -186,7 +175,7 @@ def test_a_reload_and_a_reset_reach_every_process(sandbox: SandboxThread, tmp_pa
             assert ask(caller, "alpha/fault:H1:500").status_code >= 500
         assert [states(caller) for caller in callers] == [{"OPEN"}] * 2
         assert callers[0].post("/admin/state/reset", json={}, headers=ADMIN).status_code == 200
-        assert [states(caller) for caller in callers] == [{"CLOSED"}] * 2
+        assert [states(caller) for caller in callers] == [set()] * 2
 
         (cluster.directory / "config.yaml").write_text(f"{text}attempts: 7\naliases: {{twin: alpha/echo}}\n", "utf-8")
         assert callers[1].post("/admin/reload", json={}, headers=ADMIN).status_code == 200

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from orcestator.errors import Forbidden, QuotaExceeded, Unauthorized
-from orcestator.gateway.admission import Admission, AdmissionPolicy, caller_name
+from orcestator.gateway.admission import Admission, AdmissionPolicy
+from orcestator.gateway.caller import ANONYMOUS, Caller
 from orcestator.providers.secret import Secret
 from orcestator.server.asgi import header_map
 from orcestator.server.failed_logins import WRONG_KEYS_A_WINDOW, FailedLogins
@@ -16,7 +17,7 @@ LOCAL = AdmissionPolicy(allowed_hosts=frozenset({"gateway.lan"}))
 OPEN = AdmissionPolicy(allow_anonymous=True)
 
 
-def admit(policy: AdmissionPolicy, client: str | None = "127.0.0.1", **headers: str) -> str:
+def admit(policy: AdmissionPolicy, client: str | None = "127.0.0.1", **headers: str) -> Caller:
     """The caller's id."""
     scope: dict[str, Any] = {"client": (client, 5000) if client else None}
     raw = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
@@ -35,7 +36,7 @@ def admit(policy: AdmissionPolicy, client: str | None = "127.0.0.1", **headers: 
 )
 def test_a_key_in_any_of_the_usual_places(header: dict[str, str]) -> None:
     """VS Code sends an empty Bearer when it has no key, beside which another header may count."""
-    assert admit(KEYED, "203.0.113.9", host="anything.example", **header) == caller_name(Secret("second-key-456"))
+    assert admit(KEYED, "203.0.113.9", host="anything.example", **header) == Caller.of(Secret("second-key-456"))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_a_wrong_or_missing_key(header: dict[str, str]) -> None:
 @pytest.mark.parametrize("client", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1", None])
 def test_this_machine_needs_no_key(client: str | None) -> None:
     """None is a Unix socket."""
-    assert admit(LOCAL, client, host="localhost:8000") == ""
+    assert admit(LOCAL, client, host="localhost:8000") == ANONYMOUS
 
 
 @pytest.mark.parametrize("client", ["192.168.1.5", "203.0.113.9", "::ffff:10.0.0.1", "fe80::1", "not an address"])
@@ -76,7 +77,7 @@ def test_other_machines_do(client: str) -> None:
     ],
 )
 def test_local_host_names(host: str) -> None:
-    assert admit(LOCAL, host=host) == ""
+    assert admit(LOCAL, host=host) == ANONYMOUS
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_a_rebound_host_name_is_refused(host: str) -> None:
 )
 def test_local_origins(origin: str) -> None:
     """An editor's own pages are no web pages of others."""
-    assert admit(LOCAL, host="localhost", origin=origin) == ""
+    assert admit(LOCAL, host="localhost", origin=origin) == ANONYMOUS
 
 
 @pytest.mark.parametrize(
@@ -120,8 +121,8 @@ def test_foreign_origins_are_refused(origin: str) -> None:
 )
 def test_everybody_when_it_is_wished(host: str) -> None:
     """From any address, by any name that no web page can have."""
-    assert admit(OPEN, "203.0.113.9", host=host) == ""
-    assert admit(OPEN, "203.0.113.9", host=host, x_forwarded_for="198.51.100.1", via="1.1 proxy") == ""
+    assert admit(OPEN, "203.0.113.9", host=host) == ANONYMOUS
+    assert admit(OPEN, "203.0.113.9", host=host, x_forwarded_for="198.51.100.1", via="1.1 proxy") == ANONYMOUS
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_everybody_is_still_no_web_page(headers: dict[str, str]) -> None:
         origins=frozenset({"https://evil.example", "null"}),
     )
     if "sec_fetch_site" not in headers:
-        assert admit(named, **headers) == ""
+        assert admit(named, **headers) == ANONYMOUS
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_what_a_proxy_passed_on_is_nobodys_of_this_machine(mark: str) -> None:
     """Unless its name is one that a proxy serves on purpose."""
     with pytest.raises(Forbidden, match="proxy"):
         admit(LOCAL, host="localhost:8000", **{mark: "203.0.113.9"})
-    assert admit(LOCAL, host="gateway.lan", **{mark: "203.0.113.9"}) == ""
+    assert admit(LOCAL, host="gateway.lan", **{mark: "203.0.113.9"}) == ANONYMOUS
     assert admit(KEYED, host="localhost", authorization="Bearer first-key-123", **{mark: "x"}) != ""
 
 
@@ -176,7 +177,7 @@ def test_nor_is_what_came_by_http_1_0() -> None:
     scope: dict[str, Any] = {"client": ("127.0.0.1", 5000), "http_version": "1.0"}
     with pytest.raises(Forbidden, match="proxy"):
         Admission(LOCAL).admit(scope, {b"host": b"localhost"})
-    assert Admission(LOCAL).admit(scope, {b"host": b"gateway.lan"}) == ""
+    assert Admission(LOCAL).admit(scope, {b"host": b"gateway.lan"}) == ANONYMOUS
 
 
 def test_another_policy_counts_from_the_next_request_on() -> None:
@@ -198,7 +199,7 @@ def test_guessing_is_slowed_down_and_locks_nobody_out() -> None:
     refusals = FailedLogins(lambda door, reason: counted.update([(door, reason)]), lambda: now[0])
     admission = Admission(KEYED, refusals)
 
-    def guess(key: bytes, client: str = "203.0.113.9") -> str:
+    def guess(key: bytes, client: str = "203.0.113.9") -> Caller:
         return admission.admit({"client": (client, 1)}, {b"x-api-key": key})
 
     for number in range(WRONG_KEYS_A_WINDOW):
@@ -207,7 +208,7 @@ def test_guessing_is_slowed_down_and_locks_nobody_out() -> None:
     with pytest.raises(QuotaExceeded) as caught:
         guess(b"wrong-again")
     assert 0 < int(caught.value.headers["retry-after"]) <= 60
-    assert guess(b"first-key-123") == caller_name(Secret("first-key-123"))
+    assert guess(b"first-key-123") == Caller.of(Secret("first-key-123"))
     with pytest.raises(Unauthorized):
         guess(b"wrong", "203.0.113.10")
     now[0] = 61.0
@@ -252,4 +253,4 @@ def test_the_memory_of_hosts_is_bounded() -> None:
         with pytest.raises(Forbidden):
             admission.admit({"client": None}, {b"host": b"h%d.example" % number})
     assert len(admission._known_hosts) <= 1024
-    assert admission.admit({"client": None}, {b"host": b"localhost"}) == ""
+    assert admission.admit({"client": None}, {b"host": b"localhost"}) == ANONYMOUS

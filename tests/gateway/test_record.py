@@ -5,6 +5,7 @@ from typing import Any, cast
 import pytest
 
 from orcestator.errors import UpstreamBroken
+from orcestator.gateway.caller import Caller
 from orcestator.gateway.gateway import Gateway, Route
 from orcestator.gateway.record import cost_of, record
 from orcestator.gateway.request_state import RequestState
@@ -60,7 +61,7 @@ def state() -> RequestState:
     """A request that came ten seconds ago and was served by its second candidate."""
     state = RequestState(cast(Gateway, House()), cast(Route, Chat()), {}, "req-1", None)
     state.started, state.parsed, state.planned = 10.0, 10.25, 10.75
-    state.caller, state.model, state.user_text, state.streamed = "caller-1", "fine", "hello", True
+    state.caller, state.model, state.user_text, state.streamed = Caller("of-the-key", "caller-1"), "fine", "hello", True
     state.status, state.first_content, state.relay = 200, 0.5, 0.125
     state.plan = plan_of([ALPHA, BETA])
     failed, won = Attempt(ALPHA, 10.75), Attempt(BETA, 11.0, "fallback")
@@ -136,3 +137,13 @@ def test_what_nobody_served_costs_nothing(state: RequestState) -> None:
     )
     assert (event.served_by, event.provider, event.model, event.usage, event.nano_usd) == ("", "", "", NOTHING, 0)
     assert len(event.tried) == 1
+
+
+def test_middleware_that_answered_is_who_served(state: RequestState) -> None:
+    """Also where an attempt of the same request had failed before."""
+    tally = state.tally
+    tally.made, tally.winner, tally.served = tally.made[:1], None, None
+    state.served_by = "cache"
+    event = told(state)
+    assert (event.served_by, event.outcome, event.provider, event.nano_usd) == ("cache", "ok", "", 0)
+    assert event.assistant_text == "an a"

@@ -18,7 +18,8 @@ import pytest
 import uvicorn
 
 from orcestator.server import connection_limits, edge
-from orcestator.server.edge import EdgeLimits, serve_config
+from orcestator.server.edge import EdgeLimits
+from orcestator.server.serving import serve_config
 
 DEADLINE = 9.0  # under every limit of the edge: what must come is due by the advanced clock, not by the real one
 HEAD = b"POST /echo HTTP/1.1\r\nHost: gateway\r\n"

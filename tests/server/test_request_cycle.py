@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from orcestator.server.edge import EdgeLimits, serve_config
+from orcestator.server.edge import EdgeLimits
+from orcestator.server.serving import serve_config
 
 SECONDS = 20.0
 LENGTH_5 = (b"content-length", b"5")

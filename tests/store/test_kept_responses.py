@@ -17,7 +17,8 @@ from orcestator.errors import InvalidRequest, RouteNotFound
 from orcestator.gateway.conversations import PREVIOUS_NOT_FOUND, Conversations
 from orcestator.store.kept_responses import KeptResponses
 from orcestator.store.kept_rows import KeptRows
-from orcestator.store.kept_turns import Bounds, Change
+from orcestator.store.kept_turns import Bounds, Change, Put
+from orcestator.store.rows import Transaction
 from orcestator.telemetry.background import BackgroundWriter
 from tests.store.engines import kept_response_rows
 
@@ -52,10 +53,7 @@ class Process:
         guarantees = {name: more.pop(name) for name in ("waits_seconds",) if name in more}
         rows = KeptRows(kept_response_rows(path, **guarantees), more.pop("bounds", Bounds()), self.clock)
         self.writer = BackgroundWriter[Change]("kept_responses", rows, keeps_failed=True, window_seconds=0.0)
-        owners = {"caller-1": "first-key", "caller-2": "second-key"}
-        self.shelf = KeptResponses(
-            rows, self.writer, self.writer.flush, owners=owners, is_shared=is_shared, **limits, **more
-        )
+        self.shelf = KeptResponses(rows, self.writer, self.writer.flush, is_shared=is_shared, **limits, **more)
         self.conversations = Conversations(self.clock, shelf=self.shelf)
         rows.prepare()  # so that what a test waits for is one row, and no import
         rows.close()
@@ -189,7 +187,7 @@ def test_a_new_process_goes_on(tmp_path: Path) -> None:
 
 
 def test_nobody_sees_another_s(tmp_path: Path) -> None:
-    """Neither a response nor an item; who has the key is whose it is, whatever number the key has today."""
+    """Neither a response nor an item."""
     path = tmp_path / "or.db"
     with processes(path, 2, is_shared=False) as (process, other):
         run(process.turn("resp_1"))
@@ -198,8 +196,7 @@ def test_nobody_sees_another_s(tmp_path: Path) -> None:
             assert run(is_unknown(other, "resp_1", owner))
             with pytest.raises(InvalidRequest, match="not kept here"):
                 run(other.conversations.continued(owner, {"input": [{"type": "item_reference", "id": "msg_resp_1"}]}))
-        other.shelf._owners = {"caller-7": "first-key"}
-        assert run(other.conversations.response("caller-7", "resp_1")) == answer("resp_1")
+        assert run(other.conversations.response("caller-1", "resp_1")) == answer("resp_1")
 
 
 def test_what_is_not_to_be_stored_is_not(tmp_path: Path) -> None:
@@ -351,6 +348,31 @@ def test_nobody_pushes_out_what_another_caller_keeps(tmp_path: Path, bounds: Bou
     assert kept[:3] == ["quiet_0", "quiet_1", "quiet_2"]
     assert kept[3:] == [f"loud_{number:02}" for number in range(60)][-len(kept[3:]) :]
     assert 10 <= len(kept) <= 14
+
+
+def test_after_a_failure_the_bounds_are_looked_at_anew(tmp_path: Path) -> None:
+    """Others may have written meanwhile, who knows how much."""
+    path = tmp_path / "or.db"
+    bounds = Bounds(bytes=64_000)
+
+    def turn(name: str, size: int) -> Put:
+        return Put("me", name, "", b'{"output":[]}', b"x" * size, (), lambda: b"[]", NOON)
+
+    ours = KeptRows(kept_response_rows(path, waits_seconds=0.02), bounds, lambda: NOON)
+    ours.write([turn("ours", 10)])
+    ours.write([])
+    other = kept_response_rows(path)
+    KeptRows(other, Bounds(), lambda: NOON).write([turn("theirs", 100_000)])
+
+    def meanwhile(_transaction: Transaction) -> None:
+        with pytest.raises(OSError, match="locked"):
+            ours.write([turn("late", 10)])
+
+    other.transact(meanwhile)
+    ours.write([turn("late", 10)])
+    assert rows(path, "SELECT response_id FROM kept_response") == [("late",)]
+    ours.close()
+    other.close()
 
 
 def test_a_locked_database_fails_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

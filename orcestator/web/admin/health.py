@@ -1,11 +1,12 @@
 """``/health`` tells how each component is; ``/ready`` tells whether to send requests here. Both answer from memory."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from orcestator import __version__
-from orcestator.server.asgi import Scope, Send, send_json
+from orcestator.server.asgi import Scope
 from orcestator.server.drain import Drain
+from orcestator.server.route_table import Asked, Endpoint, Reply
 
 Json = dict[str, Any]
 Component = Callable[[], tuple[bool, Json]]
@@ -31,7 +32,15 @@ class Health:
         self._needed = dict(needed)
         self._beside = dict(beside)
 
-    async def health(self, scope: Scope, send: Send) -> None:
+    def endpoints(self) -> Sequence[Endpoint]:
+        """The rows of the table."""
+        return (
+            Endpoint("GET", "/health", self.health),
+            Endpoint("GET", "/api/v1/health", self.health),
+            Endpoint("GET", "/ready", self.ready),
+        )
+
+    async def health(self, asked: Asked) -> Reply:
         """200 with every component's state; 503 when one that is needed does not work. A stranger sees the status alone."""
         needed = {name: component() for name, component in self._needed.items()}
         beside = {name: component() for name, component in self._beside.items()}
@@ -49,16 +58,16 @@ class Health:
                 "load_balancer": _word(not self._drain.is_draining),
             },
         }
-        await send_json(send, 200 if works else 503, body if self._is_insider(scope) else {"status": body["status"]})
+        shown = body if self._is_insider(asked.scope) else {"status": body["status"]}
+        return Reply(shown, 200 if works else 503)
 
-    async def ready(self, _scope: Scope, send: Send) -> None:
+    async def ready(self, _asked: Asked) -> Reply:
         """200 when new requests are welcome and can be served, else 503 with Retry-After."""
         if self._drain.is_draining:
-            await send_json(send, 503, {"status": "draining"}, [(b"retry-after", b"5")])
-        elif not all(component()[0] for component in self._needed.values()):
-            await send_json(send, 503, {"status": "starting"}, [(b"retry-after", b"1")])
-        else:
-            await send_json(send, 200, {"status": "ready"})
+            return Reply({"status": "draining"}, 503, headers=[(b"retry-after", b"5")])
+        if not all(component()[0] for component in self._needed.values()):
+            return Reply({"status": "starting"}, 503, headers=[(b"retry-after", b"1")])
+        return Reply({"status": "ready"})
 
 
 def _word(is_well: bool) -> str:

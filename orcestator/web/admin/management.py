@@ -2,17 +2,19 @@
 
 import logging
 
-from orcestator.server.route_table import Change, RouteTable
+from orcestator.server.route_table import Change, Door, Group
 from orcestator.web.admin.access import ManagementAccess
 from orcestator.web.admin.admin_routes import AdminRoutes
 from orcestator.web.admin.orchestrator_routes import OrchestratorRoutes
 
+ADMIN = "admin"
+"""The name of the door."""
 audit = logging.getLogger("orcestator.audit")
 
 
-def management_routes(access: ManagementAccess, orchestrator: OrchestratorRoutes, admin: AdminRoutes) -> RouteTable:
-    """The group, to be handed to the application. Whoever ``access`` does not admit learns only that."""
-    return RouteTable([*orchestrator.endpoints(), *admin.endpoints()], access.admit, _note)
+def management_routes(access: ManagementAccess, orchestrator: OrchestratorRoutes, admin: AdminRoutes) -> Group:
+    """The rows, to be handed to the application. Whoever ``access`` does not admit learns only that."""
+    return Group(Door(ADMIN, access.admit, _note), [*orchestrator.endpoints(), *admin.endpoints()])
 
 
 def _note(change: Change) -> None:

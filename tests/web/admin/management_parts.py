@@ -13,7 +13,7 @@ from orcestator.routing.planning.plan import Planner
 from orcestator.routing.state.circuit_breaker import BreakerPolicy, CircuitBreakers
 from orcestator.routing.state.quota import QuotaBook
 from orcestator.routing.state.stats import Stats
-from orcestator.server.route_table import RouteGroup
+from orcestator.server.route_table import Group, RouteTable
 from orcestator.web.admin.overview import Overview
 
 Json = dict[str, Any]
@@ -59,7 +59,7 @@ def overview() -> Overview:
 
 
 def ask(
-    group: RouteGroup,
+    group: Group | RouteTable,
     method: str,
     path: str,
     body: Any = None,
@@ -80,12 +80,13 @@ def ask(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    assert group.serves(path), f"nobody serves {path}"
+    table = group if isinstance(group, RouteTable) else RouteTable([group])
+    assert table.serves(path), f"nobody serves {path}"
     try:
-        asyncio.run(group.serve(scope, receive, send))
+        asyncio.run(table.serve(scope, receive, send))
     except OrcestatorError as error:
         return Answer(error.http_status, error.body(), error.headers, b"")
     answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    content = sent[1]["body"]
+    content = b"".join(message["body"] for message in sent[1:])
     is_json = answered["content-type"] == "application/json"
     return Answer(sent[0]["status"], orjson.loads(content) if is_json else None, answered, content)

@@ -1,13 +1,13 @@
 """``/health``: our components as objects, and those of other orchestrators as the words that they have for them."""
 
-import asyncio
 from typing import Any
 
-import orjson
 import pytest
 
 from orcestator.server.drain import Drain
+from orcestator.server.route_table import PUBLIC, Group
 from orcestator.web.admin.health import Health
+from tests.web.admin.management_parts import ask
 
 Json = dict[str, Any]
 
@@ -16,14 +16,10 @@ def health(*, works: bool, drains: bool = False, writes: bool = True) -> tuple[i
     """The status and the answer."""
     drain = Drain()
     drain.is_draining = drains
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
     needed = {"providers": lambda: (works, {"names": ["alpha"]})}
-    asyncio.run(Health(drain, needed, {"records": lambda: (writes, {})}).health({}, send))
-    return sent[0]["status"], orjson.loads(sent[1]["body"])
+    shown = Health(drain, needed, {"records": lambda: (writes, {})})
+    answer = ask(Group(PUBLIC, shown.endpoints()), "GET", "/health")
+    return answer.status, answer.json
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from orcestator.routing.planning.catalog import Catalog
 from orcestator.routing.planning.rules import Rule
 from orcestator.routing.reading.request import RoutingRequest
 from orcestator.routing.verdict import judge
-from orcestator.server.route_table import RouteTable
+from orcestator.server.route_table import PUBLIC, Group
 from orcestator.store.documents import Document, open_documents
 from orcestator.upstream.health_checks import Check
 from orcestator.web.admin.access import ManagementAccess
@@ -340,9 +340,9 @@ def test_the_models(managed: Managed) -> None:
     assert rows[0] | {"costPerToken": 0.00003, "maxTokens": 4096} == rows[0]
 
 
-def status_group(managed: Managed) -> RouteTable:
+def status_group(managed: Managed) -> Group:
     """The routes that every caller may ask."""
-    return RouteTable(StatusRoutes(managed.seen).endpoints(), lambda _scope, _headers: None)
+    return Group(PUBLIC, StatusRoutes(managed.seen).endpoints())
 
 
 @pytest.mark.parametrize("path", ["/models", "/api/v1/models"])

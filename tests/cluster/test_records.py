@@ -31,10 +31,10 @@ def config_for(alpha: SandboxThread, beta: SandboxThread) -> str:
 providers:
   alpha: {{base_url: "{alpha.base_url}", api_key: "alpha-key", default_model: echo}}
   beta: {{base_url: "{beta.base_url}", api_key: "beta-key", default_model: echo}}
+models:
+  - {{name: priced, provider: beta, model: "echo?answer=priced", cost_per_token: 0.000002}}
 aliases:
   shaky: ["alpha/fault:H1:503", "beta/echo"]
-models:
-  - {{name: priced, provider: beta, model_name: "echo?answer=priced", cost_per_token: 0.000002}}
 """
 
 

@@ -15,7 +15,7 @@ from orcestator.errors import OrcestatorError, ShuttingDown, StreamInterrupted
 from orcestator.gateway.call_rules import check_call
 from orcestator.gateway.caller import Caller
 from orcestator.gateway.continuing import CONTINUE_HEADER, MOST_TEXT, Continuing
-from orcestator.gateway.cors import readable_by
+from orcestator.gateway.cors import marks_for
 from orcestator.gateway.error_reply import outcome_of
 from orcestator.gateway.gateway import Gateway, Route
 from orcestator.gateway.guarding import guarded, guarded_answer
@@ -47,19 +47,22 @@ class Exchange:
     """One request from its headers to its record. Use ``serve``."""
 
     __slots__ = (
-        "_gateway", "_has_left", "_held", "_is_interrupted", "_leases", "_may_continue", "_reply", "_scope", "_state", "_task", "_unused",
+        "_cycle", "_gateway", "_has_left", "_held", "_is_interrupted", "_leases", "_may_continue", "_reply", "_scope", "_state", "_task", "_unused",
     )  # fmt: skip
 
     def __init__(self, gateway: Gateway, route: Route, scope: Scope, send: Send, from_path: Json | None = None) -> None:
         """``from_path`` has the fields of the body that this dialect puts into the path (``model``, ``stream``)."""
         headers = header_map(scope["headers"])
         cycle = cycle_of(send)
+        if cycle is None:
+            raise RuntimeError("a model request has to come over a connection of our own server")
         if b"origin" in headers:
-            send = readable_by(headers[b"origin"], gateway.admission, send)
+            cycle.more_headers = marks_for(headers[b"origin"], gateway.admission)
         self._gateway = gateway
         self._scope = scope
+        self._cycle = cycle
         self._state = RequestState(gateway, route, headers, request_id_of(headers), from_path)
-        self._reply = ReplyWriter(self._state, send, cycle)
+        self._reply = ReplyWriter(self._state, cycle)
         self._may_continue = gateway.policy.continues
         self._held = 0
         """Bytes of its body that the budget counts."""
@@ -131,7 +134,7 @@ class Exchange:
 
     def _begin(self) -> None:
         """From here on the request can be ended from outside, by its caller and by a shutdown."""
-        self._task = asyncio.current_task()
+        self._task = self._cycle.task
         self._scope["orcestator.on_disconnect"] = self._caller_left
         self._gateway.drain.active.add(self)
 

@@ -10,7 +10,6 @@ from orcestator.gateway.keepalive import KeepAlive
 from orcestator.gateway.record import cost_of
 from orcestator.gateway.request_state import RequestState
 from orcestator.json_text import dumps
-from orcestator.server.asgi import Send, send_bytes
 from orcestator.server.request_cycle import RequestCycle
 from orcestator.upstream.call import Answer, FlowingAnswer, WholeAnswer
 
@@ -24,18 +23,15 @@ _NO_BUFFER = (b"x-accel-buffering", b"no")
 checked 2026-11)."""
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 """What models say, callers may have put into their mouths: no browser may take it for a page."""
-_END = {"type": "http.response.body", "body": b""}
 
 
 class ReplyWriter:
     """Writes one request's reply. It tells the state what was sent: the status, and when the first content was there."""
 
-    __slots__ = ("_cycle", "_keepalive", "_send", "_state", "wants_router")
+    __slots__ = ("_cycle", "_keepalive", "_state", "wants_router")
 
-    def __init__(self, state: RequestState, send: Send, cycle: RequestCycle | None) -> None:
-        """``cycle`` is the connection's own, into which a stream is pushed; None behind somebody else's server."""
+    def __init__(self, state: RequestState, cycle: RequestCycle) -> None:
         self._state = state
-        self._send = send
         self._cycle = cycle
         self._keepalive: KeepAlive | None = None
         self.wants_router = state.gateway.policy.expose_router
@@ -66,20 +62,22 @@ class ReplyWriter:
             (route.id_header, state.request_id.encode()),
         ]
         headers += fact_headers(state.tally, answer)
-        await send_bytes(self._send, 200, headers, body)
+        if not self._cycle.is_writable:
+            await self._cycle.drain()
+        self._cycle.send_whole(200, headers, body)
         state.relay = now() - finished
 
     async def flowing(self, answer: FlowingAnswer, go_on: GoOn) -> None:
         """Relay an answer to its end, and what ``go_on`` gives where it breaks. Raises StreamInterrupted."""
-        state, send, keepalive = self._state, self._send, self._keepalive
+        state, cycle, keepalive = self._state, self._cycle, self._keepalive
         state.first_content = state.gateway.attempts.now() - state.started
         if keepalive is not None:
             await keepalive.settle()
         if not state.status:
-            await self._start_stream(answer.content_type)
+            self._start_stream(answer.content_type)
         if self.wants_router and state.route.caller is None:
             frame = router_frame(state.tally, state.shown_model, int(state.arrived_at))
-            await send({"type": "http.response.body", "body": frame, "more_body": True})
+            cycle.write(frame)
         while True:
             try:
                 last = await self._relay_frames(answer)
@@ -88,7 +86,7 @@ class ReplyWriter:
                 answer = await go_on(answer, failure)
         if keepalive is not None:
             await self._stop_keepalive()
-        await send({"type": "http.response.body", "body": last})
+        cycle.finish(last)
 
     async def fail(self, error: OrcestatorError) -> None:
         """Tell the caller: by status while none was sent, inside the stream afterwards."""
@@ -100,7 +98,7 @@ class ReplyWriter:
             return
         state.status = error.http_status
         told = fact_headers(state.tally, state.answer) + advice(error)
-        await send_failure(self._send, error, state.request_id, told, state.route.caller)
+        await send_failure(self._cycle.send, error, state.request_id, told, state.route.caller)
 
     def close(self) -> None:
         """Send nothing more."""
@@ -113,27 +111,27 @@ class ReplyWriter:
 
         The last piece where that is known to be it: it goes out with the body's end. Raises StreamInterrupted.
         """
-        state, send, keepalive, cycle = self._state, self._send, self._keepalive, self._cycle
+        state, keepalive, cycle = self._state, self._keepalive, self._cycle
         continuing, is_kept = state.continuing, not state.route.keeps
         while frames := await answer.next():
             if not is_kept:
                 is_kept = _keep(state, answer)
             if answer.is_over:
                 return frames
-            await send({"type": "http.response.body", "body": frames, "more_body": True})
+            is_writable = cycle.write(frames)
             if continuing is not None and not continuing.head:
                 continuing.see(frames)
             if keepalive is not None:
                 keepalive.touched()
-            if cycle is not None and is_kept and (continuing is None or continuing.head):
+            if is_writable and is_kept and (continuing is None or continuing.head):
                 pushed = answer.push(cycle.write)
                 if pushed is not None:
                     await pushed
-                    if not cycle.is_writable:
-                        await cycle.drain()
+            if not cycle.is_writable:
+                await cycle.drain()
         return b""
 
-    async def _start_stream(self, content_type: str) -> None:
+    def _start_stream(self, content_type: str) -> None:
         """Send the head: at the first content, or earlier when a keep-alive comment needs it."""
         state = self._state
         state.status = 200
@@ -143,14 +141,15 @@ class ReplyWriter:
             headers.append(_EVENTS)
         else:
             headers += (b"content-type", content_type.encode("latin-1")), _NO_SNIFF
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        self._cycle.start(200, headers)
 
     async def _beat(self) -> None:
         """A comment while nothing comes, so that neither the caller nor a proxy between us gives up."""
         if not self._state.status:
             caller = self._state.route.caller
-            await self._start_stream("text/event-stream" if caller is None else caller.stream_type)
-        await self._send({"type": "http.response.body", "body": self._state.route.keep_alive, "more_body": True})
+            self._start_stream("text/event-stream" if caller is None else caller.stream_type)
+        if self._cycle.is_writable:
+            self._cycle.write(self._state.route.keep_alive)
 
     async def _stop_keepalive(self) -> None:
         if self._keepalive is not None:
@@ -169,8 +168,7 @@ class ReplyWriter:
         if not frames:
             # Leaving the body open makes the server cut the connection: nobody takes that for an end.
             return
-        await self._send({"type": "http.response.body", "body": frames, "more_body": True})
-        await self._send(_END)
+        self._cycle.finish(frames)
 
     def _with_facts(self, wire: Json, answer: WholeAnswer) -> bytes:
         """The reply with what it cost and who gave it."""

@@ -353,7 +353,7 @@ class EdgeProtocol(asyncio.Protocol):
 
     def _start(self, cycle: RequestCycle) -> None:
         """Start the application."""
-        task: asyncio.Task[Any] = self.loop.create_task(self._app(cycle.scope, cycle.receive, cycle.send))
+        task = cycle.task = self.loop.create_task(self._app(cycle.scope, cycle.receive, cycle.send))
         tasks = self.server_state.tasks
         tasks.add(task)
         task.add_done_callback(tasks.discard)

@@ -58,7 +58,7 @@ class RequestCycle:
 
     __slots__ = (
         "_content_left", "_edge", "_has_news", "_head", "_is_chunked", "_pieces", "_unread_bytes", "_waiter", "disconnected", "expects_continue",
-        "has_whole_body", "keep_alive", "response_complete", "response_started", "scope", "writes",
+        "has_whole_body", "keep_alive", "more_headers", "response_complete", "response_started", "scope", "task", "writes",
     )  # fmt: skip
     _usual: ClassVar[tuple[Pairs, bytes]] = ([], b"")
     """The headers of every answer (a list that the server makes anew each second) and their bytes."""
@@ -67,6 +67,10 @@ class RequestCycle:
         self, edge: CallerConnection, scope: dict[str, Any], *, keep_alive: bool, expects_continue: bool
     ) -> None:
         self.scope = scope
+        self.task: asyncio.Task[Any] | None = None
+        """The application, while it runs."""
+        self.more_headers: Pairs = []
+        """What every answer says, whoever gives it."""
         self.keep_alive = keep_alive
         self.expects_continue = expects_continue
         self.disconnected = False
@@ -115,7 +119,8 @@ class RequestCycle:
         if not self.has_whole_body or self.disconnected or self.response_complete or not self._has_news:
             return None
         self._has_news = False
-        return self._taken()
+        pieces = self._pieces
+        return pieces.pop() if len(pieces) == 1 else self._taken()
 
     async def receive(self) -> MutableMapping[str, Any]:
         """ASGI's: the next piece of the body, or that the caller is gone."""
@@ -184,6 +189,8 @@ class RequestCycle:
         self.expects_continue = False
         if not self.has_whole_body:  # an answer before the end of the body: what is left of it is not read
             self.keep_alive = False
+        if self.more_headers:
+            headers = [*headers, *self.more_headers]
         fields = dict(headers)
         if _NAME_WITHOUT.search(b"".join(fields)) or _VALUE_WITHOUT.search(b"".join(map(_VALUE, headers))):
             raise RuntimeError("a header has characters that no header may have")
@@ -244,7 +251,9 @@ class RequestCycle:
         """The last piece, which may be empty."""
         if self.disconnected:
             return
-        if not self._is_chunked:
+        if self._content_left == len(body) and not self._is_chunked and self.scope["method"] != "HEAD":
+            body, self._content_left = self._head + body, 0
+        elif not self._is_chunked:
             body = self._counted(body)
         elif body:
             body = b"%b%x\r\n%b\r\n0\r\n\r\n" % (self._head, len(body), body)
@@ -285,6 +294,7 @@ class RequestCycle:
 
     def ended(self, task: "asyncio.Task[Any]") -> None:
         """The application is over. An answer that it did not give, or not to its end, is nobody's any more."""
+        self.task = None
         if not task.cancelled() and (problem := task.exception()) is not None:
             logger.error("a bug in an application", exc_info=problem)
         elif self.response_complete or self.disconnected:

@@ -33,6 +33,7 @@ def serve_config(
 ) -> uvicorn.Config:
     """The uvicorn settings that go with the edge; ``overrides`` add host, port, TLS files, drain time and so on."""
     settings: dict[str, Any] = {
+        "interface": "asgi3",
         "http": edge_protocol(limits, on_rejected, page_marks),
         "ws": "none",
         "loop": "none",

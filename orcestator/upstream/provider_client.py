@@ -165,7 +165,10 @@ class ProviderClient:
     def attempt(self, model: str, order: UpstreamCall, credential: str, taken_at: float) -> Coroutine[Any, Any, Answer]:
         """One try with one of our keys, which the ledger counted at ``taken_at``. Raises UpstreamError; on cancellation the upstream
         connection is cut."""
-        self._check_credential(credential)
+        if credential not in self._keys:
+            raise UpstreamKeyRefused(
+                f"{self.row.name} has no key number {credential!r} here.", cause="no_credential", sent=False
+            )
         attempt = self._answer(model, order, credential, taken_at)
         if (self.row.name, credential) not in self.quota.limited:
             return attempt
@@ -186,10 +189,10 @@ class ProviderClient:
             response = await self._client.send(
                 self._origin,
                 b"POST",
-                self._path(speech.path),
+                self._paths.get(speech.path) or self._path(speech.path),
                 self._header_block(order, speech, credential),
                 speech.body,
-                self._timeouts(order),
+                self._stream_timeouts(order) if order.streamed else self._whole,
                 deadline=order.deadline,
             )
             if response.status != 200:
@@ -233,12 +236,6 @@ class ProviderClient:
         if isinstance(error, UpstreamRateLimited):
             readings = limits_in_refusal({"message": error.message}, time.time())
             self._tell_refusal(error, asked, readings, is_ours=error.cause not in (CONGESTED, QUOTA_SIZE))
-
-    def _check_credential(self, credential: str) -> None:
-        if credential not in self._keys:
-            raise UpstreamKeyRefused(
-                f"{self.row.name} has no key number {credential!r} here.", cause="no_credential", sent=False
-            )
 
     def _learn_limits(self, response: Response, model: str, credential: str, taken_at: float) -> None:
         now = time.monotonic()
@@ -364,9 +361,7 @@ class ProviderClient:
         read = None if dialect is None else dialect.error
         return error_from_reply(self.row.name, response.status, header, body, time.time(), read, model)
 
-    def _timeouts(self, order: UpstreamCall) -> Timeouts:
-        if not order.streamed:
-            return self._whole
+    def _stream_timeouts(self, order: UpstreamCall) -> Timeouts:
         return self._reasoning if asks_for_reasoning(order) else self._streamed
 
     def _path(self, path: str) -> bytes:

@@ -57,6 +57,7 @@ class RequestBuilder:
         self._vault = vault
         self._facts = {facts.id: facts.to_wire() for facts in (*row.known, *row.models)}
         self._fills: Mapping[str, str] = dict(row.filled)
+        self._prefix = row.prefix_of(OPENAI)
 
     def learn(self, models: Mapping[str, Json]) -> None:
         """What the provider's own list says about its models."""
@@ -151,7 +152,7 @@ class RequestBuilder:
 
     def _plain(self, model: str, order: UpstreamCall) -> UpstreamRequest:
         call, refused = self._taken(model, order)
-        dropped = (*order.unread, *refused)
+        dropped = (*order.unread, *refused) if refused else order.unread
         # OpenAI-dialect callers' own extensions pass, but where the upstream is known to refuse what it does not know.
         names: Mapping[str, str] = NO_ALIASES
         if order.is_foreign or (STRICT_BODY in self._row.quirks and not _EXTENSIONS.isdisjoint(call)):
@@ -162,9 +163,9 @@ class RequestBuilder:
             # Whoever chose this very model knows what it writes; where we chose it, nobody does.
             call, lowered = within_output_limit(call, self._facts.get(model, _NO_FACTS).get(OUTPUT_LIMIT))
             dropped += tuple(lowered)
-        path = self._row.prefix_of(OPENAI) + order.path
         body = self._openai_body(model, order, call)
-        return UpstreamRequest(path, body, dropped=dropped, remember=self._remember(order), tool_names=names)
+        remember = None if self._vault is None else self._remember(order)
+        return UpstreamRequest(self._prefix + order.path, body, dropped=dropped, remember=remember, tool_names=names)
 
     def _is_chosen(self, model: str, order: UpstreamCall) -> bool:
         """Whether the caller asked for this very model, by its name or behind its provider's."""
@@ -189,11 +190,11 @@ class RequestBuilder:
         if call is None:
             return with_model_field(order.body, order.content_type, model)
         quirks = self._row.quirks
-        takes_candidates = NO_STREAM_OPTIONS not in quirks
-        asks = order.streamed and order.endpoint in EVENT_STREAMS and takes_candidates
+        takes_options = NO_STREAM_OPTIONS not in quirks
+        asks = order.streamed and order.endpoint in EVENT_STREAMS and takes_options
         if quirks:
             call = adapted(call, quirks)
-            if not takes_candidates and "stream_options" in call:
+            if not takes_options and "stream_options" in call:
                 call = {name: value for name, value in call.items() if name != "stream_options"}
         if call is order.call and order.dialect == OPENAI:
             return upstream_body(order.body, call, model, asks_usage=asks, model_span=order.model_span)

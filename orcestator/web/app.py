@@ -1,8 +1,9 @@
 """The API server's application: which path is served by what. Raw ASGI; unknown paths go to the stock FastChat app."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
+from typing import Any
 
 from orcestator.errors import OrcestatorError, RouteNotFound
 from orcestator.gateway.cors import preflight, readable_by
@@ -65,14 +66,16 @@ class ApiApp:
         self._model_routes: Mapping[str, Route] = {row.path: row.route for row in MODEL_ROWS if NAME not in row.path}
         """The table's rows for most requests, by their path alone."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        path: str = scope["path"]
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Serve one request. Of most it is the exchange itself that is awaited."""
         if scope["method"] == "POST":
-            route = self._model_routes.get(path)
+            route = self._model_routes.get(scope["path"])
             if route is not None:
-                await Exchange(self._gateway, route, scope, send).serve(receive)
-                return
+                return Exchange(self._gateway, route, scope, send).serve(receive)
+        return self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
         headers = header_map(scope["headers"])
         origin = headers.get(b"origin")
         try:

@@ -61,7 +61,7 @@ def test_the_body_goes_through_byte_for_byte(cluster: Cluster, beta: SandboxThre
 
 
 @pytest.mark.parametrize("name", AS_WRITTEN)
-def test_a_streamed_body_only_gains_stream_candidates(cluster: Cluster, beta: SandboxThread, name: str) -> None:
+def test_a_streamed_body_only_gains_stream_options(cluster: Cluster, beta: SandboxThread, name: str) -> None:
     """We ask for the usage, since somebody has to count; the rest stays as it was written."""
     body = b'{"stream":true,' + AS_WRITTEN[name].lstrip()[1:]
     assert sent(cluster, beta, body).body == USAGE_FIRST + body[1:].replace(b'"beta/', b'"')

@@ -54,9 +54,58 @@ class ReplyTerms(NamedTuple):
 def chat_reply(body: bytes, terms: ReplyTerms, remember: Remember | None = None) -> Reply:
     """Read a chat completion. Raises UpstreamBroken (or the error inside it) when it cannot be passed on."""
     wire, shown = _parsed(body, terms.provider)
+    if remember is None and shown and (plain := _plain_text(shown, wire, terms)) is not None:
+        return plain
     if b'"tool_calls"' in body and OBJECT_ARGUMENTS.search(body) is not None:
         wire = parsed_object(body, terms.provider, exactly=True)
     return _chat_reply(shown, wire, terms, remember)
+
+
+def _plain_text(body: bytes, wire: Json, terms: ReplyTerms) -> Reply | None:
+    """The reply that most are: one text that came to its end, whole in every field that clients need. None for any other."""
+    choices = wire.get("choices")
+    if type(choices) is not list or len(choices) != 1 or type(choice := choices[0]) is not dict:
+        return None
+    message = choice.get("message")
+    if type(message) is not dict or type(text := message.get("content")) is not str:
+        return None
+    if (
+        choice.get("finish_reason") != "stop"
+        or choice.get("index") != 0
+        or choice.get("error")
+        or not message.get("role")
+        or message.get("tool_calls")
+        or message.get("function_call") is not None
+        or not text
+        or type(wire.get("id")) is not str
+        or not wire["id"]
+        or type(wire.get("created")) is not int
+        or not wire["created"]
+        or wire.get("object") != "chat.completion"
+    ):
+        return None
+    usage = read_usage(wire.get("usage"))
+    if usage is None or not _is_whole_usage(usage, wire["usage"]):
+        return None
+    theirs, ours = wire.get("model"), terms.shown_model
+    if not terms.is_shown:
+        body = b""
+    elif theirs != ours:
+        named = b'"model":' + dumps(theirs)
+        if "model" not in wire or body.count(named) != 1 or body.count(b'"model"') != 1:
+            return None
+        body = body.replace(named, b'"model":' + dumps(ours))
+    return Reply(body, text, usage, wire)
+
+
+def _is_whole_usage(usage: Usage, told: Json) -> bool:
+    """Whether ``usage_body`` would write it as it is."""
+    return (
+        told.get("prompt_tokens") == usage.prompt_tokens
+        and told.get("completion_tokens") == usage.completion_tokens
+        and type(total := told.get("total_tokens")) is int
+        and total >= 0
+    )
 
 
 def translated_reply(wire: Json, terms: ReplyTerms, remember: Remember | None = None) -> Reply:
@@ -129,14 +178,7 @@ def _finished(
 ) -> Reply:
     reported = read_usage(wire.get("usage"))
     usage = reported or estimate(terms.prompt_bytes, len(text))
-    # As ``usage_body`` would write it.
-    whole_usage = (
-        reported is not None
-        and (told := wire["usage"]).get("prompt_tokens") == usage.prompt_tokens
-        and told.get("completion_tokens") == usage.completion_tokens
-        and type(total := told.get("total_tokens")) is int
-        and total >= 0
-    )
+    whole_usage = reported is not None and _is_whole_usage(usage, wire["usage"])
     whole_head = wire.get("object") == kind and usable_id(wire) and usable_created(wire)
     if choices == wire["choices"] and whole_usage and whole_head:
         shown = {**wire, "model": terms.shown_model}

@@ -200,11 +200,11 @@ class Stats:
 
     def started(self, deployment: Deployment) -> None:
         """An attempt starts."""
-        self._record(deployment).in_flight += 1
+        (self.records.get(deployment) or self._record(deployment)).in_flight += 1
 
     def answered(self, deployment: Deployment, seconds: float, now: float, *, streamed: bool) -> None:
         """An attempt reached its first content or its whole reply after this long. It is in hand until ``finished``."""
-        record = self._record(deployment)
+        record = self.records.get(deployment) or self._record(deployment)
         record.count(now, went_well=True)
         latency, share = record.latency(streamed=streamed), 1.0 / record.calls
         latency.add(seconds, max(_WEIGHT, share), max(_SLOW_WEIGHT, _SLOW_SHARE * share))
@@ -255,7 +255,7 @@ class Stats:
 
     def finished(self, deployment: Deployment, tokens: int, seconds: float) -> None:
         """An answer came to its end; ``seconds`` since its first content, 0.0 for a whole reply."""
-        record = self._record(deployment)
+        record = self.records.get(deployment) or self._record(deployment)
         record.in_flight -= 1
         if seconds > 0.0 and tokens > 1:
             rate = tokens / seconds

@@ -90,7 +90,9 @@ class UpstreamClient:
             total_at = deadline
             if deadline <= now:
                 raise UpstreamTimeout("no time was left for the request", cause=TOTAL_TIMEOUT, sent=False)
-        head = _request_head(method, self._target(origin, path), pool.host_line, header_block, len(body))
+        head = _request_head(
+            method, path if origin.proxy is None else _target(origin, path), pool.host_line, header_block, len(body)
+        )
         if not pool.try_enter():
             await pool.enter(min(timeouts.pool, total_at - now))
         connection = pool.take_idle()
@@ -152,11 +154,6 @@ class UpstreamClient:
         self._pools[origin] = pool
         return pool
 
-    def _target(self, origin: Origin, path: bytes) -> bytes:
-        if origin.proxy is not None and origin.scheme == "http":  # RFC 9112 §3.2.2: a proxy is told the whole address
-            return b"http://" + origin.authority.encode() + path
-        return path
-
     def _answer(self, connection: Connection, pool: OriginPool, idle_seconds: float) -> Response:
         head = connection.answer_head()
         if len(head) > MAX_HEAD_BYTES:
@@ -171,6 +168,11 @@ class UpstreamClient:
                     decoder = Decoder(encoding, self._max_bytes)
                     return EncodedResponse(connection, pool, headers, idle_seconds, self._max_bytes, decoder)
         return Response(connection, pool, headers, idle_seconds, self._max_bytes)
+
+
+def _target(origin: Origin, path: bytes) -> bytes:
+    """What a proxy is asked for: the whole address (RFC 9112 §3.2.2), but inside a tunnel."""
+    return b"http://" + origin.authority.encode() + path if origin.scheme == "http" else path
 
 
 def _request_head(method: bytes, target: bytes, host_line: bytes, header_block: bytes, body_bytes: int) -> bytes:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from orcestator.usage import Usage
 
-Json = dict[str, Any]
 INPUT = "input"
 CACHE_READ = "cache_read"
 CACHE_WRITE = "cache_write"

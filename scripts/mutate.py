@@ -4,7 +4,7 @@ Each mutant is one small change of one file: a comparison, a number, a condition
 tests of the file run on it in a forked process, those of its namesake first, until one fails. A mutant that no test
 notices survives, and is shown; one that cannot be noticed is explained in ``mutants.json``, under the words in which it is
 shown. Nothing is written into the checkout, so that an interrupted run leaves nothing behind. Needs ``os.fork``.
-Why this is not mutmut or cosmic-ray: ``docs/decisions/0038-mutants-of-our-own.md``.
+Why this is not mutmut or cosmic-ray: ``docs/decisions/0035-mutants-of-our-own.md``.
 """
 
 import argparse

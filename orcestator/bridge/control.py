@@ -4,18 +4,16 @@ Uses the upstream client, so that one HTTP client serves the whole program.
 """
 
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 from orcestator.bridge.registration_policy import SECRET_HEADER
 from orcestator.errors import OrcestatorError
-from orcestator.json_text import dumps, loads
+from orcestator.json_text import Json, dumps, loads
 from orcestator.providers.secret import Secret
 from orcestator.upstream.http.client import UpstreamClient
 from orcestator.upstream.http.origin import Origin
 from orcestator.upstream.http.timeouts import Timeouts
 
-Json = dict[str, Any]
 PATIENCE = Timeouts(connect=2.0, tls=5.0, first_byte=5.0, idle=5.0, total=8.0)
 NO_ANSWER = 0
 """The status of a peer that gave no answer."""

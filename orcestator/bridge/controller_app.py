@@ -49,8 +49,8 @@ from orcestator.errors import (
     RouteNotFound,
     Unauthorized,
 )
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from orcestator.bridge.control import ControlClient
 from orcestator.bridge.registration_policy import OFFER_KEY
 from orcestator.bridge.registry import WorkerRegistry
+from orcestator.json_text import Json
 from orcestator.routing.offer import Offer, stock_offer
 from orcestator.routing.planning.catalog import DEFAULT_ALIAS, Alias, Catalog
 from orcestator.upstream.provider_client import ProviderClient
 
-Json = dict[str, Any]
 logger = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 STOCK_POLL_SECONDS = 5.0

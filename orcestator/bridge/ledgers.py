@@ -6,10 +6,9 @@ from typing import Any, Protocol
 
 from orcestator.bridge.control import ControlClient
 from orcestator.bridge.protocol import LIMITS_PATH, RESET_PATH
+from orcestator.json_text import Json
 from orcestator.routing.planning.catalog import Catalog
 from orcestator.routing.state.quota import QuotaBook, QuotaState
-
-Json = dict[str, Any]
 
 
 class Ledgers(Protocol):

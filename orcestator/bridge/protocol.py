@@ -10,12 +10,12 @@ from typing import Any
 
 from orcestator.dialects.failures import FACTS
 from orcestator.errors import InvalidRequest, QuotaUsedUp
+from orcestator.json_text import Json
 from orcestator.routing.offer import Deployment
 from orcestator.upstream.call import COUNT, OPENAI, PATHS, UpstreamCall
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from orcestator.upstream.ids import new_id
 
-Json = dict[str, Any]
 ATTEMPT_PATH = "/orcestator/attempt"
 LIMITS_PATH, RESET_PATH = "/orcestator/limits", "/orcestator/reset"
 """At a worker: what its quota ledger knows, and to forget what is held against a model."""

@@ -19,10 +19,10 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from orcestator.errors import InvalidRequest, StartupProblem
+from orcestator.json_text import Json
 from orcestator.providers.models import MODEL_NAME
 from orcestator.routing.planning.dispatch import Report
 
-Json = dict[str, Any]
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 

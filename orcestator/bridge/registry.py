@@ -25,9 +25,9 @@ from orcestator.bridge.registration_policy import (
 )
 from orcestator.bridge.worker_entry import WorkerEntry
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 from orcestator.routing.planning.dispatch import DispatchMethod, chosen
 
-Json = dict[str, Any]
 Outcome = Literal["registered", "updated", "quarantined", "ignored"]
 
 HEART_BEAT_SECONDS = 45.0

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from orcestator.bridge.registration_policy import Speaker
+from orcestator.json_text import Json
 from orcestator.routing.offer import WorkerKind
 from orcestator.routing.planning.dispatch import Place, Report
 from orcestator.routing.state.stats import DeploymentStats
 
-Json = dict[str, Any]
 HALF_LIFE_SECONDS = 15.0
 """How fast a handed-out address stops counting as work in progress: the controller never sees a request end."""
 DOWN = "down"

@@ -19,6 +19,7 @@ from orcestator.cluster.recording import Recording
 from orcestator.cluster.router import Router, wait_queue
 from orcestator.cluster.worker_health import WorkerHealthFeed
 from orcestator.gateway.cors import marks_for
+from orcestator.json_text import Json
 from orcestator.providers.secret import Secret
 from orcestator.routing.planning.catalog import Catalog
 from orcestator.routing.state.quota import QuotaBook
@@ -46,7 +47,6 @@ from orcestator.web.admin.rules_book import RULES_FILE, RulesBook
 from orcestator.web.admin.status_routes import StatusRoutes
 from orcestator.web.app import ApiApp, UnderBasePath
 
-Json = dict[str, Any]
 Log = tuple[LogWriter, Redactor]
 REFRESH_SECONDS = 1.0
 

@@ -5,12 +5,10 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from orcestator.cluster.pipe_rpc import Answer, PipeChannel, Send
 from orcestator.cluster.supervision import READY
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 @dataclass(slots=True, eq=False)

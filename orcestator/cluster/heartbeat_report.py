@@ -5,7 +5,6 @@ It goes with a heart-beat, and only when it says noticeably more than what the c
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from orcestator.errors import ClientError, NothingLeft
 from orcestator.routing.planning.catalog import Candidate
@@ -14,7 +13,6 @@ from orcestator.routing.planning.plan import Planner
 from orcestator.routing.reading.request import RoutingRequest
 from orcestator.routing.state.stats import Stats
 
-Json = dict[str, Any]
 LOOK_SECONDS = 5.0
 """Between two looks for news."""
 

@@ -4,13 +4,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import fields, replace
-from typing import Any
 
 from orcestator.errors import StartupProblem
+from orcestator.json_text import Json
 from orcestator.settings import Settings
 from orcestator.settings.changes import Change, difference
 
-Json = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 

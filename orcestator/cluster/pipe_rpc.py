@@ -10,12 +10,10 @@ import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any
 
-from orcestator.json_text import dumps, loads
+from orcestator.json_text import Json, dumps, loads
 
 logger = logging.getLogger(__name__)
-Json = dict[str, Any]
 Answer = Callable[[Json], Awaitable[Json]]
 Send = Callable[[bytes], Awaitable[None]]
 """Raises OSError when the other end is gone."""

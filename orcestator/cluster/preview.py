@@ -4,12 +4,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from orcestator.cluster import factory
 from orcestator.cluster.live_settings import LiveSettings, change_to_json
 from orcestator.cluster.router import Router, planning
 from orcestator.errors import StartupProblem
+from orcestator.json_text import Json
 from orcestator.routing.offer import Offer
 from orcestator.routing.planning.catalog import Catalog
 from orcestator.routing.planning.plan import Planner, PlanPolicy
@@ -18,7 +19,6 @@ from orcestator.settings import Settings
 from orcestator.settings.changes import Change
 from orcestator.web.admin.rules_book import RulesBook
 
-Json = dict[str, Any]
 AT_ONCE = 50
 """Requests that are planned before others get their turn: about three milliseconds."""
 MOST_SHARES = 200

@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from orcestator.errors import Conflict, InvalidRequest, OrcestatorError, Overloaded, StartupProblem
+from orcestator.json_text import Json
 from orcestator.routing.planning.catalog import Catalog
 from orcestator.settings import Settings
 from orcestator.settings.added_provider import check_added_address
@@ -13,7 +13,6 @@ from orcestator.settings.kept_providers import KeptProvider, forget, keep, kept_
 from orcestator.store.documents import open_documents
 from orcestator.web.admin.bodies import ProviderSpec
 
-Json = dict[str, Any]
 LOOK_SECONDS = 0.05
 
 

@@ -4,7 +4,6 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from orcestator.bridge.carrier import Carriers
 from orcestator.bridge.control import ControlClient
@@ -35,13 +34,13 @@ from orcestator.cluster.supervision import (
     report_answer,
     say_ready,
 )
+from orcestator.json_text import Json
 from orcestator.routing.state.quota import QuotaBook
 from orcestator.server.serving import Server, listen
 from orcestator.settings import Settings
 from orcestator.telemetry.exposition import render
 from orcestator.upstream.http.client import UpstreamClient
 
-Json = dict[str, Any]
 WORKER_SECONDS = 25.0
 """How long a worker may take until its offer is here; the supervisor itself gives it 20."""
 Announce = Callable[[str], None]

@@ -9,7 +9,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from orcestator.bridge.ledgers import limits_in
 from orcestator.cluster.live_settings import LiveSettings
@@ -17,11 +16,11 @@ from orcestator.cluster.pipe_rpc import Answer, PipeChannel
 from orcestator.cluster.preview import Prospect, change_at_length
 from orcestator.cluster.router import Router
 from orcestator.errors import StartupProblem
+from orcestator.json_text import Json
 from orcestator.routing.offer import Offer
 from orcestator.routing.planning.catalog import Catalog
 from orcestator.settings import Settings
 
-Json = dict[str, Any]
 LoadFrom = Callable[[Mapping[str, str] | None], Settings]
 """Reads the configuration with these variables in place of those of the process; None for its own."""
 

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from orcestator.bridge.control import ControlClient
 from orcestator.cluster import child_keeper, factory
@@ -37,6 +37,7 @@ from orcestator.cluster.supervision import (
     prospect_for_children,
 )
 from orcestator.errors import StartupProblem
+from orcestator.json_text import Json
 from orcestator.providers.secret import Secret
 from orcestator.routing.offer import Offer
 from orcestator.routing.state.quota import QuotaBook
@@ -48,7 +49,6 @@ from orcestator.telemetry.metrics import Metrics
 from orcestator.telemetry.redaction import Redactor
 from orcestator.upstream.http.client import UpstreamClient
 
-Json = dict[str, Any]
 logger = logging.getLogger(__name__)
 Announce = Callable[[str], None]
 KNOWN_SECONDS = 10.0

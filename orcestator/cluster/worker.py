@@ -44,6 +44,7 @@ from orcestator.cluster.supervision import (
     say_ready,
 )
 from orcestator.errors import StartupProblem
+from orcestator.json_text import Json
 from orcestator.providers.secret import Secret
 from orcestator.routing.events import Event, EventSink
 from orcestator.routing.offer import Offer
@@ -61,7 +62,6 @@ from orcestator.web.worker_app import WorkerApp
 if TYPE_CHECKING:
     from orcestator.bridge.stock.fastchat import ProxyModelWorker
 
-Json = dict[str, Any]
 Post = Callable[[str, Json, Mapping[str, str]], Awaitable[tuple[int, Any]]]
 Announce = Callable[[str], None]
 MOST_REGISTERED_NAMES = 200

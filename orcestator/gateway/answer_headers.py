@@ -2,16 +2,14 @@
 
 # Codecs are imported when they are first used, which may be when there are no file descriptors left to do it with.
 import encodings.unicode_escape  # noqa: F401
-from typing import Any
 
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 from orcestator.routing.attempts.loop import Tally
 from orcestator.routing.attempts.summary import short
 from orcestator.server.asgi import Headers
 from orcestator.upstream.call import Answer
 from orcestator.upstream.ids import new_id
 
-Json = dict[str, Any]
 DROPPED_HEADER = b"x-orcestator-dropped"
 MOST_CAUSES_BYTES = 512
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 LONGEST_MODEL_NAME = 256
 MOST_FOREIGN_STOPS = 64
 """Stop sequences in other dialects than OpenAI's, which take more of them: no client sends as many."""

@@ -1,10 +1,9 @@
 """A stream that goes on with another model after it broke, where its caller or the configuration asked for that."""
 
 from dataclasses import replace
-from typing import Any
 
 from orcestator.dialects.openai.resumed import Broken, head_in
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 from orcestator.routing.attempts.continuation import can_continue, continued_call
 from orcestator.routing.attempts.fallback import Place
 from orcestator.routing.planning.catalog import Candidate
@@ -12,7 +11,6 @@ from orcestator.routing.planning.plan import Plan
 from orcestator.upstream.call import OPENAI, FlowingAnswer, UpstreamCall
 from orcestator.usage import Usage
 
-Json = dict[str, Any]
 CONTINUE_HEADER = b"x-orcestator-continue"
 MOST_TEXT = 1 << 20
 """Characters of an answer that are kept for it; a longer one is not continued."""

@@ -18,9 +18,8 @@ from orcestator.dialects.responses.conversation import (
     with_references,
 )
 from orcestator.errors import InvalidRequest, RouteNotFound
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 
-Json = dict[str, Any]
 PREVIOUS_NOT_FOUND = "previous_response_not_found"
 """On this code VS Code sends the turn again with its whole history (checked 2026-11)."""
 

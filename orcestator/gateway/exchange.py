@@ -25,7 +25,7 @@ from orcestator.gateway.reply import ReplyWriter
 from orcestator.gateway.request_reader import is_form, ordered, planned, take_routing, uploaded
 from orcestator.gateway.request_state import RequestState
 from orcestator.gateway.seams import Answers, Lease, Middleware, PlannedCall
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 from orcestator.routing.attempts.loop import Tally
 from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.reading.preferences import flag_in
@@ -37,7 +37,6 @@ from orcestator.server.request_id import request_id_of
 from orcestator.upstream.call import BYTES_PER_TOKEN, Answer, FlowingAnswer, UpstreamCall, WholeAnswer
 from orcestator.upstream.ids import new_id
 
-Json = dict[str, Any]
 logger = logging.getLogger(__name__)
 CALLER_LEFT_STATUS = 499
 ROUTER_HEADER = b"x-orcestator-router"

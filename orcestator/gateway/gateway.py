@@ -3,7 +3,6 @@
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from orcestator.dialects.canonical import CallerDialect, WriteTerms
 from orcestator.dialects.sse import KEEP_ALIVE
@@ -11,6 +10,7 @@ from orcestator.gateway.admission import Admission
 from orcestator.gateway.call_rules import CallLimits
 from orcestator.gateway.conversations import Conversations
 from orcestator.gateway.seams import Guardrail, Limiter, Middleware, Reserver
+from orcestator.json_text import Json
 from orcestator.routing.attempts.loop import AttemptLoop
 from orcestator.routing.events import EventSink
 from orcestator.routing.offer import Deployment
@@ -20,7 +20,6 @@ from orcestator.server.body_budget import BodyBudget
 from orcestator.server.drain import Drain
 from orcestator.upstream.call import Answer, UpstreamCall
 
-Json = dict[str, Any]
 EVENT_ENDPOINTS = frozenset({"chat", "completions"})
 """Endpoints whose streams are chat events, so that a comment may be sent before the upstream has answered."""
 

@@ -15,10 +15,9 @@ from orcestator.errors import InvalidRequest, OrcestatorError
 from orcestator.gateway.call_rules import user_text
 from orcestator.gateway.request_state import RequestState
 from orcestator.gateway.seams import Guardrail, TextGuard
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 from orcestator.upstream.call import OPENAI, UpstreamCall, WholeAnswer
 
-Json = dict[str, Any]
 MakeGuard = Callable[[], TextGuard]
 TEXTS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "content", "refusal")
 """Fields of a message, and of a delta, that are text."""

@@ -1,17 +1,15 @@
 """An answer made of a whole canonical reply, for middleware that has one: in the caller's dialect, and as a stream where one is asked for."""
 
 from collections.abc import Awaitable
-from typing import Any
 
 from orcestator.dialects.openai.reply import translated_reply
 from orcestator.dialects.openai.stream import ChatStream
 from orcestator.errors import InvalidRequest, OrcestatorError
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 from orcestator.upstream.answer_reader import EVENT_STREAMS, EVENTS, JSON, reply_terms, stream_terms
 from orcestator.upstream.call import Answer, Sink, UpstreamCall, WholeAnswer
 from orcestator.usage import Usage
 
-Json = dict[str, Any]
 REPLAYED = "chat"
 """The endpoint whose replies have a canonical shape of their own."""
 

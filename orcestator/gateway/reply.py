@@ -1,7 +1,6 @@
 """The stage that answers the caller: whole, as it comes, or with a failure told by status or inside the stream."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from orcestator.errors import OrcestatorError, StreamInterrupted
 from orcestator.gateway.answer_headers import fact_headers, router_facts, router_frame
@@ -9,11 +8,10 @@ from orcestator.gateway.error_reply import advice, failure_frames, send_failure,
 from orcestator.gateway.keepalive import KeepAlive
 from orcestator.gateway.record import cost_of
 from orcestator.gateway.request_state import RequestState
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 from orcestator.server.request_cycle import RequestCycle
 from orcestator.upstream.call import Answer, FlowingAnswer, WholeAnswer
 
-Json = dict[str, Any]
 GoOn = Callable[[FlowingAnswer, StreamInterrupted], Awaitable[FlowingAnswer]]
 """Gives what follows on an answer that broke, and raises the failure where nothing does."""
 _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from orcestator.dialects.canonical import CallerDialect
 from orcestator.dialects.multipart import model_field
@@ -10,7 +9,7 @@ from orcestator.dialects.openai.request import includes_usage
 from orcestator.errors import InvalidRequest
 from orcestator.gateway.call_rules import check_call, user_text
 from orcestator.gateway.request_state import RequestState
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 from orcestator.routing.planning.plan import Plan
 from orcestator.routing.reading.conversation import conversation_key
 from orcestator.routing.reading.needs import needs_of
@@ -19,7 +18,6 @@ from orcestator.routing.reading.request import NO_NEEDS, RoutingRequest
 from orcestator.upstream.call import UpstreamCall
 from orcestator.upstream.ids import new_id
 
-Json = dict[str, Any]
 STRICT_HEADER = b"x-orcestator-strict"
 TIMEOUT_HEADER = b"x-orcestator-timeout"
 WISH_ENDPOINTS = frozenset({"chat", "completions", "embeddings"})

@@ -1,20 +1,18 @@
 """What is known of one request while it lives: each stage reads what those before it found, and adds its own."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from orcestator.errors import OrcestatorError
 from orcestator.gateway.caller import ANONYMOUS, Caller
 from orcestator.gateway.continuing import Continuing
 from orcestator.gateway.gateway import Gateway, Route
 from orcestator.gateway.seams import TextGuard
+from orcestator.json_text import Json
 from orcestator.routing.attempts.loop import Tally
 from orcestator.routing.events import Outcome
 from orcestator.routing.planning.plan import Plan
 from orcestator.routing.reading.preferences import NO_PREFERENCES, Preferences
 from orcestator.upstream.call import Answer, UpstreamCall
-
-Json = dict[str, Any]
 
 
 class RequestState:

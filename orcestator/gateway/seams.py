@@ -7,14 +7,13 @@ released exactly once, whatever becomes of the request. A seam with nobody at it
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from orcestator.gateway.caller import Caller
+from orcestator.json_text import Json
 from orcestator.routing.events import RequestEnded
 from orcestator.routing.planning.plan import Plan
 from orcestator.upstream.call import Answer, UpstreamCall
-
-Json = dict[str, Any]
 
 
 class PlannedCall(NamedTuple):

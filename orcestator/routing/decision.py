@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, NamedTuple
 
+from orcestator.json_text import Json
 from orcestator.prices import dollars
 from orcestator.routing.events import SERVING, TEXTS, AttemptEnded, Event, RequestEnded
 from orcestator.routing.planning.explanation import explanation
@@ -19,7 +20,6 @@ from orcestator.routing.reading.request import RoutingRequest
 from orcestator.routing.state.stats import Stats
 from orcestator.usage import Usage
 
-Json = dict[str, Any]
 REMEMBERED_REQUESTS = 2000
 NUMBER_SIGN = "~"
 """Before the number of a record in its own id. No request id that is a caller's has one, so that nobody can choose another's."""

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 WorkerKind = Literal["proxy", "stock"]
 
 

@@ -9,6 +9,7 @@ from dataclasses import fields
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from orcestator.json_text import Json
 from orcestator.providers.secret import MASK, Secret
 from orcestator.routing.planning.catalog import Alias
 from orcestator.routing.verdict import Override
@@ -17,7 +18,6 @@ from orcestator.settings.reserved import FOR_LATER
 from orcestator.settings.spec import table_of
 from orcestator.settings.table import ACCESS, CALLER_LIMITS, RECORDS, SERVER, THE_SANDBOX, WATCHING, Settings
 
-Json = dict[str, Any]
 RESTART_GROUPS = frozenset({SERVER, ACCESS, RECORDS, CALLER_LIMITS, WATCHING, THE_SANDBOX})
 RESTART_NAMES = frozenset(
     {"connections_per_provider", "max_event_bytes", "max_reply_bytes", "upstream_no_proxy", "upstream_proxy"}

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
-from orcestator.json_text import loads_strictly
+from orcestator.json_text import Json, loads_strictly
 from orcestator.store.kept_rows import KeptRows
-from orcestator.store.kept_turns import Change, Json, Put, Remove, Turn, size_of
+from orcestator.store.kept_turns import Change, Put, Remove, Turn, size_of
 from orcestator.store.rows import Reading
 
 Found = TypeVar("Found")

@@ -1,9 +1,9 @@
 """Kept responses as values: what is written of a turn, what is found of it, and how much is kept."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 KEPT_SECONDS = 24 * 3600.0
 """How long a conversation is kept after its last turn."""

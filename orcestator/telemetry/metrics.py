@@ -9,12 +9,13 @@ import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from prometheus_client import CollectorRegistry, GCCollector, Metric, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from orcestator import __version__
+from orcestator.json_text import Json
 from orcestator.prices import NANO_DOLLARS
 from orcestator.routing.events import (
     ABANDONED,
@@ -41,7 +42,6 @@ from orcestator.telemetry.series import (
     added_up,
 )
 
-Json = dict[str, Any]
 LATENCY_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 """Seconds an answer may take: models need from a tenth of a second to the ten minutes SDKs wait."""
 OVERHEAD_BOUNDS = (1e-05, 2.5e-05, 5e-05, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0)

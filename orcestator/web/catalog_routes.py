@@ -9,14 +9,13 @@ from orcestator.dialects.gemini.models import model_list as gemini_list
 from orcestator.dialects.ollama import catalog as ollama
 from orcestator.errors import InvalidRequest
 from orcestator.gateway.gateway import Gateway
+from orcestator.json_text import Json
 from orcestator.routing.planning.catalog import Catalog
 from orcestator.server.json_body import parse_object
 from orcestator.server.route_table import Asked, Endpoint, Reply
 from orcestator.web.counting import Counting
 from orcestator.web.models import model_card, model_list
 from orcestator.web.routes import GEMINI_PREFIXES, GEMINI_VERBS
-
-Json = dict[str, Any]
 
 
 class CatalogRoutes:

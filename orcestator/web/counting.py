@@ -4,7 +4,6 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Mapping
-from typing import Any
 
 from orcestator.dialects.anthropic.caller import CALLER as ANTHROPIC
 from orcestator.dialects.anthropic.tokens import count_estimate as anthropic_estimate
@@ -15,6 +14,7 @@ from orcestator.errors import CannotExpress, InvalidRequest, OrcestatorError
 from orcestator.gateway.error_reply import outcome_of
 from orcestator.gateway.gateway import Gateway
 from orcestator.gateway.request_reader import forwarded
+from orcestator.json_text import Json
 from orcestator.routing.events import RequestEnded
 from orcestator.routing.offer import Deployment
 from orcestator.routing.planning.catalog import DEFAULT_ALIAS
@@ -23,7 +23,6 @@ from orcestator.server.request_id import request_id_of
 from orcestator.upstream.call import COUNT, COUNT_PATH, Answer, UpstreamCall, WholeAnswer
 from orcestator.upstream.ids import new_id
 
-Json = dict[str, Any]
 PATIENCE_SECONDS = 10.0
 """Callers count often and at once (Claude Code two dozen at a time): an estimate in time beats a number too late."""
 

@@ -6,12 +6,10 @@ Anthropic's list (https://platform.claude.com/docs/en/api/models-list, checked 2
 ``type``, ``display_name``, ``created_at`` and the page's ``first_id``, ``last_id``, ``has_more``.
 """
 
-from typing import Any
-
 from orcestator.dialects.anthropic.spoken_names import spoken_name
+from orcestator.json_text import Json
 from orcestator.routing.planning.catalog import Catalog
 
-Json = dict[str, Any]
 OWN = "orcestator"
 """Who owns ``orcestator`` and the aliases."""
 CREATED = 1_677_610_602

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from orcestator.errors import ClientError, InvalidRequest
 from orcestator.gateway.conversations import Conversations
+from orcestator.json_text import Json
 from orcestator.server.route_table import UPGRADE, Asked, Endpoint, Reply
 
-Json = dict[str, Any]
 PREFIX = "/v1/responses"
 _ID = re.compile(r"[\w.-]{1,256}")
 

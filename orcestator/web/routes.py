@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from orcestator.dialects.anthropic.caller import CALLER as ANTHROPIC
 from orcestator.dialects.canonical import CallerDialect, ReadCall
@@ -14,8 +14,8 @@ from orcestator.dialects.ollama.caller import CHAT as OLLAMA
 from orcestator.dialects.ollama.caller import GENERATE, chat_load, generate_load
 from orcestator.dialects.responses.caller import CALLER as RESPONSES
 from orcestator.gateway.gateway import Route
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 GEMINI_ARRAY = replace(ARRAY_CALLER, name="gemini-array")
 """Without ``alt=sse`` a stream is one JSON array, which no upstream is asked for: never relayed as it comes."""
 OLLAMA_EMBED = replace(

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Protocol
 
+from orcestator.json_text import Json
 from orcestator.server.asgi import Send, send_json
 
-Json = dict[str, Any]
 _OCTETS = (b"content-type", b"application/octet-stream")
 
 

@@ -8,7 +8,6 @@ import hmac
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from orcestator.bridge.carrier import LocalCarrier
 from orcestator.bridge.protocol import (
@@ -32,7 +31,7 @@ from orcestator.errors import (
     Unauthorized,
     UpstreamError,
 )
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 from orcestator.providers.secret import Secret
 from orcestator.routing.state.quota import QuotaBook
 from orcestator.server.asgi import Receive, Scope, Send, header_map, send_bytes, send_error, send_json
@@ -45,7 +44,6 @@ from orcestator.server.request_id import request_id_of
 from orcestator.upstream.answer_reader import EVENTS, LINES
 from orcestator.upstream.call import Answer, FlowingAnswer, WholeAnswer
 
-Json = dict[str, Any]
 logger = logging.getLogger(__name__)
 StockRoute = Callable[[Json, Send], Awaitable[None]]
 

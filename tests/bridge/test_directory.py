@@ -9,11 +9,11 @@ import pytest
 
 from orcestator.bridge.control import ControlClient
 from orcestator.bridge.directory import Names, RemoteDirectory, offers_of_worker, offers_of_workers
+from orcestator.json_text import Json
 from orcestator.routing.offer import Offer
 from orcestator.routing.planning.catalog import Alias
 from tests.upstream.scripted_upstream import Peer, ScriptedUpstream, plain, upstream_client
 
-Json = dict[str, Any]
 WIRE = Offer("alpha", 1, frozenset({"chat"}), {"echo": {"context_length": 7}}, "echo", ("ft:",)).to_wire()
 OURS = {"worker_name": "http://127.0.0.1:8002", "model_names": ["orcestator"], "offer": {"offers": [WIRE]}}
 STOCK = {"worker_name": "http://127.0.0.1:8003", "model_names": ["vicuna"], "offer": None}

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from orcestator.bridge.protocol import goes_native, order_from_wire, order_to_wire
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 from orcestator.routing.offer import Deployment
 from orcestator.upstream.call import PATHS, UpstreamCall
 from orcestator.web.routes import MODEL_ROUTES
 
-Json = dict[str, Any]
 CALL: Json = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
 OWN: Json = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
 CLAUDE = Deployment("claude", "agent", "http://w:1", "proxy", ("anthropic", "openai"))

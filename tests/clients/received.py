@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 class Said(NamedTuple):

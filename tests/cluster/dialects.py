@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 
 import httpx
 
+from orcestator.json_text import Json
 from orcestator.sandbox.faults import catalogue
 from tests.cluster.harness import Cluster, SandboxThread, events_of, until
 
-Json = dict[str, Any]
 FIRST, SECOND = "caller-key-one", "caller-key-two"
 SCHEMA = {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]}
 TOOL = "look"

@@ -5,7 +5,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 ARGUMENTS = "{}"
 VECTORS = [[0.5, 0], [0.5, 1]]
 NATIVE_VECTORS: Json = {

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from orcestator.json_text import Json
 from tests.cluster.harness import EVERY_WIRING, WIRINGS, Cluster, SandboxThread, chat, until
 
-Json = dict[str, Any]
 TOKEN = "the-admin-token-1"
 AUTHORIZED = {"authorization": f"Bearer {TOKEN}"}
 KEY = "key-that-nobody-sees-0123456789"

@@ -12,7 +12,6 @@ from orcestator.sandbox.problem import Refused
 from orcestator.sandbox.server import SandboxServer
 from tests.cluster.harness import WIRINGS, Cluster, SandboxThread, chat, streamed, text_of, until
 
-Json = dict[str, Any]
 REFUSED, LIMITED, GOOD = "refused-key", "limited-key", "good-key"
 TOKEN = "the-admin-token-1"
 HOURS = 7200.0

@@ -12,6 +12,7 @@ import pytest
 from orcestator.cluster.factory import gateway as gateway_of
 from orcestator.cluster.router import Router
 from orcestator.gateway.gateway import Gateway
+from orcestator.json_text import Json
 from orcestator.providers.models import ModelFacts
 from orcestator.providers.rows import X_API_KEY, Provider
 from orcestator.providers.secret import Secret
@@ -43,7 +44,6 @@ from tests.cluster.dialects import (
 from tests.cluster.harness import SandboxThread
 
 pytest_plugins = ("tests.cluster.dialect_fixtures",)
-Json = dict[str, Any]
 AFTER = tuple(row for row in catalogue.DIALECT_FAULTS if row.expected == "error" and row.dialect == "anthropic")
 PICTURE = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from orcestator.json_text import Json
 from tests.cluster.dialects import (
     FIRST,
     LATE,
@@ -23,7 +24,6 @@ from tests.cluster.dialects import (
 from tests.cluster.harness import SandboxThread
 
 pytest_plugins = ("tests.cluster.dialect_fixtures",)
-Json = dict[str, Any]
 ODD = "Sag „hallo“, \\u201e \\ud83d\\ude00 nonce:n-1"
 """As JSON text, with escapes that nobody else would write."""
 

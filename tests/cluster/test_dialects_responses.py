@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from orcestator.json_text import Json
 from tests.cluster.dialects import (
     FIRST,
     LATE,
@@ -24,7 +25,6 @@ from tests.cluster.dialects import (
 )
 from tests.cluster.harness import SandboxThread
 
-Json = dict[str, Any]
 PATH = "/v1/responses"
 WANTED = "Look around."
 MODELS = ("codexes/agent", "claude/agent", "google/agent", "plain/agent")

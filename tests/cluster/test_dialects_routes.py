@@ -4,14 +4,13 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 
+from orcestator.json_text import Json
 from tests.cluster.dialects import FIRST, KeyedCluster, bearer, body_of, provider, received
 from tests.cluster.harness import SandboxThread
 
-Json = dict[str, Any]
 CHAT: Json = {"messages": [{"role": "user", "content": "Hello."}]}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orcestator.json_text import Json
 from orcestator.sandbox import seals
 from orcestator.sandbox.speech import REASONING
 from tests.cluster.dialects import (
@@ -24,7 +25,6 @@ from tests.cluster.dialects import (
 from tests.cluster.harness import SandboxThread
 
 pytest_plugins = ("tests.cluster.dialect_fixtures",)
-Json = dict[str, Any]
 WORDS = "Look around, please."
 EFFORT: Json = {"reasoning_effort": "high"}
 THINKING: Json = {"thinking": {"type": "enabled", "budget_tokens": 2048}}

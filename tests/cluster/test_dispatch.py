@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from orcestator.json_text import Json
 from tests.cluster.harness import SandboxThread, chat, free_port, local_request, until
 from tests.cluster.test_contracts import our_controller, start, stock_api
-
-Json = dict[str, Any]
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from orcestator.json_text import Json
 from tests.cluster.harness import WIRINGS, Cluster, clean_environment, free_port, local_request, until
 
-Json = dict[str, Any]
 FIRST, SECOND = "first-caller-key-0123", "second-caller-key-4567"
 CHAT: Json = {"model": "sandbox/echo", "messages": [{"role": "user", "content": "hi"}]}
 MANAGEMENT = [

@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from orcestator.json_text import Json
 from tests.cluster.dialects import FIRST, SECOND, bearer, body_of, events_in, provider, received
 from tests.cluster.harness import REPLICAS, Cluster, SandboxThread, until
 from tests.cluster.server_processes import connected, servers_of
 
-Json = dict[str, Any]
 RESPONSES = "/v1/responses"
 KEYS = {"OR_CALLER_KEYS": f"{FIRST},{SECOND}", "OR_DB_PATH": "rows.db"}
 

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from orcestator.cli import main
+from orcestator.json_text import Json
 from tests.cluster.harness import WIRINGS, Cluster, SandboxThread, chat
 
-Json = dict[str, Any]
 TOKEN = "the-admin-token-1"
 AUTHORIZED = {"authorization": f"Bearer {TOKEN}"}
 CONFIG = """

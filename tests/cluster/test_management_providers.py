@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from orcestator.json_text import Json
 from tests.cluster.harness import Cluster, SandboxThread, chat
 
-Json = dict[str, Any]
 TOKEN = "the-admin-token-1"
 AUTHORIZED = {"authorization": f"Bearer {TOKEN}"}
 KEY = "key-that-nobody-sees-0123456789"

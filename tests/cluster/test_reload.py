@@ -5,14 +5,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
 
 from tests.cluster.harness import WIRINGS, Cluster, SandboxThread, chat, clean_environment, events_of, text_of, until
 
-Json = dict[str, Any]
 TOKEN = {"OR_ADMIN_TOKEN": "admin-token-of-the-test"}
 ADMIN = {"authorization": "Bearer admin-token-of-the-test"}
 

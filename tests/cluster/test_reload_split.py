@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -18,7 +17,6 @@ from tests.cluster.test_supervisor import children_of, is_running
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
-Json = dict[str, Any]
 ADMIN = {"authorization": "Bearer admin-token-of-the-test"}
 BEFORE = {"ALPHA_SECRET": "alpha-key-1", "OR_ATTEMPTS": "3"}
 AFTER = {"ALPHA_SECRET": "alpha-key-2", "OR_ATTEMPTS": "1"}

@@ -8,11 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from orcestator.json_text import dumps, loads_exactly
+from orcestator.json_text import Json, dumps, loads_exactly
 from tests.cluster.harness import WIRINGS, Cluster, local_request
 from tests.cluster.recorder import DIALECTS, Recorder
 
-Json = dict[str, Any]
 MOST = 5000
 DOORS = ("openai", "responses", "anthropic", "gemini", "ollama")
 NUMBERS = (

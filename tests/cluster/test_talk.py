@@ -5,8 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from orcestator.cluster.pipe_rpc import PipeChannel
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 def pair(cut: int = 7) -> tuple[PipeChannel, PipeChannel]:

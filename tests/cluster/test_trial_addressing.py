@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
 
+from orcestator.json_text import Json
 from tests.cluster.harness import WIRINGS, Cluster, SandboxThread, chat, events_of
 
-Json = dict[str, Any]
 CONFIG = """
 providers:
   free: {{base_url: "{free}", api_key: "free-key", order: 1}}

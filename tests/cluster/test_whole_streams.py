@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from orcestator.json_text import Json
 from tests.cluster.harness import WIRINGS, Cluster, chat, free_port
 
-Json = dict[str, Any]
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
 
 

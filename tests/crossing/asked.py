@@ -4,9 +4,9 @@ import base64
 from dataclasses import dataclass, field
 from typing import Any
 
+from orcestator.json_text import Json
 from orcestator.sandbox.dialects.media import png
 
-Json = dict[str, Any]
 PIXEL = base64.b64encode(png()).decode()
 CITY = {
     "type": "object",

@@ -7,9 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from orcestator.json_text import Json
 from tests.crossing.asked import PIXEL
 
-Json = dict[str, Any]
 WORDS = st.sampled_from(("alpha", "beta gamma", "δοκιμή ✓", "x" * 50, "line\nline", '"quoted" \\ back'))
 NAMES = st.sampled_from(("get_weather", "lookup-2", "a", "T" * 64))
 IDS = ("call_1", "toolu_2x", "c3", "call_" + "9" * 30, "fc-5", "id6")

@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from orcestator.json_text import Json
 from tests.crossing.canonical_calls import GARBAGE
 
-Json = dict[str, Any]
 Path = tuple[str | int, ...]
 
 

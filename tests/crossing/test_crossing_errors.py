@@ -16,7 +16,6 @@ from tests.crossing.frames import Door, Wire
 from tests.crossing.mutations import spoiled
 from tests.crossing.upstreams import NATIVE, SLOW
 
-Json = dict[str, Any]
 MODEL = "plain-plain"
 FULL = Ask(
     "Look nonce:full", system="Rules.", history=("One", "Two"), has_image=True, has_tools=True, schema=ANSWER, limit=99

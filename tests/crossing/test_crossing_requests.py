@@ -2,7 +2,6 @@
 
 import copy
 import json
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from orcestator.dialects.canonical import Target, UpstreamDialect, WireCall
 from orcestator.dialects.openai.foreign import to_openai
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 from orcestator.sandbox.problem import Refused
 from orcestator.sandbox.routes import find
 from orcestator.sandbox.settings import SandboxSettings
@@ -19,7 +19,6 @@ from orcestator.sandbox.wire.http import Request
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from tests.crossing.canonical_calls import PARTS, calls, feature_sets, garbage_calls, lost, marked
 
-Json = dict[str, Any]
 DIALECTS = tuple(UPSTREAM_DIALECTS.values())
 MODELS = {
     "anthropic": ("echo", "claude-sonnet-4-5", "claude-3-5-haiku", "claude-opus-5-5"),

@@ -3,7 +3,7 @@
 import copy
 import itertools
 import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -14,10 +14,10 @@ from orcestator.dialects.canonical import CallerDialect, Target, parts_of, text_
 from orcestator.dialects.gemini.caller import CALLER as GEMINI
 from orcestator.dialects.ollama.caller import CALLER as OLLAMA
 from orcestator.dialects.responses.caller import CALLER as RESPONSES
+from orcestator.json_text import Json
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from tests.crossing.canonical_calls import FEATURES, calls, lost
 
-Json = dict[str, Any]
 CALLERS = (ANTHROPIC, GEMINI, OLLAMA, RESPONSES)
 
 OURS = {"responses": {"metadata"}}

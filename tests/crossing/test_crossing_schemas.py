@@ -1,7 +1,6 @@
 """Tool and answer schemas as callers write them, on their way to an API that takes only a part of JSON Schema."""
 
 import json
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -9,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orcestator.dialects.canonical import Target
+from orcestator.json_text import Json
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from tests.crossing.test_crossing_requests import refusal_of
 
-Json = dict[str, Any]
 GEMINI = UPSTREAM_DIALECTS["gemini"]
 NAMES = ("city", "when", "items", "kind", "nested")
 TEXTS = st.sampled_from(("", "a", "b c", "ünï", "0"))

@@ -1,11 +1,11 @@
 """What the sandbox said to a request, before any dialect gave it a shape: the measure of every crossing."""
 
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 import orjson
 
+from orcestator.json_text import Json
 from orcestator.sandbox.call import Call
 from orcestator.sandbox.dialects import anthropic, chat, cohere, gemini, ollama, responses, yandex
 from orcestator.sandbox.routes import find
@@ -15,7 +15,6 @@ from orcestator.sandbox.turn import Said, say
 from orcestator.sandbox.wire.http import Request
 from orcestator.sandbox.wire.records import Record
 
-Json = dict[str, Any]
 REPLY_TOOL = "orcestator_reply_as_json"
 _HEARING = {
     "anthropic": anthropic.hear,

@@ -13,8 +13,8 @@ from typing import Any
 from orcestator.dialects.openai.events import StreamTerms
 from orcestator.dialects.openai.stream import ChatStream
 from orcestator.errors import UpstreamError
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 DONE = b"data: [DONE]"
 FINISH_REASONS = {"stop", "length", "tool_calls", "content_filter", "function_call"}
 SHOWN = "orcestator"

@@ -8,13 +8,13 @@ import pytest
 from orcestator.dialects.canonical import WriteTerms
 from orcestator.dialects.openai.stream import MOST_HELD, ChatStream
 from orcestator.errors import UpstreamBroken
+from orcestator.json_text import Json
 from orcestator.web import routes
 from tests.crossing import caller_anthropic, caller_gemini, caller_ollama, caller_responses
 from tests.crossing.asked import Answer
 from tests.crossing.frames import Wire
 from tests.dialects.client_rules import END, ROLE, assert_client_safe, chunk, ids, run, sse, terms, text
 
-Json = dict[str, Any]
 THOUGHTS = {"generationConfig": {"thinkingConfig": {"includeThoughts": True}}}
 CALLERS: dict[str, tuple[Any, Any, str]] = {
     "anthropic": (routes.ANTHROPIC, caller_anthropic.stream, "text/event-stream"),

@@ -12,11 +12,11 @@ from orcestator.dialects.canonical import ReadTerms, UpstreamDialect, WriteTerms
 from orcestator.dialects.openai.events import StreamTerms
 from orcestator.dialects.relay import RelayStream, event_type, renamed
 from orcestator.errors import UpstreamBroken, UpstreamError, UpstreamUnavailable
+from orcestator.json_text import Json
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from orcestator.usage import Usage
 from orcestator.web.routes import ANTHROPIC, GEMINI, OLLAMA, RESPONSES
 
-Json = dict[str, Any]
 CALLERS = {"anthropic": ANTHROPIC, "gemini": GEMINI, "responses": RESPONSES, "ollama": OLLAMA}
 SHOWN = "claude/fast"
 

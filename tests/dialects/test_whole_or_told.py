@@ -15,11 +15,11 @@ from orcestator.dialects.openai.reply import ReplyTerms, chat_reply, translated_
 from orcestator.dialects.openai.stream import ChatStream
 from orcestator.dialects.relay import RelayStream
 from orcestator.errors import UpstreamBroken, UpstreamError
+from orcestator.json_text import Json
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from orcestator.web import routes
 from tests.dialects.client_rules import assert_client_safe, ids
 
-Json = dict[str, Any]
 Event = Json | bytes
 CALLERS = {
     "anthropic": routes.ANTHROPIC,

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from orcestator.dialects.canonical import Target
 from orcestator.dialects.openai.foreign import to_openai
+from orcestator.json_text import Json
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from orcestator.upstream.request_builder import HINTS
 
-Json = dict[str, Any]
 MODELS: Mapping[str, Sequence[str]] = {
     "openai": ("gpt-4o",),
     "responses": ("gpt-4o", "gpt-5.5"),

@@ -15,6 +15,7 @@ from orcestator.dialects.canonical import CallerDialect, WriteTerms
 from orcestator.errors import UpstreamBroken
 from orcestator.gateway.conversations import Conversations
 from orcestator.gateway.error_reply import failure_frames
+from orcestator.json_text import Json
 from orcestator.providers.rows import DIALECT_AUTH
 from orcestator.upstream.dialect_table import UPSTREAM_DIALECTS
 from orcestator.upstream.reasoning_cache import ReasoningCache
@@ -26,7 +27,6 @@ from tests.docs.pages import Block, page
 from tests.docs.test_readme import as_run_here, ports_of, started_block, with_ports
 
 PAGE = page(DIALECTS)
-Json = dict[str, Any]
 OTHER_DOORS = {"/", "/health", "/ready", "/api/hello"}
 """Routes that no dialect has."""
 TEXTS: Json = {

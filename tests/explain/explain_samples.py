@@ -1,8 +1,6 @@
 """A decision record and an analysis as a server gives them."""
 
-from typing import Any
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 def candidate(place: int, provider: str, model: str, score: float, dollars: float | None, **factors: float) -> Json:

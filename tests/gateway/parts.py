@@ -2,20 +2,17 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 from orcestator.dialects.canonical import text_of
 from orcestator.errors import Forbidden, QuotaExceeded
 from orcestator.gateway.caller import Caller
 from orcestator.gateway.replay import replay
 from orcestator.gateway.seams import Answers, Guarded, Lease, PlannedCall, TextGuard
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 from orcestator.prices import cost
 from orcestator.routing.events import RequestEnded
 from orcestator.upstream.call import Answer, WholeAnswer
 from orcestator.usage import Usage
-
-Json = dict[str, Any]
 
 
 class GcraLimiter:

@@ -19,6 +19,7 @@ from orcestator.cluster import factory
 from orcestator.cluster.router import Router
 from orcestator.gateway.exchange import Exchange
 from orcestator.gateway.gateway import Gateway
+from orcestator.json_text import Json
 from orcestator.routing.events import Event, RequestEnded
 from orcestator.routing.state.quota import QuotaBook
 from orcestator.sandbox.server import SandboxServer
@@ -30,7 +31,6 @@ from orcestator.settings.loading import load
 from orcestator.web.routes import MODEL_ROWS, ModelRow
 from tests.cluster.harness import PATIENCE_SECONDS
 
-Json = dict[str, Any]
 KEY, OTHER_KEY = "first-caller-key-1", "second-caller-key-2"
 DOLLARS_PER_TOKEN = 0.000002
 CONFIG = """

@@ -8,8 +8,7 @@ import pytest
 
 from orcestator.errors import InvalidRequest, RouteNotFound
 from orcestator.gateway.conversations import PREVIOUS_NOT_FOUND, Conversations
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 class Clock:

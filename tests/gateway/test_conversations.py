@@ -8,8 +8,8 @@ import pytest
 
 from orcestator.errors import InvalidRequest, RouteNotFound
 from orcestator.gateway.conversations import PREVIOUS_NOT_FOUND, Conversations
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 OWNER = "caller-1"
 TEXT = "word " * 200
 

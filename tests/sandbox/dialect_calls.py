@@ -4,10 +4,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from orcestator.json_text import Json
 from tests.sandbox.running_sandbox import RunningSandbox
 from tests.sandbox.sandbox_wire import Wire, ask
 
-Json = dict[str, Any]
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 GOOGLE_CITY = {"type": "OBJECT", "properties": {"city": {"type": "STRING"}}, "required": ["city"]}
 NAMES = ("get_weather", "get_time")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from orcestator.json_text import Json
 from orcestator.sandbox.faults import catalogue
 from orcestator.sandbox.faults.catalogue import ERROR_BODIES, Fault
 from orcestator.sandbox.faults.table import SPOILS
@@ -17,8 +18,6 @@ from orcestator.sandbox.settings import SandboxSettings
 from orcestator.sandbox.wire import encodings
 from tests.sandbox.running_sandbox import RunningSandbox, StartSandbox
 from tests.sandbox.sandbox_wire import TOOL, Wire, ask, chat, connect, read_answer, read_chunks, read_to_end, request
-
-Json = dict[str, Any]
 
 PATH = "/v1/chat/completions"
 NONCE = "n0nce"

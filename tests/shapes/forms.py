@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 WORDS = ("w0 ", "w1 ", "w2 ", "w3 ", "w4 ", "w5 ", "é€ ", "😀 ", "w8 ", "end")
 TEXT = "".join(WORDS)
 SECOND = "the second one's answer"

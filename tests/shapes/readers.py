@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 CALLERS = ("openai", "anthropic", "responses", "gemini", "ollama")
 
 

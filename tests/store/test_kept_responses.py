@@ -15,6 +15,7 @@ import pytest
 
 from orcestator.errors import InvalidRequest, RouteNotFound
 from orcestator.gateway.conversations import PREVIOUS_NOT_FOUND, Conversations
+from orcestator.json_text import Json
 from orcestator.store.kept_responses import KeptResponses
 from orcestator.store.kept_rows import KeptRows
 from orcestator.store.kept_turns import Bounds, Change, Put
@@ -25,7 +26,6 @@ from tests.store.engines import kept_response_rows
 if sys.platform != "win32":
     import resource
 
-Json = dict[str, Any]
 NOON = 1_763_726_400.0
 
 

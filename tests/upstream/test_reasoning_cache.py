@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from orcestator.json_text import Json
 from orcestator.upstream.reasoning_cache import ReasoningCache, restored
 
-Json = dict[str, Any]
 SIGNED = [{"type": "reasoning.text", "text": "hm", "signature": "s1", "format": "anthropic-claude-v1"}]
 
 

@@ -1,11 +1,11 @@
 """Which path is which route, in whose dialect."""
 
 from functools import partial
-from typing import Any
 
 import pytest
 
 from orcestator.gateway.gateway import Route
+from orcestator.json_text import Json
 from orcestator.server.route_table import PUBLIC, Group, RouteTable, Takeover
 from orcestator.web.routes import (
     ANTHROPIC,
@@ -17,8 +17,6 @@ from orcestator.web.routes import (
     RESPONSES,
     caller_at,
 )
-
-Json = dict[str, Any]
 
 
 async def _call(_row: object, *_: object) -> None:

@@ -4,7 +4,6 @@ Contract C2. What a stock worker cannot carry (tools, structured output) is refu
 """
 
 from functools import partial
-from typing import Any
 
 from orcestator.bridge.carrier import worker_origin
 from orcestator.bridge.control import ControlClient
@@ -12,7 +11,7 @@ from orcestator.bridge.stock.frames import StockStream, stock_error, stock_reply
 from orcestator.bridge.stock.prompt import fit_to_context, prompt_params, text_params
 from orcestator.dialects.openai.stream import ChatStream
 from orcestator.errors import InvalidRequest, UpstreamBroken, UpstreamRejected, UpstreamUnavailable
-from orcestator.json_text import dumps, loads
+from orcestator.json_text import Json, dumps, loads
 from orcestator.routing.offer import Deployment
 from orcestator.upstream.answer_reader import EVENT_STREAMS, EVENTS, stream_terms, whole_answer_of
 from orcestator.upstream.answers import StreamAnswer
@@ -21,7 +20,6 @@ from orcestator.upstream.http.client import Response, UpstreamClient
 from orcestator.upstream.http.timeouts import Timeouts
 from orcestator.upstream.upstream_request import PLAIN, UpstreamRequest
 
-Json = dict[str, Any]
 _HEADERS = b"Content-Type: application/json\r\n"
 
 

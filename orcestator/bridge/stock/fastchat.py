@@ -26,9 +26,9 @@ from orcestator.bridge.registration_policy import OFFER_KEY, REPORTS_KEY, SECRET
 from orcestator.bridge.registry import HEART_BEAT_SECONDS
 from orcestator.bridge.stock.prompt import MARKER, conv_template, conversation_template
 from orcestator.errors import InvalidRequest, OrcestatorError
+from orcestator.json_text import Json
 from orcestator.routing.planning.dispatch import Report
 
-Json = dict[str, Any]
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 Post = Callable[[str, Json, Mapping[str, str]], Awaitable[tuple[int, Any]]]
 """POSTs JSON with extra headers: (status, parsed answer). Raises OSError, ValueError or OrcestatorError."""

@@ -28,9 +28,7 @@ from orcestator.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from orcestator.json_text import loads
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, loads
 
 LONGEST_FRAME_BYTES = 16 << 20
 """A frame repeats the whole text so far, so it grows with the answer."""

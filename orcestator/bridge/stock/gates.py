@@ -14,7 +14,7 @@ from orcestator.bridge.stock.prompt import MARKER, call_from_stock, has_messages
 from orcestator.dialects.openai.usage import BYTES_PER_TOKEN
 from orcestator.dialects.sse import SseSplitter
 from orcestator.errors import OrcestatorError, UpstreamBroken
-from orcestator.json_text import dumps, loads
+from orcestator.json_text import Json, dumps, loads
 from orcestator.routing.attempts.attempt import records_of
 from orcestator.routing.attempts.loop import AttemptLoop, Tally
 from orcestator.routing.events import RequestEnded, cost_of_serving
@@ -24,7 +24,6 @@ from orcestator.upstream.call import Answer, UpstreamCall, WholeAnswer
 from orcestator.upstream.ids import new_id
 from orcestator.usage import NOTHING
 
-Json = dict[str, Any]
 ROUTE = "stock"
 """What the log calls the requests of a stock API server."""
 

@@ -13,8 +13,7 @@ from typing import Any
 from fastchat.conversation import IMAGE_PLACEHOLDER_STR, Conversation, SeparatorStyle
 
 from orcestator.errors import InvalidRequest, UpstreamBroken
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 STOCK_DEFAULTS: Mapping[str, Any] = {
     "temperature": 0.7,

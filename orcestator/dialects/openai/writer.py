@@ -6,9 +6,7 @@ from orcestator.dialects.canonical import CallerDialect, ReadCall, WriteTerms
 from orcestator.dialects.openai.finish import FAILED
 from orcestator.dialects.sse import DONE
 from orcestator.errors import OrcestatorError
-from orcestator.json_text import dumps
-
-Json = dict[str, Any]
+from orcestator.json_text import Json, dumps
 
 
 class ChatWriter:

@@ -7,9 +7,9 @@ be cut and continued: half a tool call, half a JSON document or half a thought c
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from orcestator.json_text import Json
 from orcestator.routing.planning.catalog import Candidate
 
-Json = dict[str, Any]
 CHARACTERS_PER_TOKEN = 4
 """A usual figure for English text, by which a limit of tokens is shortened."""
 PREFIX_MARK = "prefix"

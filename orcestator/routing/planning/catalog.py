@@ -6,14 +6,14 @@ Never guesses silently: a name that nothing lists ends in ``ModelNotFound`` with
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from math import inf
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from orcestator.errors import InvalidRequest, ModelNotFound, OrcestatorError, Overloaded
+from orcestator.json_text import Json
 from orcestator.routing.offer import Deployment, Offer
 from orcestator.routing.planning.traits import Traits, traits_of
 from orcestator.routing.reading.preferences import AUTO
 
-Json = dict[str, Any]
 UNKNOWN_SECONDS = 1
 """When to ask again while no worker is known; an API server looks for them as often."""
 DEFAULT_ALIAS = "orcestator"

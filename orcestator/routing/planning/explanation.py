@@ -1,8 +1,8 @@
 """A plan in words and figures: for ``explain``, for dry runs and for the record of a decision."""
 
 from math import inf
-from typing import Any
 
+from orcestator.json_text import Json
 from orcestator.prices import dollars
 from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.planning.exclusions import Excluded
@@ -12,8 +12,6 @@ from orcestator.routing.planning.strategies.strategy import Scored, Situation
 from orcestator.routing.reading.preferences import NO_PREFERENCES, Preferences
 from orcestator.routing.reading.request import RoutingRequest
 from orcestator.routing.state.stats import Stats
-
-Json = dict[str, Any]
 
 
 def explanation(plan: Plan, now: float, stats: Stats, *, is_shortened: bool = False) -> Json:

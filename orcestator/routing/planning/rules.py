@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from orcestator.routing.reading.request import RoutingRequest
 
-Json = dict[str, Any]
 USUAL_URGENCY = "medium"
 USUAL_QUALITY = "standard"
 BOUNDS = frozenset({"min", "max"})

@@ -10,7 +10,8 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 HEADERS = (b"x-orcestator-conversation", b"x-session-id", b"x-claude-code-session-id")
 """The last is Claude Code's (https://code.claude.com/docs/en/llm-gateway-protocol, checked 2026-11)."""
 AGENT_HEADER = b"x-claude-code-agent-id"

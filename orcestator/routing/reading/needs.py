@@ -7,7 +7,8 @@ facts are incomplete, and the upstream's own refusal is better than a wrong gues
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
+
 BYTES_PER_TOKEN = 4
 """A usual figure for English text; other scripts need fewer bytes of text a token than this makes of them."""
 _PARAMETERS: Mapping[str, frozenset[str]] = {

@@ -9,8 +9,8 @@ from math import isfinite
 from typing import Any, Literal, NamedTuple, get_args
 
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 Urgency = Literal["low", "medium", "high"]
 Quality = Literal["standard", "premium"]
 Sort = Literal["price", "throughput", "latency"]

@@ -7,16 +7,16 @@ seconds.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol, TypeGuard
+from typing import NamedTuple, Protocol, TypeGuard
 
 from orcestator.errors import QUOTA, QUOTA_GUESSED, QUOTA_SIZE, QuotaUsedUp, UpstreamError
+from orcestator.json_text import Json
 from orcestator.routing.offer import Deployment
 from orcestator.routing.state.quota_account import Account, Window, is_configured
 from orcestator.routing.state.quota_ceiling import Ceiling
 from orcestator.routing.state.quota_reported import ReportedLimit
 from orcestator.routing.state.quota_windows import DAY, MINUTE, Calendar, Rolling, Unit, next_midnight
 
-Json = dict[str, Any]
 Key = tuple[str, str, str]
 """(provider, credential, model); the model is "" for all of the credential's, ``FREE`` for all that cost nothing."""
 

@@ -4,13 +4,12 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
+from orcestator.json_text import Json
 from orcestator.routing.state.quota_ceiling import Ceiling, ceiling_of
 from orcestator.routing.state.quota_reported import ReportedLimit
 from orcestator.routing.state.quota_windows import DAY, MINUTE, Calendar, Rolling, Unit
 
-Json = dict[str, Any]
 Window = Rolling | Calendar | ReportedLimit
 
 MOST_MARKS = 1024

@@ -15,7 +15,8 @@ What a refusal proves of an upstream that hides its limit L. In the minute befor
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orcestator.routing.state.quota_windows import DAY, HOUR, MINUTE, Json, Rolling, slots_from_wire, unit_of
+from orcestator.json_text import Json
+from orcestator.routing.state.quota_windows import DAY, HOUR, MINUTE, Rolling, slots_from_wire, unit_of
 
 LOWERED = 0.75
 """A ceiling that was hit again, and had not been raised, is too high by who knows what."""

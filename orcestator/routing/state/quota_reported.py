@@ -21,7 +21,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from orcestator.routing.state.quota_windows import DAY, HOUR, MINUTE, Json, Rolling, Unit, unit_of
+from orcestator.json_text import Json
+from orcestator.routing.state.quota_windows import DAY, HOUR, MINUTE, Rolling, Unit, unit_of
 
 Kind = Literal["unproven", "fixed", "bucket"]
 SPANS = (MINUTE, HOUR, DAY)

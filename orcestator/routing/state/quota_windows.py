@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from orcestator.json_text import Json
+
 Unit = Literal["requests", "tokens", "usd"]
 Source = Literal["configured", "told"]
 """Who set a limit: a person, or the upstream."""
-Json = dict[str, Any]
 
 MINUTE = 60.0
 HOUR = 3600.0

@@ -5,15 +5,14 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from orcestator.bridge.ledgers import Ledgers, LocalLedgers
 from orcestator.errors import InvalidRequest, Overloaded
+from orcestator.json_text import Json
 from orcestator.routing.decision import REMEMBERED_REQUESTS
 from orcestator.server.route_table import Asked, Endpoint, Reply, number_in
 from orcestator.web.admin.overview import AVAILABLE, Overview
 
-Json = dict[str, Any]
 BASES = ("", "/api/v1")
 DEFAULT_REQUESTS = 500
 EXPOSITION_TYPES = ("text/plain", "application/openmetrics-text")

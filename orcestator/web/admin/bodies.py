@@ -5,11 +5,11 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from orcestator.errors import InvalidRequest, StartupProblem
+from orcestator.json_text import Json
 from orcestator.providers.secret import Secret
 from orcestator.routing.planning.rules import Rule, check_condition
 from orcestator.upstream.http.origin import Origin
 
-Json = dict[str, Any]
 PROVIDER_FIELDS = (
     *("id", "name", "type", "base_url", "baseUrl", "api_key", "apiKey", "priority", "fallback_order", "fallbackOrder"),
     *("models", "config", "is_active", "isActive"),

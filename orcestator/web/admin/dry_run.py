@@ -4,18 +4,17 @@ It comes as the provider orchestrator has it (``prompt``, ``expectedTokens``, ``
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from orcestator.errors import InvalidRequest
 from orcestator.gateway.call_rules import CallLimits, check_call
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 from orcestator.routing.planning.plan import Planner
 from orcestator.routing.reading.conversation import conversation_key
 from orcestator.routing.reading.needs import needs_of
 from orcestator.routing.reading.preferences import take_names, take_preferences
 from orcestator.routing.reading.request import RoutingRequest
 
-Json = dict[str, Any]
 MOST_EXPECTED_TOKENS = 1 << 30
 EXPECTED = ("expectedTokens", "expected_tokens")
 USER = ("userId", "user_id")

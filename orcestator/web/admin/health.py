@@ -1,14 +1,13 @@
 """``/health`` tells how each component is; ``/ready`` tells whether to send requests here. Both answer from memory."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from orcestator import __version__
+from orcestator.json_text import Json
 from orcestator.server.asgi import Scope
 from orcestator.server.drain import Drain
 from orcestator.server.route_table import Asked, Endpoint, Reply
 
-Json = dict[str, Any]
 Component = Callable[[], tuple[bool, Json]]
 """Gives whether the component works, and facts about it."""
 

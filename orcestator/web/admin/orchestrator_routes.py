@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, Protocol
+from typing import Protocol
 
 from orcestator.errors import Conflict, InvalidRequest, NothingLeft, Overloaded, RouteNotFound, UpstreamKeyRefused
 from orcestator.gateway.call_rules import CallLimits
+from orcestator.json_text import Json
 from orcestator.routing.decision import DecisionBook
 from orcestator.routing.planning.catalog import Candidate
 from orcestator.routing.planning.explanation import explanation
@@ -18,7 +19,6 @@ from orcestator.web.admin.dry_run import DryRun, dry_run
 from orcestator.web.admin.overview import Overview
 from orcestator.web.admin.rules_book import RulesBook
 
-Json = dict[str, Any]
 DECISIONS_SHOWN = 50
 MOST_DECISIONS_SHOWN = 2000
 CONFIGURED, ADDED = "configuration", "api"

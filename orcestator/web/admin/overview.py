@@ -12,6 +12,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from orcestator.errors import InvalidRequest, ModelNotFound, Overloaded, RouteNotFound
+from orcestator.json_text import Json
 from orcestator.prices import INPUT, TOKENS_A_PRICE
 from orcestator.providers.rows import ROWS
 from orcestator.routing.offer import Deployment, Offer
@@ -23,7 +24,6 @@ from orcestator.routing.state.stats import DeploymentStats
 from orcestator.upstream.health_checks import UNKNOWN, Check
 from orcestator.web.admin.performance import Performance, performance_of
 
-Json = dict[str, Any]
 TITLES = {row.name: row.title for row in ROWS}
 _MESSAGES = {
     "operational": "Provider is operational",

@@ -15,7 +15,6 @@ import orjson
 from orcestator.errors import Conflict, InvalidRequest, MethodNotAllowed, Overloaded, RouteNotFound
 from orcestator.routing.planning.rules import Rule, check_condition
 
-Json = dict[str, Any]
 logger = logging.getLogger(__name__)
 RULES_FILE = "routing_rules.json"
 MOST_RULES = 256

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from orcestator.server.route_table import Asked, Endpoint, Reply
 from orcestator.web.admin.overview import Overview
 from orcestator.web.catalog_routes import gemini_models
 from orcestator.web.models import model_list
 
-Json = dict[str, Any]
 BASES = ("", "/api/v1")
 
 

@@ -12,6 +12,7 @@ import pytest
 from orcestator.bridge.carrier import LocalCarrier
 from orcestator.bridge.stock.gates import StockGates
 from orcestator.cluster.router import Router
+from orcestator.json_text import Json
 from orcestator.providers.rows import find_row
 from orcestator.routing.planning.catalog import Catalog
 from orcestator.routing.state.quota import QuotaBook
@@ -22,7 +23,6 @@ from orcestator.upstream.provider_client import ProviderClient, ProviderTimeouts
 from orcestator.web.stock_routes import StockWorker, stock_routes
 from tests.upstream.scripted_upstream import Peer, ScriptedUpstream, answers, eventually, plain, upstream_client
 
-Json = dict[str, Any]
 CONTEXT = 4096
 
 

@@ -6,9 +6,8 @@ dialect's modules (checked 2026-11).
 
 import json
 import re
-from typing import Any
 
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 ID = re.compile(r"[a-zA-Z0-9_-]+")
 KNOWN = {

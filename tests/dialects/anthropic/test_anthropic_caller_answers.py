@@ -25,9 +25,9 @@ from orcestator.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from orcestator.json_text import Json
 from tests.dialects.anthropic.anthropic_rules import events_in, message_of
 
-Json = dict[str, Any]
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
 

@@ -13,9 +13,8 @@ from orcestator.dialects.anthropic.tokens import count_estimate
 from orcestator.dialects.anthropic.upstream import UPSTREAM
 from orcestator.dialects.canonical import ReadCall, ReadTerms, Target, WriteTerms
 from orcestator.errors import InvalidRequest, UpstreamError
+from orcestator.json_text import Json
 from tests.dialects.anthropic.anthropic_rules import assert_accepted, message_of
-
-Json = dict[str, Any]
 
 few = settings(max_examples=60, deadline=None)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)

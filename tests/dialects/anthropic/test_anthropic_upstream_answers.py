@@ -25,8 +25,7 @@ from orcestator.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 def terms() -> ReadTerms:

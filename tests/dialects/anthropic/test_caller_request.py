@@ -6,8 +6,8 @@ import pytest
 
 from orcestator.dialects.anthropic.caller import CALLER
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 HI = [{"role": "user", "content": "Hi"}]
 PNG = {"type": "base64", "media_type": "image/png", "data": "AA=="}
 

@@ -1,12 +1,9 @@
 """Schemas as structured outputs take them."""
 
-from typing import Any
-
 import pytest
 
 from orcestator.dialects.anthropic.output_schema import output_schema
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 @pytest.mark.parametrize(

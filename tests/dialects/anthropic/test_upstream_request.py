@@ -9,9 +9,9 @@ from orcestator.dialects.anthropic.upstream_request import JSON_ONLY, USUAL_MAX_
 from orcestator.dialects.anthropic.upstream_tools import REPLY_TOOL
 from orcestator.dialects.canonical import Target, WireCall
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 from tests.dialects.anthropic.anthropic_rules import assert_accepted
 
-Json = dict[str, Any]
 OLD, MIDDLE, NEW = "claude-sonnet-4-5", "claude-opus-4-6", "claude-opus-5-5"
 HI = [{"role": "user", "content": "Hi"}]
 SCHEMA = {"type": "object", "properties": {"x": {"type": "string"}}}

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orcestator.dialects.canonical import Json, ReadTerms, Target
+from orcestator.dialects.canonical import ReadTerms, Target
 from orcestator.dialects.cohere.upstream import UPSTREAM
 from orcestator.errors import InvalidRequest, UpstreamBroken, UpstreamError
+from orcestator.json_text import Json
 
 NAMES = (
     "messages", "role", "content", "text", "type", "tool_calls", "tool_call_id", "id", "function", "custom", "name",

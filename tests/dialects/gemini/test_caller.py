@@ -13,8 +13,8 @@ from orcestator.dialects.gemini.caller import ARRAY_CALLER, CALLER
 from orcestator.dialects.gemini.models import model_card, model_list
 from orcestator.dialects.gemini.tokens import count_estimate
 from orcestator.errors import AttemptsExhausted, InvalidRequest, ModelNotFound, OrcestatorError, UpstreamRateLimited
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 HI = [{"parts": [{"text": "Hi"}]}]
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 

@@ -20,8 +20,7 @@ from orcestator.errors import (
     UpstreamRateLimited,
     UpstreamUnavailable,
 )
-
-Json = dict[str, Any]
+from orcestator.json_text import Json
 
 
 def terms() -> ReadTerms:

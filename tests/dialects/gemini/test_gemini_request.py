@@ -14,8 +14,8 @@ from orcestator.dialects.gemini.signatures import SKIP_VALIDATION
 from orcestator.dialects.gemini.upstream import UPSTREAM
 from orcestator.dialects.tool_results import NO_RESULT
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 HI = [{"role": "user", "content": "Hi"}]
 
 

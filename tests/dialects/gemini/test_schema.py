@@ -11,9 +11,8 @@ from orcestator.dialects.gemini.caller_schema import json_schema
 from orcestator.dialects.gemini.schema import OBJECT_AS_TEXT, declared, levelled
 from orcestator.dialects.gemini.schema_references import inlined
 from orcestator.dialects.gemini.upstream import UPSTREAM
-from orcestator.json_text import dumps
+from orcestator.json_text import Json, dumps
 
-Json = dict[str, Any]
 ANYWHERE = {"title", "description", "nullable", "type"}
 BY_TYPE = {
     "string": {"format", "enum", "pattern", "minLength", "maxLength"},

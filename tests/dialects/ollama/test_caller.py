@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orcestator.dialects.canonical import Json, ReadTerms, Target, WriteTerms
+from orcestator.dialects.canonical import ReadTerms, Target, WriteTerms
 from orcestator.dialects.ollama.caller import CHAT, GENERATE, chat_load, generate_load
 from orcestator.dialects.ollama.upstream import UPSTREAM
 from orcestator.errors import InvalidRequest, ModelNotFound, UpstreamBroken
+from orcestator.json_text import Json
 from tests.dialects.ollama.ollama_garbage import BODIES, GARBAGE, MESSAGES
 
 HELLO = {"role": "user", "content": "Hi"}

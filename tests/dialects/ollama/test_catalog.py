@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from orcestator.dialects.canonical import Json
 from orcestator.dialects.ollama.catalog import (
     VERSION,
     capabilities,
@@ -19,6 +18,7 @@ from orcestator.dialects.ollama.catalog import (
     tags,
 )
 from orcestator.errors import InvalidRequest, UpstreamBroken
+from orcestator.json_text import Json
 from tests.dialects.ollama.ollama_garbage import BODIES, GARBAGE
 
 FACTS = {

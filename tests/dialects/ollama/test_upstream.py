@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from orcestator.dialects.canonical import Json, ReadTerms, Target
+from orcestator.dialects.canonical import ReadTerms, Target
 from orcestator.dialects.ollama.upstream import UPSTREAM
 from orcestator.errors import InvalidRequest, UpstreamBroken, UpstreamError, UpstreamRateLimited
+from orcestator.json_text import Json
 from tests.dialects.ollama.ollama_garbage import BODIES, GARBAGE, MESSAGES
 
 HELLO = {"role": "user", "content": "Hi"}

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orcestator.dialects.openai.foreign import DETAILS_BACK, REASONING_BACK, to_openai
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 IMAGE: Json = {"type": "image_url", "image_url": {"url": "https://x/y.png"}}
 
 

@@ -9,9 +9,9 @@ from orcestator.dialects.openai.memory import MOST_KEPT_CHARS, Memory, remembere
 from orcestator.dialects.openai.reply import ReplyTerms, chat_reply
 from orcestator.dialects.openai.stream import ChatStream
 from orcestator.errors import UpstreamError
+from orcestator.json_text import Json
 from tests.dialects.client_rules import END, ROLE, STOP, chunk, sse, text
 
-Json = dict[str, Any]
 SIGNED: Json = {"type": "reasoning.text", "text": "hm", "signature": "s", "format": "anthropic-claude-v1"}
 EXTRA: Json = {"google": {"thought_signature": "sig"}}
 

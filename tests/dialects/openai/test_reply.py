@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from orcestator.dialects.openai.reply import Reply, ReplyTerms, chat_reply, parsed_object, plain_reply, text_reply
 from orcestator.dialects.openai.stream import ChatStream
 from orcestator.errors import UpstreamBroken, UpstreamError, UpstreamKeyRefused, UpstreamRateLimited
+from orcestator.json_text import Json
 from orcestator.usage import Usage
 from tests.dialects.client_rules import FINISH_REASONS, SHOWN, assert_client_safe, ids, terms
 
-Json = dict[str, Any]
 USAGE = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from orcestator.dialects.openai.request import includes_usage, upstream_body
 from orcestator.json_text import loads
 
-Json = dict[str, Any]
 MODEL = 'their/"model"\\é'
 
 

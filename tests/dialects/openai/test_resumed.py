@@ -11,9 +11,9 @@ from orcestator.dialects.openai.resumed import Broken, ResumedWriter, head_in
 from orcestator.dialects.openai.stream import ChatStream
 from orcestator.dialects.sse import DONE
 from orcestator.errors import StreamInterrupted, UpstreamBroken
+from orcestator.json_text import Json
 from tests.dialects.client_rules import ROLE, SHOWN, STOP, Seen, Told, assert_client_safe, chunk, head, run, sse, terms
 
-Json = dict[str, Any]
 HEAD: Json = {"id": "c-first", "object": "chat.completion.chunk", "created": 1_500_000_000, "model": SHOWN}
 EARLIER = 7
 BROKEN = Broken(HEAD, EARLIER)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from orcestator.dialects.openai.stream import MOST_CHOICES, ChatStream
 from orcestator.errors import UpstreamBroken, UpstreamRateLimited, UpstreamTimeout, UpstreamUnavailable
+from orcestator.json_text import Json
 from orcestator.usage import Usage
 from tests.dialects.client_rules import (
     END,
@@ -29,7 +30,6 @@ from tests.dialects.client_rules import (
 
 HELLO = (ROLE, text("Hel"), text("lo"))
 USAGE = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
-Json = dict[str, Any]
 
 
 def failing(*events: Any, after: bytes = b"") -> UpstreamBroken:

@@ -7,9 +7,8 @@ import pytest
 
 from orcestator.dialects.openai.text_stream import TextStream
 from orcestator.errors import UpstreamBroken
+from orcestator.json_text import Json
 from tests.dialects.client_rules import SHOWN, Told, run, sse, terms
-
-Json = dict[str, Any]
 
 
 def piece(text: Any = "", reason: Any = None, index: int = 0, **more: Any) -> Json:

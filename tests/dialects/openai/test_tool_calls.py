@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from orcestator.dialects.openai.reply import ReplyTerms, chat_reply
 from orcestator.dialects.openai.tool_calls import MOST_ARGUMENT_CHARS, MOST_CALLS, ToolCallOrder, whole_calls
 from orcestator.errors import UpstreamBroken
+from orcestator.json_text import Json
 from tests.dialects.client_rules import END, ROLE, SHOWN, STOP, Seen, chunk, ids, run, safe, sse
 from tests.dialects.client_rules import head as chunk_head
-
-Json = dict[str, Any]
 
 
 def call(index: object = 0, wire_id: object = None, name: object = None, arguments: object = None) -> Json:

@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orcestator.dialects.openai.usage import LARGEST_COUNT, read_usage
+from orcestator.json_text import Json
 from orcestator.usage import Usage
-
-Json = dict[str, Any]
 
 
 def told(**more: Any) -> Json:

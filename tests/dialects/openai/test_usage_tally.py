@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from orcestator.dialects.openai.stream import ChatStream
+from orcestator.json_text import Json
 from orcestator.usage import Usage
 from tests.dialects.client_rules import END, ROLE, STOP, assert_client_safe, chunk, head, run, sse, terms
-
-Json = dict[str, Any]
 
 
 def usage(prompt: int, completion: int, **more: Any) -> Json:

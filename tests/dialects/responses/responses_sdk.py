@@ -9,8 +9,8 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from orcestator.dialects.canonical import ReadTerms, Target, WriteTerms
+from orcestator.json_text import Json
 
-Json = dict[str, Any]
 _EVENTS: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 _LAST = ("response.completed", "response.incomplete", "response.failed")
 

@@ -10,9 +10,8 @@ from orcestator.dialects.custom_tools import emulated_custom_tools, restored_inp
 from orcestator.dialects.responses.caller import CALLER
 from orcestator.dialects.responses.tool_names import ToolBook, flat_name
 from orcestator.errors import InvalidRequest, UpstreamRejected
+from orcestator.json_text import Json
 from tests.dialects.responses.test_request import JUNK
-
-Json = dict[str, Any]
 
 
 def body(**more: Any) -> Json:

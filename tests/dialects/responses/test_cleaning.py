@@ -8,7 +8,6 @@ from orcestator.dialects.responses.upstream import UPSTREAM
 from orcestator.upstream.ids import new_id
 from tests.dialects.responses.test_request import JUNK
 
-Json = dict[str, Any]
 THEIRS = "rs_" + "0a" * 25
 
 

@@ -7,9 +7,8 @@ import pytest
 from orcestator.dialects.responses.caller import CALLER
 from orcestator.dialects.responses.conversation import input_listing, items_to_keep, with_history, with_references
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 from tests.dialects.responses.responses_sdk import write_terms
-
-Json = dict[str, Any]
 
 
 def answer(text: str) -> Json:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from orcestator.dialects.responses.upstream import UPSTREAM
 from orcestator.errors import UpstreamBroken, UpstreamError, UpstreamRateLimited, UpstreamUnavailable
+from orcestator.json_text import Json
 from tests.dialects.responses.responses_sdk import read_terms
 from tests.dialects.responses.test_request import JUNK
 
-Json = dict[str, Any]
 MESSAGE = {"type": "message", "content": [{"type": "output_text", "text": "Hi", "annotations": []}]}
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"}
 

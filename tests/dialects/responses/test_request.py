@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from orcestator.dialects.canonical import RESPONSES_FORMAT
 from orcestator.dialects.responses.upstream import UPSTREAM
+from orcestator.json_text import Json
 from tests.dialects.responses.responses_sdk import target
 
-Json = dict[str, Any]
 HI = [{"role": "user", "content": "hi"}]
 
 

@@ -23,9 +23,9 @@ from orcestator.errors import (
     UpstreamRateLimited,
     UpstreamRejected,
 )
+from orcestator.json_text import Json
 from tests.dialects.responses.responses_sdk import checked_events, checked_response, counted, write_terms
 
-Json = dict[str, Any]
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "responses"
 TOOLS = [
     {"type": "custom", "name": "patch"},

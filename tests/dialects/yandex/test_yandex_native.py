@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orcestator.dialects.canonical import Json, ReadTerms, Target
+from orcestator.dialects.canonical import ReadTerms, Target
 from orcestator.dialects.failures import error_from_reply
 from orcestator.dialects.yandex.upstream import UPSTREAM
 from orcestator.errors import InvalidRequest, UpstreamError, UpstreamRateLimited
+from orcestator.json_text import Json
 
 NAMES = (
     "messages", "role", "content", "text", "type", "tool_calls", "tool_call_id", "id", "function", "custom", "name",

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from orcestator.json_text import Json
 from orcestator.routing.reading.conversation import cache_keys, conversation_key
 
-Json = dict[str, Any]
 SYSTEM = {"role": "system", "content": "You help."}
 FIRST = {"role": "user", "content": "Hello"}
 MORE = [{"role": "assistant", "content": "Hi"}, {"role": "user", "content": "What now?"}]

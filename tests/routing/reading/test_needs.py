@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from orcestator.json_text import Json
 from orcestator.routing.reading.needs import Needs, known_lacks, needs_of
 
-Json = dict[str, Any]
 TOOL = {"type": "function", "function": {"name": "f"}}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 4000}}
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orcestator.errors import InvalidRequest
+from orcestator.json_text import Json
 from orcestator.routing.reading.preferences import (
     NO_PREFERENCES,
     Preferences,
@@ -16,7 +17,6 @@ from orcestator.routing.reading.preferences import (
     take_preferences,
 )
 
-Json = dict[str, Any]
 EVERYTHING: Json = {
     "tags": ["code", "math"],
     "type": "fast",

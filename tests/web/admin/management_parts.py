@@ -16,7 +16,6 @@ from orcestator.routing.state.stats import Stats
 from orcestator.server.route_table import Group, RouteTable
 from orcestator.web.admin.overview import Overview
 
-Json = dict[str, Any]
 NOW = 1000.0
 WALL = 1_790_000_000.0
 BIG = {

@@ -1,15 +1,12 @@
 """``/health``: our components as objects, and those of other orchestrators as the words that they have for them."""
 
-from typing import Any
-
 import pytest
 
+from orcestator.json_text import Json
 from orcestator.server.drain import Drain
 from orcestator.server.route_table import PUBLIC, Group
 from orcestator.web.admin.health import Health
 from tests.web.admin.management_parts import ask
-
-Json = dict[str, Any]
 
 
 def health(*, works: bool, drains: bool = False, writes: bool = True) -> tuple[int, Json]:

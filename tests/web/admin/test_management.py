@@ -7,6 +7,7 @@ import pytest
 
 from orcestator.errors import UpstreamModelMissing, UpstreamRateLimited, UpstreamUnavailable
 from orcestator.gateway.call_rules import CallLimits
+from orcestator.json_text import Json
 from orcestator.routing.attempts.attempt import Attempt, records_of
 from orcestator.routing.decision import DecisionBook
 from orcestator.routing.events import RequestEnded
@@ -28,7 +29,6 @@ from orcestator.web.admin.rules_book import RULES_FILE, RulesBook
 from orcestator.web.admin.status_routes import StatusRoutes
 from tests.web.admin.management_parts import GPT_AT_OPENAI, LLAMA, NOW, OFFERS, WALL, Answer, ask, overview
 
-Json = dict[str, Any]
 TOTALS: Json = {
     "uptime": 3600,
     "requests": {"total": 1000, "success": 950, "failed": 50},

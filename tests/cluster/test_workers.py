@@ -206,6 +206,19 @@ def test_a_configured_quota_is_for_all_of_them_together(sandbox: SandboxThread, 
 
 
 @linux_only
+def test_what_each_has_used_is_known_after_a_restart(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """Of its own part: with another's count in its place they would use more than the whole together."""
+    text = config(sandbox, ", limits: {rpd: 4}")
+    with cluster_in(tmp_path, text, OR_ATTEMPTS="1") as cluster, caller_at_each(cluster) as callers:
+        assert [ask(callers[0]).status_code for _ in range(3)] == [200, 200, 429]
+        assert ask(callers[1]).status_code == 200
+    with cluster_in(tmp_path, text, OR_ATTEMPTS="1") as cluster, caller_at_each(cluster) as callers:
+        left = [caller.get("/admin/rate-limits", headers=ADMIN).json()["limits"][0]["remaining"] for caller in callers]
+        assert left == [0, 1]
+        assert [ask(caller).status_code for caller in callers for _ in range(2)] == [429, 429, 200, 429]
+
+
+@linux_only
 def test_a_worker_that_registers_is_used_by_all(sandbox: SandboxThread, tmp_path: Path) -> None:
     """They share a controller, as stock workers expect one; without it each still serves its own providers."""
     with cluster_in(tmp_path, config(sandbox), OR_WORKER_SECRET=SECRET) as cluster, caller_at_each(cluster) as callers:

@@ -25,9 +25,9 @@ def kept_response_rows(path: Path, **more: Any) -> Rows:
     return open_rows(path, RECORDS, kept_rows.GUARANTEES._replace(**more))
 
 
-def quotas_at(path: Path) -> quota_rows.QuotaRows:
+def quotas_at(path: Path, process: int = 1) -> quota_rows.QuotaRows:
     """The quotas that are kept in a file."""
-    return quota_rows.QuotaRows(open_rows(path, quota_rows.SCHEMA, quota_rows.GUARANTEES))
+    return quota_rows.QuotaRows(open_rows(path, quota_rows.schema_of(process), quota_rows.GUARANTEES), process)
 
 
 class MemoryDocuments:

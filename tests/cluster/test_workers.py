@@ -89,6 +89,15 @@ def test_two_kinds_of_cluster_at_once(tmp_path: Path, arguments: tuple[str, ...]
         assert word in sentence
 
 
+@pytest.mark.parametrize("setting", ["OR_METRICS_PORT", "OR_CONTROLLER_PORT"])
+def test_the_callers_port_is_for_callers_alone(tmp_path: Path, setting: str) -> None:
+    """One sentence, about the setting that a person can change."""
+    port = str(free_port())
+    sentence = refusal(up(tmp_path, "one process", "--workers", "2", **{"OR_PORT": port, setting: port}))
+    assert port in sentence
+    assert setting in sentence
+
+
 @linux_only
 def test_one_port_one_banner_one_page(sandbox: SandboxThread, tmp_path: Path) -> None:
     """Each process serves; the page is the sum of them, and not of what cannot be added up."""
@@ -107,6 +116,7 @@ def test_one_port_one_banner_one_page(sandbox: SandboxThread, tmp_path: Path) ->
         assert of_processes(metrics, "process_max_fds").keys() == PARTS
         assert len(set(of_processes(metrics, "process_start_time_seconds").values())) > 1
         assert sum_of(metrics, "orcestator_build_info") == 1
+        assert metrics['orcestator_failed_writes_total{sink="quota"}'] == 0
         assert sum_of(metrics, "orcestator_request_latency_seconds_count") == 5
         until(lambda: len(cluster.traffic()) == 5, "each has its line")
 

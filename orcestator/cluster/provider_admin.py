@@ -9,7 +9,15 @@ from orcestator.json_text import Json
 from orcestator.routing.planning.catalog import Catalog
 from orcestator.settings import Settings
 from orcestator.settings.added_provider import check_added_address
-from orcestator.settings.kept_providers import KeptProvider, forget, keep, keep_new, kept_named, kept_titles
+from orcestator.settings.kept_providers import (
+    AlreadyKept,
+    KeptProvider,
+    forget,
+    keep,
+    keep_new,
+    kept_named,
+    kept_titles,
+)
 from orcestator.store.documents import open_documents
 from orcestator.web.admin.bodies import ProviderSpec
 
@@ -76,7 +84,7 @@ class ProviderAdmin:
         """Not over the one of another process, which may be adding the same at this moment."""
         try:
             keep_new(self._documents, kept)
-        except FileExistsError:
+        except AlreadyKept:
             raise Conflict(
                 f"A provider '{kept.name}' was added before: where it is not in use, the log says why. DELETE it first.",
                 param="name",

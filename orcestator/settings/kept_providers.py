@@ -36,17 +36,21 @@ class KeptProvider:
         return replace(found, row=replace(found.row, title=self.title)) if self.title else found
 
 
+class AlreadyKept(Exception):
+    """A provider of that name was added before."""
+
+
 def keep(documents: Documents, provider: KeptProvider) -> None:
     """Write it down, in place of the one of that name. Raises OSError."""
     documents.put(_document(provider.name), _content(provider))
 
 
 def keep_new(documents: Documents, provider: KeptProvider) -> None:
-    """Write it down where none of that name is, whoever else does so at the same time. Raises FileExistsError, and other OSErrors."""
+    """Write it down where none of that name is, whoever else does so at the same time. Raises AlreadyKept and OSError."""
 
     def content(before: bytes | None) -> bytes:
         if before is not None:
-            raise FileExistsError(f"{documents.place(_document(provider.name))} is there already")
+            raise AlreadyKept(provider.name)
         return _content(provider)
 
     documents.change(_document(provider.name), content)

@@ -10,7 +10,15 @@ import pytest
 from orcestator.errors import StartupProblem
 from orcestator.providers.secret import Secret
 from orcestator.settings import load
-from orcestator.settings.kept_providers import KeptProvider, forget, keep, keep_new, kept_named, kept_titles
+from orcestator.settings.kept_providers import (
+    AlreadyKept,
+    KeptProvider,
+    forget,
+    keep,
+    keep_new,
+    kept_named,
+    kept_titles,
+)
 from orcestator.store.documents import open_documents
 from tests.settings.conftest import Load
 
@@ -45,7 +53,7 @@ def test_a_new_one_takes_nobody_s_place(tmp_path: Path) -> None:
     documents = open_documents(str(tmp_path))
     first, second = (KeptProvider("mine", "openai", {"api_key": key}) for key in ("first-key", "second-key"))
     keep_new(documents, first)
-    with pytest.raises(FileExistsError, match="mine"):
+    with pytest.raises(AlreadyKept, match="mine"):
         keep_new(documents, second)
     assert kept_named(documents, "mine") == first
 

@@ -140,6 +140,7 @@ class Connection(asyncio.Protocol):
         It gets what ``sink`` raises.
         """
         waiter = self.expect()
+        self._buffered = 0
         self._sink = sink
         return waiter
 
@@ -237,18 +238,21 @@ class Connection(asyncio.Protocol):
                 return
             self.fail(UpstreamBroken(f"{self.name} answered with invalid HTTP: {problem}", cause="garbage"))
             return
-        if self._sink is not None and self._is_pushed(self._sink):
+        if self._sink is not None and self._is_pushed(self._sink, len(data)):
             return
         self._buffered += len(data)
         if self._buffered > PAUSE_AT_BYTES and self.pieces and not self.is_complete:
-            self._is_paused = True
-            self._transport.pause_reading()
+            self._pause()
         if self.has_head:
             self._wake()
         elif len(self.head) > MAX_HEAD_BYTES:
             self.fail(self.too_large_head())
 
-    def _is_pushed(self, sink: Callable[[], bool]) -> bool:
+    def _pause(self) -> None:
+        self._is_paused = True
+        self._transport.pause_reading()
+
+    def _is_pushed(self, sink: Callable[[], bool], size: int) -> bool:
         """Whether nobody has to be woken for what came."""
         if self.is_complete:
             return False
@@ -261,6 +265,10 @@ class Connection(asyncio.Protocol):
                     self._waiter.set_exception(bug)
                 return True
             if not goes_on:
+                # Whoever has no room for more has this one: it still lies here, and the next may be as large.
+                self._buffered = size
+                if size > PAUSE_AT_BYTES and self.is_open:
+                    self._pause()
                 self._wake()
                 return True
             if self._deadline < self._timer_at:

@@ -23,7 +23,7 @@ class KeepAlive:
         self._last = self._loop.time()
         self._has_ended = False
         self._task: asyncio.Task[None] | None = None
-        self._timer = self._loop.call_later(interval, self._due)
+        self._timer = self._loop.call_later(interval / _LOOKS if cycle else interval, self._due)
 
     def touched(self) -> None:
         """Something was sent."""
@@ -47,6 +47,10 @@ class KeepAlive:
         # The stream may have ended in the same turn of the loop in which this beat fell due.
         if not self._has_ended:
             await self._beat()
+            if self._cycle is not None:
+                self._seen_writes = (
+                    self._cycle.writes
+                )  # a comment is no content: the next one is due an interval after it
 
     async def settle(self) -> None:
         """Wait for a beat that is being sent, so that what is sent next cannot come before it."""

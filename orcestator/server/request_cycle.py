@@ -18,7 +18,9 @@ from uvicorn.server import ServerState
 
 BODY_HIGH_WATER_BYTES = 64 * 1024
 """How much of a body may lie here unread before the caller is asked to wait; TCP does the asking."""
-STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
+STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, b"")) for status in range(100, 1000)}
+"""Of every status there can be: proxies and people choose some that have no name."""
 _BODILESS = (204, 304)
 _LINE = b"%b: %b\r\n"
 _VALUE = itemgetter(1)

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, cast
 
 from orcestator.gateway.keepalive import KeepAlive
+from orcestator.server.request_cycle import RequestCycle
 
 INTERVAL = 0.01
 
@@ -17,6 +18,15 @@ def run(work: Coroutine[Any, Any, None]) -> None:
             await work
 
     asyncio.run(bounded())
+
+
+class PresettableLoop(asyncio.SelectorEventLoop):
+    """Its clock can be put forward."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
 
 
 class Beats:
@@ -144,3 +154,34 @@ def test_cancel_ends_a_beat() -> None:
         assert beats.count == 0
 
     run(work())
+
+
+def test_what_was_written_past_it_puts_the_next_beat_off_by_an_interval_and_not_by_two() -> None:
+    """Frames are pushed to the caller without a word to the pulse: it looks for them often enough. Its own comments are none."""
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, PresettableLoop)
+        beats, cycle = Beats(), RequestCycle(cast(Any, None), {}, keep_alive=True, expects_continue=False)
+
+        async def beat() -> None:
+            cycle.writes += 1
+            await beats()
+
+        begun, interval = loop.time(), 1000.0
+        pulse = KeepAlive(interval, beat, cycle)
+        cycle.writes += 1
+        at: list[float] = []
+        while len(at) < 3:
+            loop.ahead += interval / 8
+            for _ in range(4):
+                await asyncio.sleep(0)
+            if beats.count > len(at):
+                at.append(round((loop.time() - begun) / interval, 1))
+        await pulse.stop()
+        assert 1.0 <= at[0] <= 1.5
+        assert at[1] - at[0] <= 1.2
+        assert at[2] - at[1] <= 1.2
+
+    with asyncio.Runner(loop_factory=PresettableLoop) as runner:
+        runner.run(work())

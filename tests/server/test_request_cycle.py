@@ -83,6 +83,12 @@ def test_a_body_of_a_known_length(house: House) -> None:
     assert came == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-a: 1\r\nconnection: close\r\n\r\nhello"
 
 
+@pytest.mark.parametrize("status", [460, 520, 529, 599])
+def test_a_status_that_has_no_name_is_sent_as_any_other(house: House, status: int) -> None:
+    came = house.said(start(LENGTH_5, status=status), body(b"hello"))
+    assert came == b"HTTP/1.1 %d \r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello" % status
+
+
 def test_a_body_of_an_unknown_length_is_chunked(house: House) -> None:
     came = house.said(start(), body(more=True), body(b"he", more=True), body(b"llo"))
     head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"

@@ -14,6 +14,7 @@ over what can be seen to be whole.
 
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from orcestator.dialects.canonical import Writer
@@ -113,16 +114,21 @@ class ChatStream(EventReader):
     def feed(self, piece: bytes) -> None:
         """Take bytes as they came. Raises UpstreamError when the stream says or shows that it failed."""
         events = self._splitter.feed(piece)
-        many = len(events) >= _RUN_OF
         relayed = 0
+        # Up to here each is looked at by itself: a run that cannot be relayed at once is not looked at as one again.
+        alone = 0 if len(events) >= _RUN_OF else len(events)
         for place, data in enumerate(events):
             if place < relayed:
                 continue
             if self.done:
                 return
             like = self._like_last
-            if many and like is not None and (relayed := place + self._relay_run(events, place, like)) > place:
-                continue
+            if place >= alone and like is not None:
+                texts = self._run_of(events, place, like)
+                if self._relay_run(texts, like):
+                    relayed = place + len(texts)
+                    continue
+                alone = place + len(texts)
             if like is None or not self._relay_like_last(data, like):
                 self._event(data)
         if self._splitter.error is not None:
@@ -261,31 +267,35 @@ class ChatStream(EventReader):
         self._frames.append(like.shown_prefix + text + like.shown_suffix if writer is None else writer.text(content))
         return True
 
-    def _relay_run(self, events: list[bytes], start: int, like: Template) -> int:
-        """Relay the chunks from ``start`` on that differ from the last one only inside their text, all in one go; how many those were.
+    def _run_of(self, events: list[bytes], start: int, like: Template) -> list[bytes]:
+        """The texts of the chunks from ``start`` on that differ from the last one only inside their text."""
+        prefix, suffix, shortest = like.prefix, like.suffix, like.shortest
+        before, after = len(prefix), len(suffix)
+        texts: list[bytes] = []
+        for data in islice(events, start, None):
+            if not (data.startswith(prefix) and data.endswith(suffix)) or len(data) <= shortest:
+                break
+            texts.append(data[before:-after])
+        return texts
+
+    def _relay_run(self, texts: list[bytes], like: Template) -> bool:
+        """Relay chunks that are like the last one, all in one go. False where each of them has to be looked at.
 
         Their texts are checked as one list of JSON strings. None of them has a quotation mark, so that none can end early, and one that
         ends in a lone backslash would make the list shorter: those, and runs of one, are for ``_relay_like_last``.
         """
-        prefix, suffix, shortest = like.prefix, like.suffix, like.shortest
-        before, after = len(prefix), len(suffix)
-        texts: list[bytes] = []
-        for data in events[start:] if start else events:
-            if not (data.startswith(prefix) and data.endswith(suffix)) or len(data) <= shortest:
-                break
-            texts.append(data[before:-after])
         count = len(texts)
         if count < _RUN_OF:
-            return 0
+            return False
         joined = _BETWEEN.join(texts)
         if joined.count(b'"') != 2 * (count - 1):
-            return 0
+            return False
         try:
             contents = loads_strictly(b'["' + joined + b'"]')
         except ValueError:
-            return 0
+            return False
         if len(contents) != count:
-            return 0
+            return False
         if like.is_content:
             self._keep("".join(contents))
         self.moves += count
@@ -294,7 +304,7 @@ class ChatStream(EventReader):
             self._frames.append(like.shown_prefix + between.join(texts) + like.shown_suffix)
         else:
             self._frames += map(self.writer.text, contents)
-        return count
+        return True
 
     def _template(self, name: str, content: str, data: bytes) -> Template | None:
         """Learn the bytes around a chunk's text; None when they cannot be told apart for certain."""

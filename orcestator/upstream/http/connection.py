@@ -153,6 +153,7 @@ class Connection(asyncio.Protocol):
         been pushed. It gets what ``step`` raises.
         """
         waiter = self.expect()
+        self._buffered = 0
         self._step, self._idle_seconds, self._most_pushed = step, idle_seconds, self.pushed_bytes + most_bytes
         return waiter
 
@@ -250,10 +251,14 @@ class Connection(asyncio.Protocol):
                 return
             self.fail(UpstreamBroken(f"{self.name} answered with invalid HTTP: {problem}", cause="garbage"))
             return
-        if self._step is not None and not self.is_complete and (not self.pieces or self._push(self._step)):
-            return
+        is_taken = False
+        if self._step is not None and not self.is_complete:
+            if not self.pieces or self._push(self._step):
+                return
+            # Whoever has no room for more has this one: it still lies there, and the next may be as large.
+            is_taken = not self.pieces
         self._buffered += len(data)
-        if self._buffered > PAUSE_AT_BYTES and self.pieces and not self.is_complete:
+        if self._buffered > PAUSE_AT_BYTES and (self.pieces or is_taken) and self.is_open and not self.is_complete:
             self._is_paused = True
             self._transport.pause_reading()
         if self.has_head:

@@ -1,5 +1,9 @@
 """Chunks that come together and differ only in their text: relayed at once, they are what they are one by one."""
 
+import sys
+from contextlib import suppress
+from types import FrameType
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,6 +77,32 @@ def test_many_cost_no_call_each(text: bytes) -> None:
     piece = chunk(text) * 100
     assert calls_of(lambda: stream.feed(piece)) <= 10
     assert stream.take().count(b'"model":"ours"') == 102
+
+
+@pytest.mark.parametrize("odd", [b'\\"', b"\\ud83d", b"\x00"])
+def test_one_that_is_odd_does_not_have_all_before_it_looked_at_again(odd: bytes) -> None:
+    """Looked at again and again for the one at its end, a run of thousands would stop the loop for a quarter of a second."""
+
+    def looks(count: int) -> int:
+        stream = ChatStream(StreamTerms("p", "ours", False, 10, 1, 100_000, lambda prefix: prefix + "1"))
+        stream.feed(FIRST + chunk(b"start"))
+
+        piece, made = chunk(b"x") * count + chunk(odd), 0
+
+        def note(_frame: FrameType, event: str, _arg: object) -> None:
+            nonlocal made
+            made += event == "c_call"
+
+        before = sys.getprofile()
+        sys.setprofile(note)
+        try:
+            with suppress(UpstreamError):
+                stream.feed(piece)
+        finally:
+            sys.setprofile(before)
+        return made
+
+    assert looks(400) < 5 * looks(100)
 
 
 def test_a_text_that_cannot_be_read_is_not_passed_on_in_a_run() -> None:

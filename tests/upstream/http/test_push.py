@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from orcestator.errors import UpstreamBroken, UpstreamTimeout
-from orcestator.upstream.http.connection import CONTENT, ENOUGH, SILENCE
+from orcestator.upstream.http.connection import CONTENT, ENOUGH, PAUSE_AT_BYTES, SILENCE
 from orcestator.upstream.http.timeouts import Timeouts
 from tests.upstream.scripted_upstream import (
     CHUNKED_HEAD,
@@ -74,6 +74,37 @@ def test_a_step_that_has_enough_gets_no_more(run: Run) -> None:
             assert await response.read() == b"two"
             assert came == [b"one"]
             response.close()
+
+    run(scenario)
+
+
+def test_whoever_is_full_of_a_large_piece_is_read_no_second_one(run: Run) -> None:
+    """The last piece lies unsent with its caller: the next may be as large, and is left to TCP until somebody asks for it."""
+
+    async def scenario() -> None:
+        piece, count = b"x" * 200_000, 40
+
+        async def floods(peer: Peer) -> None:
+            await peer.request()
+            await peer.send(CHUNKED_HEAD + count * (b"%x\r\n%b\r\n" % (len(piece), piece)) + b"0\r\n\r\n")
+
+        async with ScriptedUpstream(floods) as upstream, upstream_client() as client:
+            response = await post(client, upstream.origin)
+            sizes = [len(await response.read())]
+
+            def step(piece: bytes) -> int:
+                sizes.append(len(piece))
+                return CONTENT if len(piece) <= PAUSE_AT_BYTES else CONTENT | ENOUGH
+
+            connection = response._connection
+            assert connection is not None
+            while (pushed := response.push(step)) is None:
+                sizes.append(len(await response.read()))
+            await pushed
+            assert sizes[-1] > PAUSE_AT_BYTES
+            assert not connection._transport.is_reading()
+            sizes.append(len(await response.read_all()))
+            assert sum(sizes) == count * len(piece)
 
     run(scenario)
 

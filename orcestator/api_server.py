@@ -29,12 +29,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--listen-fd", type=int, help="serve on this open socket, which a supervisor shares out")
     parser.add_argument("--share-port", action="store_true", help="others of us listen on the same port, too (Linux)")
     parser.add_argument(
-        "--replicas", type=int, metavar="N", help="call the providers from here, as one of N that do: no workers"
+        "--replica",
+        type=_part,
+        metavar="K/N",
+        help="call the providers from here, as the K-th of N that do: no workers",
     )
     parser.add_argument("--config", metavar="FILE", help="YAML file with settings (OR_CONFIG)")
     add_env_file(parser)
     add_supervised(parser)
     return parser
+
+
+def _part(text: str) -> tuple[int, int]:
+    """What ``--replica`` says. Raises ValueError."""
+    number, processes = map(int, text.split("/"))
+    return number, processes
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -48,7 +57,7 @@ def _run(arguments: argparse.Namespace) -> None:
             config_path=arguments.config,
             dotenv_path=arguments.env_file,
             overrides=overrides,
-            with_providers=bool(arguments.replicas),
+            with_providers=arguments.replica is not None,
         )
 
     settings = load_now()
@@ -57,10 +66,10 @@ def _run(arguments: argparse.Namespace) -> None:
         return when_still(partial(load_now, environ), (settings.config, arguments.env_file))
 
     listener = partial(_listener, arguments, settings.host, settings.port)
-    if arguments.replicas:
-        from orcestator.cluster.replica import run_replica  # noqa: PLC0415
+    if arguments.replica is not None:
+        from orcestator.cluster.replica import Part, run_replica  # noqa: PLC0415
 
-        serve(run_replica(settings, arguments.controller, listener, load_from, arguments.replicas))
+        serve(run_replica(settings, arguments.controller, listener, load_from, Part(*arguments.replica)))
     else:
         from orcestator.cluster.split import run_api_server  # noqa: PLC0415
 

@@ -49,7 +49,7 @@ class ChildPrograms:
         """One of the API servers, counted from 1."""
         arguments = [API_SERVER, *port.arguments(), "--controller", controller_address(self._settings())]
         if self._replicas:
-            arguments += ["--replicas", str(self._replicas)]
+            arguments += ["--replica", f"{number}/{self._replicas}"]
         child = Child(f"api server {number}", [*arguments, *self._config], {}, self._asked, pass_fds=port.pass_fds())
         return self._equipped(child, spoken)
 

@@ -20,7 +20,8 @@ from orcestator.web.admin.health import Component
 
 
 class CompleteServer:
-    """``directory`` makes the directory over the links of this process. ``processes`` is how many such servers share the work."""
+    """``directory`` makes the directory over the links of this process. ``processes`` is how many such servers share the work, and
+    ``process`` which of them this is, counted from 1."""
 
     def __init__(
         self,
@@ -31,8 +32,9 @@ class CompleteServer:
         lifetime: Lifetime,
         *,
         processes: int = 1,
+        process: int = 1,
     ) -> None:
-        quota, quota_writer = open_quota(share_of(settings, processes), lifetime)
+        quota, quota_writer = open_quota(share_of(settings, processes), lifetime, process)
         links = Links(factory.provider_client_maker(settings, client, quota), settings.providers)
         pulse = WorkerPing(client)
         lifetime.run_beside(pulse.run())

@@ -4,6 +4,7 @@ import socket
 import sys
 from dataclasses import replace
 
+from orcestator.errors import StartupProblem
 from orcestator.server.serving import listen, reserve
 from orcestator.settings import Settings
 
@@ -47,6 +48,12 @@ class CallersPort:
         if sys.platform == "win32":
             # A child cannot be given it there, and takes it itself.
             self._held.close()
+
+    def keep_for_callers(self, host: str, port: int, setting: str) -> None:
+        """Raises StartupProblem when something else is to listen where callers come: the system would let it, as nobody listens there yet,
+        and each process that serves callers would be refused."""
+        if port == self.port and (host == self._host or {host, self._host} & _LOOPBACK_OF.keys()):
+            raise StartupProblem(f"Port {port} is the one for callers (OR_PORT). Choose another port with {setting}.")
 
     def arguments(self) -> list[str]:
         """How a program that shares it is told so."""

@@ -9,7 +9,15 @@ from orcestator.json_text import Json
 from orcestator.routing.planning.catalog import Catalog
 from orcestator.settings import Settings
 from orcestator.settings.added_provider import check_added_address
-from orcestator.settings.kept_providers import KeptProvider, forget, keep, kept_named, kept_titles
+from orcestator.settings.kept_providers import (
+    AlreadyKept,
+    KeptProvider,
+    forget,
+    keep,
+    keep_new,
+    kept_named,
+    kept_titles,
+)
 from orcestator.store.documents import open_documents
 from orcestator.web.admin.bodies import ProviderSpec
 
@@ -47,13 +55,7 @@ class ProviderAdmin:
                 code="provider_left_out",
             )
         async with self._changing:
-            if spec.name in await self.titles():
-                raise Conflict(
-                    f"A provider '{spec.name}' was added before, and is not in use: the log says why. DELETE it first.",
-                    param="name",
-                    code="provider_exists",
-                )
-            await self._written(lambda: keep(self._documents, kept))
+            await self._written(lambda: self._keep_new(kept))
             try:
                 await self._put_in_place(spec.name)
             except OrcestatorError:
@@ -77,6 +79,17 @@ class ProviderAdmin:
     async def titles(self) -> Mapping[str, str]:
         """The name that people have for each one that was added, "" where they gave none."""
         return await asyncio.to_thread(kept_titles, self._documents)
+
+    def _keep_new(self, kept: KeptProvider) -> None:
+        """Not over the one of another process, which may be adding the same at this moment."""
+        try:
+            keep_new(self._documents, kept)
+        except AlreadyKept:
+            raise Conflict(
+                f"A provider '{kept.name}' was added before: where it is not in use, the log says why. DELETE it first.",
+                param="name",
+                code="provider_exists",
+            ) from None
 
     async def _put_in_place(self, name: str) -> None:
         problems = (await self._reload())["problems"]

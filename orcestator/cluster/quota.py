@@ -10,15 +10,17 @@ from orcestator.routing.state.quota import Key, QuotaBook, QuotaRow
 from orcestator.routing.verdict import Verdicts
 from orcestator.settings import Settings
 from orcestator.store.engines import open_rows
-from orcestator.store.quota_rows import FILE_NAME, GUARANTEES, SCHEMA, QuotaRows, key_name
+from orcestator.store.quota_rows import FILE_NAME, GUARANTEES, QuotaRows, key_name, schema_of
 from orcestator.telemetry.background import BackgroundWriter
 
 CLOSE_SECONDS = 5.0
 
 
-def open_quota(settings: Settings, lifetime: Lifetime) -> tuple[QuotaBook, BackgroundWriter[QuotaRow]]:
-    """The ledger, as it was when the last process wrote it, and what keeps it."""
-    rows = QuotaRows(open_rows(Path(settings.state_dir) / FILE_NAME, SCHEMA, GUARANTEES))
+def open_quota(
+    settings: Settings, lifetime: Lifetime, process: int = 1
+) -> tuple[QuotaBook, BackgroundWriter[QuotaRow]]:
+    """The ledger, as it was when this one of several processes wrote it last, and what keeps it."""
+    rows = QuotaRows(open_rows(Path(settings.state_dir) / FILE_NAME, schema_of(process), GUARANTEES), process)
     writer = BackgroundWriter[QuotaRow]("quota", rows, keeps_failed=True)
     book = QuotaBook(time.time() - time.monotonic(), changed=writer, tag=partial(key_name, rows.salt()))
     book.restore(rows.read())

@@ -58,7 +58,8 @@ class Recording:
             ledger = BackgroundWriter("ledger", _ledger(settings, texts, redact), keeps_failed=True)
             self.watch(ledger)
             self._request_sinks.append(ledger)
-        self.metrics.watch(log)
+        for other in self._others:
+            self.metrics.watch(other)
         writers = notice_writers(settings)
         for writer in writers:
             self.watch(writer)

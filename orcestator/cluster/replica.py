@@ -6,6 +6,7 @@ What one process alone would keep to itself, its supervisor takes to the others:
 import socket
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 from orcestator.bridge.control import ControlClient
 from orcestator.bridge.directory import JoinedDirectory, RemoteDirectory
@@ -41,14 +42,22 @@ from orcestator.server.drain import Drain
 from orcestator.settings import Settings
 
 
+class Part(NamedTuple):
+    """Which of how many replicas a process is."""
+
+    number: int
+    """Counted from 1. It stays the same when the process is started again, and with it what the process has used of its quotas."""
+    processes: int
+
+
 async def run_replica(
-    settings: Settings, controller: str, listener: Callable[[], socket.socket], load_from: LoadFrom, replicas: int
+    settings: Settings, controller: str, listener: Callable[[], socket.socket], load_from: LoadFrom, part: Part
 ) -> None:
-    """Serve until a signal, or until the supervisor is gone, as one of so many. Raises StartupProblem when it cannot start."""
+    """Serve until a signal, or until the supervisor is gone. Raises StartupProblem when it cannot start."""
     lifetime = Lifetime()
     lifetime.stopping.install(supervised=True)
     try:
-        drain = await _start(settings, controller, listener, load_from, replicas, lifetime)
+        drain = await _start(settings, controller, listener, load_from, part, lifetime)
         await say_ready(lifetime.stopping.supervisor)
         await lifetime.wait(drain)
         await drain_exchanges(drain, settings.drain_seconds)
@@ -61,12 +70,12 @@ async def _start(
     controller: str,
     listener: Callable[[], socket.socket],
     load_from: LoadFrom,
-    replicas: int,
+    part: Part,
     lifetime: Lifetime,
 ) -> Drain:
     supervisor = lifetime.stopping.supervisor
     if supervisor is None:
-        raise StartupProblem("--replicas needs --supervised: orcestator up --workers N starts them.")
+        raise StartupProblem("--replica needs --supervised: orcestator up --workers N starts them.")
     log = start_log(settings, lifetime)
     bound = listener()
     client = factory.make_upstream_client(settings)
@@ -75,8 +84,9 @@ async def _start(
     elsewhere = RemoteDirectory(ControlClient(client, settings.worker_secret), controller, names)
     await elsewhere.refresh()
     server = CompleteServer(
-        settings, log, client, lambda links: JoinedDirectory(links, elsewhere, names), lifetime, processes=replicas
-    )
+        settings, log, client, lambda links: JoinedDirectory(links, elsewhere, names), lifetime,
+        processes=part.processes, process=part.number,
+    )  # fmt: skip
     live = LiveSettings(settings, partial(load_from, None), server.apply_settings, for_nobody)
     answer_supervisor(
         supervisor,

@@ -81,6 +81,8 @@ async def run_supervised(settings: Settings, source: Source, announce: Announce)
         log, redact = start_log(settings, lifetime)
         port = CallersPort(settings.host, settings.port, servers)
         lifetime.on_close(partial(_close, port))
+        port.keep_for_callers(settings.controller_host, settings.controller_port, "OR_CONTROLLER_PORT")
+        port.keep_for_callers(settings.metrics_host, settings.metrics_port, "OR_METRICS_PORT")
         ports = LoopbackPorts()
         lifetime.on_close(ports.close)
         # Here and not in the controller, which would fail again and again, and name a flag that is not the user's.

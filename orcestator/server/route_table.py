@@ -217,12 +217,21 @@ class RouteTable:
         await _send(send, reply)
 
     def _places(self, path: str) -> list[tuple[_Place, str]]:
-        """The places that a path may be, the best first, with the name in it."""
+        """The places that a path may be, the best first, with the name in it.
+
+        The first whose words are all known is the last: what stands in a path for any word may as well be a part of a name.
+        """
         fixed = self._fixed.get(path)
         if fixed is not None:
             return [(fixed, "")]
-        fitting = [(place, place.name_in(path)) for place in self._named.get(_first_part(path), ())]
-        return [(place, name) for place, name in fitting if name is not None]
+        fitting: list[tuple[_Place, str]] = []
+        for place in self._named.get(_first_part(path), ()):
+            name = place.name_in(path)
+            if name is not None:
+                fitting.append((place, name))
+                if WORD not in place.path:
+                    break
+        return fitting
 
     def _refuse(self, scope: Scope, headers: Mapping[bytes, bytes]) -> NoReturn:
         """Raises for a request that no row answers; who may not come in learns nothing of the methods."""

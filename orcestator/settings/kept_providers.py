@@ -36,15 +36,24 @@ class KeptProvider:
         return replace(found, row=replace(found.row, title=self.title)) if self.title else found
 
 
+class AlreadyKept(Exception):
+    """A provider of that name was added before."""
+
+
 def keep(documents: Documents, provider: KeptProvider) -> None:
     """Write it down, in place of the one of that name. Raises OSError."""
-    document = {
-        "type": provider.kind,
-        "title": provider.title,
-        "fallback_order": provider.fallback_order,
-        "entries": dict(provider.entries),
-    }
-    documents.put(_document(provider.name), orjson.dumps(document, option=orjson.OPT_INDENT_2))
+    documents.put(_document(provider.name), _content(provider))
+
+
+def keep_new(documents: Documents, provider: KeptProvider) -> None:
+    """Write it down where none of that name is, whoever else does so at the same time. Raises AlreadyKept and OSError."""
+
+    def content(before: bytes | None) -> bytes:
+        if before is not None:
+            raise AlreadyKept(provider.name)
+        return _content(provider)
+
+    documents.change(_document(provider.name), content)
 
 
 def forget(documents: Documents, name: str) -> None:
@@ -98,6 +107,16 @@ def _names(documents: Documents) -> list[str]:
 
 def _document(name: str) -> str:
     return f"{PREFIX}{name}{SUFFIX}"
+
+
+def _content(provider: KeptProvider) -> bytes:
+    document = {
+        "type": provider.kind,
+        "title": provider.title,
+        "fallback_order": provider.fallback_order,
+        "entries": dict(provider.entries),
+    }
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2)
 
 
 def _read(documents: Documents, name: str) -> KeptProvider | None:

@@ -3,14 +3,16 @@
 Files in the state folder are the first engine, one document a file. Another one has to pass the same tests.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from orcestator.store.files import replace_file
+from orcestator.store.files import alone_in, make_folder, replace_file
 
 Version = Hashable
-"""Another one with every ``put``; says nothing of which is later."""
+"""Another one with every ``put`` and ``change``; says nothing of which is later."""
+Change = Callable[[bytes | None], bytes]
+"""Makes the new content of the old one, None where there is none. What it raises leaves everything as it was."""
 
 
 class Documents(Protocol):
@@ -21,6 +23,10 @@ class Documents(Protocol):
 
     def put(self, name: str, content: bytes) -> Version:
         """Keep the content in place of what was there, at once and lastingly; its version. Raises OSError, and then nothing changed."""
+
+    def change(self, name: str, change: Change) -> Version:
+        """The same with what ``change`` makes of the content, in which no ``change`` of anybody else is lost: they come one after
+        the other, those of other processes too."""
 
     def delete(self, name: str) -> None:
         """Forget a document, if it is there. Raises OSError."""
@@ -49,6 +55,10 @@ class Document(NamedTuple):
         """Keep the content; its version. Raises OSError, and then nothing changed."""
         return self.documents.put(self.name, content)
 
+    def change(self, change: Change) -> Version:
+        """Keep what ``change`` makes of the content, losing no other change; its version. Raises OSError, and then nothing changed."""
+        return self.documents.change(self.name, change)
+
     def version(self) -> Version | None:
         """Another one with every ``put``; None where there is no document."""
         return self.documents.version(self.name)
@@ -75,6 +85,13 @@ class FileDocuments:
         """Replace the file."""
         facts = replace_file(self._path(name), content)
         return facts.st_mtime_ns, facts.st_ino
+
+    def change(self, name: str, change: Change) -> Version:
+        """Read and replace the file, alone in its folder."""
+        self._path(name)
+        make_folder(self._folder)
+        with alone_in(self._folder):
+            return self.put(name, change(self.get(name)))
 
     def delete(self, name: str) -> None:
         """Remove the file."""

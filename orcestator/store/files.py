@@ -7,7 +7,12 @@ file of ours is its owner's alone unless something else is asked for: keys are i
 import contextlib
 import os
 import secrets
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
 
 OWNER_ALONE = 0o600
 _OWNERS_FOLDER = 0o700
@@ -18,7 +23,7 @@ def replace_file(path: Path, content: bytes, mode: int = OWNER_ALONE) -> os.stat
 
     A link is replaced, not followed: resolve it first where it has to stay. Raises OSError, and then leaves nothing behind.
     """
-    path.parent.mkdir(mode=_OWNERS_FOLDER, parents=True, exist_ok=True)
+    make_folder(path.parent)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.draft")
     try:
         facts = create_file(draft, content, mode)
@@ -45,6 +50,27 @@ def create_file(path: Path, content: bytes, mode: int = OWNER_ALONE) -> os.stat_
         with contextlib.suppress(NotImplementedError):
             path.chmod(mode)
     return facts
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """No other process or thread that asks for the same changes anything in this folder meanwhile. Blocks until it may. Windows
+    has no lock of a folder: there nobody waits, and ``replace_file`` still leaves no half of anything. Raises OSError."""
+    if sys.platform == "win32":
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a network share may know no such lock
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder where it is missing, for its owner alone. Raises OSError."""
+    folder.mkdir(mode=_OWNERS_FOLDER, parents=True, exist_ok=True)
 
 
 def set_aside(path: Path, aside: Path) -> None:

@@ -11,42 +11,61 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from orcestator.routing.state.quota import QuotaRow
-from orcestator.store.rows import Guarantees, Rows, Schema, Transaction
+from orcestator.store.rows import Guarantees, Row, Rows, Schema, Transaction
 
 FILE_NAME = "quota.sqlite"
 # A power cut may cost the last counts, which the first refusal teaches again; so it does what a damaged file held.
 GUARANTEES = Guarantees(starts_anew=True)
 MOST_ROWS = 10_000
 """Accounts that are read back; callers may name models, and with them accounts."""
-_TABLES = (
-    "CREATE TABLE IF NOT EXISTS quota_account"
-    " (provider TEXT, credential TEXT, model TEXT, account TEXT, PRIMARY KEY (provider, credential, model))",
-    "CREATE TABLE IF NOT EXISTS quota_salt (number INTEGER PRIMARY KEY CHECK (number = 1), salt BLOB)",
-)
-SCHEMA = Schema(0, lambda _engine: _TABLES)
-"""For SQLite alone: this file lies in the state folder of each machine, whatever the ledger's database is."""
+_FIRST_TABLE = "quota_account"
+_SALT_TABLE = "CREATE TABLE IF NOT EXISTS quota_salt (number INTEGER PRIMARY KEY CHECK (number = 1), salt BLOB)"
 _COLUMNS = ("provider", "credential", "model", "account")
 _SALT_BYTES = 32
 _NAME_BYTES = 8
-_DELETE = "DELETE FROM quota_account WHERE provider = :provider AND credential = :credential AND model = :model"
-_ALL = "SELECT provider, credential, model, account FROM quota_account ORDER BY rowid DESC LIMIT :most"
+_DELETE = "DELETE FROM {table} WHERE provider = :provider AND credential = :credential AND model = :model"
+_ALL = "SELECT provider, credential, model, account FROM {table} ORDER BY rowid DESC LIMIT :most"
 _PUT_SALT = "INSERT INTO quota_salt (number, salt) VALUES (1, :salt) ON CONFLICT DO NOTHING"
 _SALT = "SELECT salt FROM quota_salt"
 
 logger = logging.getLogger("orcestator.store")
 
 
+def schema_of(process: int = 1) -> Schema:
+    """The tables of one of several processes that share the file, counted from 1. What each has used of its part of a quota is its own.
+
+    For SQLite alone: this file lies in the state folder of each machine, whatever the ledger's database is.
+    """
+    tables = tuple(
+        f"CREATE TABLE IF NOT EXISTS {table}"
+        " (provider TEXT, credential TEXT, model TEXT, account TEXT, PRIMARY KEY (provider, credential, model))"
+        for table in dict.fromkeys((_FIRST_TABLE, _table_of(process)))
+    )
+    return Schema(0, lambda _engine: (*tables, _SALT_TABLE))
+
+
+def _table_of(process: int) -> str:
+    return _FIRST_TABLE if process == 1 else f"{_FIRST_TABLE}_{process}"
+
+
 class QuotaRows:
-    """Accounts in ``rows``. Credentials are in them by a short digest, salted with random bytes of the same database: it tells a key from
+    """Accounts in ``rows``, which were opened with ``schema_of`` the same ``process``. Credentials are in them by a short digest, salted with random bytes of the same database: it tells a key from
     another one of ours, and is too short to be taken for one or to find one by."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, process: int = 1) -> None:
         self._rows = rows
+        self._table = _table_of(process)
 
     def read(self) -> list[QuotaRow]:
-        """Everything that was kept; nothing, with a line in the log, when it cannot be read."""
+        """Everything that was kept; nothing, with a line in the log, when it cannot be read. One of several processes that has kept nothing
+        yet takes what the first one knows: rather too much used than too little."""
+
+        def kept(transaction: Transaction) -> list[Row]:
+            own, first = (_ALL.format(table=table) for table in (self._table, _FIRST_TABLE))
+            return transaction.execute(own, {"most": MOST_ROWS}) or transaction.execute(first, {"most": MOST_ROWS})
+
         try:
-            found = self._rows.transact(lambda transaction: transaction.execute(_ALL, {"most": MOST_ROWS}))
+            found = self._rows.transact(kept)
             return [
                 QuotaRow(provider, credential, model, json.loads(text)) for provider, credential, model, text in found
             ]
@@ -85,8 +104,8 @@ class QuotaRows:
         def replace(transaction: Transaction) -> None:
             # Not an update: what was written last is read first.
             for key in last:
-                transaction.execute(_DELETE, dict(zip(_COLUMNS, key, strict=False)))
-            transaction.append("quota_account", _COLUMNS, [(*key, text) for key, text in last.items()])
+                transaction.execute(_DELETE.format(table=self._table), dict(zip(_COLUMNS, key, strict=False)))
+            transaction.append(self._table, _COLUMNS, [(*key, text) for key, text in last.items()])
 
         self._rows.transact(replace)
 

@@ -9,6 +9,7 @@ from orcestator.errors import OrcestatorError, StreamInterrupted, UpstreamBroken
 from orcestator.providers.masking import KeyMask
 from orcestator.upstream.call import Sink
 from orcestator.upstream.http.client import Response
+from orcestator.upstream.http.connection import CONTENT, ENOUGH, LIFE, SILENCE
 from orcestator.usage import UNTOLD, Usage
 
 LONGEST_ERROR_BYTES = 64 << 10
@@ -98,31 +99,28 @@ class StreamAnswer:
         self._sink = sink
         return self._response.push(self._pushed)
 
-    def _pushed(self, piece: bytes) -> bool:
-        """Whether the next piece may be pushed as well."""
+    def _pushed(self, piece: bytes) -> int:
+        """What a piece was for the time-outs, or that the next one may not be pushed."""
         decoder, sink = self._decoder, self._sink
         if sink is None:
-            return False
+            return ENOUGH
         moves = decoder.moves
         try:
             self._decode(piece)
         except UpstreamError as error:
             self._note_failure(error)
-            return False
-        if decoder.moves != moves:
-            self._response.touch()
-        elif self._comments_count:
-            self._response.prolong()
-        frames = decoder.take()
+            return ENOUGH
+        said = CONTENT if decoder.moves != moves else LIFE if self._comments_count else SILENCE
         if decoder.done:
             # What is last is for ``next``: whoever sends it may have to keep the answer first.
-            decoder.give_back(frames)
-            return False
-        if frames:
-            return sink(frames)
-        if self._shows_life and decoder.moves != moves:
-            return sink(KEEP_ALIVE)
-        return True
+            return said | ENOUGH
+        frames = decoder.take()
+        if not frames and self._shows_life and said == CONTENT:
+            frames = KEEP_ALIVE
+        if frames and not sink(frames):
+            # Nobody reads on until the caller has taken it.
+            return said | ENOUGH
+        return said
 
     def _note_failure(self, error: UpstreamError) -> None:
         self._failure = error.kept()

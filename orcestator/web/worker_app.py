@@ -40,6 +40,7 @@ from orcestator.server.in_flight import InFlight
 from orcestator.server.json_body import LARGE_BYTES, CallerLeft, parse_object, read_body
 from orcestator.server.large_json import parse_large_object
 from orcestator.server.local_names import LOCAL_NAMES, host_name, is_loopback, is_of_a_page
+from orcestator.server.request_cycle import cycle_of
 from orcestator.server.request_id import request_id_of
 from orcestator.upstream.answer_reader import EVENTS, LINES
 from orcestator.upstream.call import Answer, FlowingAnswer, WholeAnswer
@@ -178,9 +179,15 @@ async def send_answer(answer: Answer, send: Send) -> None:
 
 
 async def _relay(answer: FlowingAnswer, send: Send) -> bool:
+    """Everything up to the answer's end; after the first piece it is pushed. False where its failure could not be told."""
+    cycle = cycle_of(send)
     try:
         while frames := await answer.next():
             await send({"type": "http.response.body", "body": frames, "more_body": True})
+            if cycle is not None and cycle.is_writable:
+                pushed = answer.push(cycle.write)
+                if pushed is not None:
+                    await pushed
     except StreamInterrupted as error:
         told = dumps({"error": failure_to_wire_of(error)})
         if answer.content_type == LINES:

@@ -39,10 +39,11 @@ from orcestator.routing.state.quota import QuotaBook
 from orcestator.server.edge import EdgeLimits
 from orcestator.server.in_flight import InFlight
 from orcestator.server.serving import Server, listen
-from orcestator.upstream.call import Answer, UpstreamCall, WholeAnswer
+from orcestator.upstream.call import Answer, Sink, UpstreamCall, WholeAnswer
 from orcestator.upstream.http.timeouts import Timeouts
 from orcestator.upstream.ids import new_id
 from orcestator.upstream.provider_client import ProviderTimeouts
+from orcestator.usage import UNTOLD
 from orcestator.web.worker_app import WorkerApp
 from tests.upstream.scripted_upstream import (
     CHUNKED_HEAD,
@@ -104,8 +105,9 @@ class Flowing:
 
     content_type = "text/event-stream"
     text = ""
-    tokens = (0, 0, True)
+    usage = UNTOLD
     native = None
+    is_over = False
     dropped: tuple[str, ...] = ()
 
     def __init__(self, *frames: bytes, failure: StreamInterrupted | None = None) -> None:
@@ -121,6 +123,9 @@ class Flowing:
             await self.may_fail.wait()
             raise self._failure
         return b""
+
+    def push(self, _sink: Sink) -> None:
+        """Each frame is asked for."""
 
     def failure_frames(self, error: OrcestatorError) -> bytes:
         return b""

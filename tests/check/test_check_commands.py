@@ -78,7 +78,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: _Server) -> 
 def running(module: Any, *words: str) -> tuple[int, str]:
     """The exit status and what was said."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--env-file", default=".env")
     {command: add_check_arguments, reloading: add_reload_arguments}[module](parser)
     said: list[str] = []
     return module.run(parser.parse_args(words), said.append), "".join(said)

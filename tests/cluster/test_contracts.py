@@ -203,7 +203,7 @@ def test_c2_a_stock_worker_on_our_controller_is_served_by_our_api(stack: ExitSta
     whole = local_request("POST", f"{api}/v1/chat/completions", json=chat("hello", model), timeout=30)
     assert whole.status_code == 200, whole.text
     assert whole.json()["choices"][0]["message"]["content"]
-    client = openai.OpenAI(base_url=f"{api}/v1", api_key="any", max_retries=0)
+    client = stack.enter_context(openai.OpenAI(base_url=f"{api}/v1", api_key="any", max_retries=0))
     pieces = list(
         client.chat.completions.create(model=model, messages=[{"role": "user", "content": "hello"}], stream=True)
     )

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from orcestator.cluster.factory import gateway as gateway_of
+from orcestator.cluster.factory import make_gateway
 from orcestator.cluster.router import Router
 from orcestator.gateway.gateway import Gateway
 from orcestator.json_text import Json
@@ -311,8 +311,8 @@ def test_strict_can_be_set_for_everybody() -> None:
         attempt = staticmethod(carry)
 
     def made_of(settings: Settings) -> Gateway:
-        brain = Router.of(settings, lambda: Catalog(()), lambda event: None, QuotaBook())
-        return gateway_of(settings, brain, Carrier(), lambda event: None, Drain())
+        router = Router.of(settings, lambda: Catalog(()), lambda event: None, QuotaBook())
+        return make_gateway(settings, router, Carrier(), lambda event: None, Drain())
 
     made = [made_of(Settings(strict=strict)) for strict in (True, False)]
     assert [gateway.policy.is_strict for gateway in made] == [True, False]

@@ -37,16 +37,18 @@ aliases:
             assert len(upstream.calls) == 1, "its other models are called with the same key"
 
             url = f"{cluster.url}/v1"
-            with pytest.raises(openai.APIStatusError) as caught:
-                openai.OpenAI(base_url=url, api_key="x", max_retries=3).chat.completions.create(
-                    model="alpha/m", messages=[{"role": "user", "content": "hi"}]
-                )
+            with (
+                openai.OpenAI(base_url=url, api_key="x", max_retries=3) as sdk,
+                pytest.raises(openai.APIStatusError) as caught,
+            ):
+                sdk.chat.completions.create(model="alpha/m", messages=[{"role": "user", "content": "hi"}])
             assert caught.value.status_code == 424
             assert "alpha" in caught.value.message
-            with pytest.raises(anthropic.APIStatusError):
-                anthropic.Anthropic(base_url=cluster.url, api_key="x", max_retries=3).messages.create(
-                    model="alpha/n", max_tokens=5, messages=[{"role": "user", "content": "hi"}]
-                )
+            with (
+                anthropic.Anthropic(base_url=cluster.url, api_key="x", max_retries=3) as claude,
+                pytest.raises(anthropic.APIStatusError),
+            ):
+                claude.messages.create(model="alpha/n", max_tokens=5, messages=[{"role": "user", "content": "hi"}])
             assert len(upstream.calls) == 1
 
             for _ in range(3):

@@ -89,6 +89,15 @@ def test_two_kinds_of_cluster_at_once(tmp_path: Path, arguments: tuple[str, ...]
         assert word in sentence
 
 
+@pytest.mark.parametrize("setting", ["OR_METRICS_PORT", "OR_CONTROLLER_PORT"])
+def test_the_callers_port_is_for_callers_alone(tmp_path: Path, setting: str) -> None:
+    """One sentence, about the setting that a person can change."""
+    port = str(free_port())
+    sentence = refusal(up(tmp_path, "one process", "--workers", "2", **{"OR_PORT": port, setting: port}))
+    assert port in sentence
+    assert setting in sentence
+
+
 @linux_only
 def test_one_port_one_banner_one_page(sandbox: SandboxThread, tmp_path: Path) -> None:
     """Each process serves; the page is the sum of them, and not of what cannot be added up."""
@@ -107,6 +116,7 @@ def test_one_port_one_banner_one_page(sandbox: SandboxThread, tmp_path: Path) ->
         assert of_processes(metrics, "process_max_fds").keys() == PARTS
         assert len(set(of_processes(metrics, "process_start_time_seconds").values())) > 1
         assert sum_of(metrics, "orcestator_build_info") == 1
+        assert metrics['orcestator_failed_writes_total{sink="quota"}'] == 0
         assert sum_of(metrics, "orcestator_request_latency_seconds_count") == 5
         until(lambda: len(cluster.traffic()) == 5, "each has its line")
 
@@ -203,6 +213,19 @@ def test_a_configured_quota_is_for_all_of_them_together(sandbox: SandboxThread, 
         for caller in callers:
             (limit,) = caller.get("/admin/rate-limits", headers=ADMIN).json()["limits"]
             assert (limit["limit"], limit["remaining"]) == (2, 0)
+
+
+@linux_only
+def test_what_each_has_used_is_known_after_a_restart(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """Of its own part: with another's count in its place they would use more than the whole together."""
+    text = config(sandbox, ", limits: {rpd: 4}")
+    with cluster_in(tmp_path, text, OR_ATTEMPTS="1") as cluster, caller_at_each(cluster) as callers:
+        assert [ask(callers[0]).status_code for _ in range(3)] == [200, 200, 429]
+        assert ask(callers[1]).status_code == 200
+    with cluster_in(tmp_path, text, OR_ATTEMPTS="1") as cluster, caller_at_each(cluster) as callers:
+        left = [caller.get("/admin/rate-limits", headers=ADMIN).json()["limits"][0]["remaining"] for caller in callers]
+        assert left == [0, 1]
+        assert [ask(caller).status_code for caller in callers for _ in range(2)] == [429, 429, 200, 429]
 
 
 @linux_only

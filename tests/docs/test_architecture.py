@@ -19,7 +19,9 @@ def test_made_parts_are_up_to_date() -> None:
 
 def test_every_room_is_described() -> None:
     """Every folder and module of the package, and no other."""
-    named = {name.rstrip("/") for row in PAGE.rows() if len(row) == 4 for name in re.findall(r"`([a-z][\w/.]*)`", row[0])}
+    named = {
+        name.rstrip("/") for row in PAGE.rows() if len(row) == 4 for name in re.findall(r"`([a-z][\w/.]*)`", row[0])
+    }
     there = {path.name for path in PACKAGE.iterdir() if path.is_dir() and (path / "__init__.py").exists()} | {
         path.name for path in PACKAGE.glob("*.py") if not path.name.startswith("__")
     }

@@ -48,7 +48,7 @@ PROGRAMS = (
 OTHER_LANGUAGE = {"README.md": "README.ru.md"}
 ENDS = (0, -signal.SIGTERM)
 """How a program ends that was asked to: ours with 0, the sandbox and stock programs by the signal."""
-UNLISTED_FLAGS = {"--help", "--listen-fd", "--replicas", "--share-port", "--supervised", "--controller-address"}
+UNLISTED_FLAGS = {"--help", "--listen-fd", "--replica", "--share-port", "--supervised", "--controller-address"}
 """Flags that are not for people: a supervisor's, and FastChat's name for ``--controller``."""
 
 

@@ -288,7 +288,7 @@ def arguments(*words: str) -> argparse.Namespace:
 
 PROGRAM = (
     "import argparse; from orcestator.sandbox.command import add_arguments, run; "
-    "parser = argparse.ArgumentParser(); add_arguments(parser); run(parser.parse_args())"
+    "parser = argparse.ArgumentParser(); add_arguments(parser); run(parser.parse_args(), print)"
 )
 
 
@@ -316,9 +316,9 @@ def test_the_command_serves_and_says_where() -> None:
 )
 def test_the_command_refuses_what_it_cannot_do(words: list[str], said: str) -> None:
     with pytest.raises(StartupProblem, match=said):
-        run(arguments("--port", "0", *words))
+        run(arguments("--port", "0", *words), print)
 
 
 def test_a_taken_port_is_one_clear_sentence(sandbox: RunningSandbox) -> None:
     with pytest.raises(StartupProblem, match=r"The sandbox cannot start: .*in use"):
-        run(arguments("--port", str(sandbox.server.port)))
+        run(arguments("--port", str(sandbox.server.port)), print)

@@ -109,4 +109,8 @@ def test_ci_runs_the_checks_and_last_the_tests() -> None:
     assert path.stat().st_mode & stat.S_IXUSR
     assert lines[0] == "#!/usr/bin/env bash"
     assert "set -euo pipefail" in lines
-    assert lines[-2:] == ["python3 scripts/check.py --fast", "python3 scripts/test.py"]
+    assert lines[-3:] == [
+        "python3 scripts/check.py --fast",
+        "python3 scripts/cover.py routing providers",
+        "python3 scripts/test.py",
+    ]

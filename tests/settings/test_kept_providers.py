@@ -10,7 +10,15 @@ import pytest
 from orcestator.errors import StartupProblem
 from orcestator.providers.secret import Secret
 from orcestator.settings import load
-from orcestator.settings.kept_providers import KeptProvider, forget, keep, kept_named, kept_titles
+from orcestator.settings.kept_providers import (
+    AlreadyKept,
+    KeptProvider,
+    forget,
+    keep,
+    keep_new,
+    kept_named,
+    kept_titles,
+)
 from orcestator.store.documents import open_documents
 from tests.settings.conftest import Load
 
@@ -38,6 +46,16 @@ def test_it_comes_back_as_it_was_given(tmp_path: Path) -> None:
     forget(documents, "mine")
     assert kept_named(documents, "mine") is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_one_takes_nobody_s_place(tmp_path: Path) -> None:
+    """Of two processes that are asked for the same at once one is told so."""
+    documents = open_documents(str(tmp_path))
+    first, second = (KeptProvider("mine", "openai", {"api_key": key}) for key in ("first-key", "second-key"))
+    keep_new(documents, first)
+    with pytest.raises(AlreadyKept, match="mine"):
+        keep_new(documents, second)
+    assert kept_named(documents, "mine") == first
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files there have no mode")

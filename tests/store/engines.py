@@ -2,12 +2,14 @@
 
 import itertools
 import sqlite3
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from orcestator.store import kept_rows, ledger, quota_rows
+from orcestator.store.documents import Change
 from orcestator.store.engines import open_rows
 from orcestator.store.rows import NO_PARAMETERS, Parameters, Reading, Refused, Result, Row, Rows, Schema, Transaction
 from orcestator.store.schema import RECORDS
@@ -23,9 +25,9 @@ def kept_response_rows(path: Path, **more: Any) -> Rows:
     return open_rows(path, RECORDS, kept_rows.GUARANTEES._replace(**more))
 
 
-def quotas_at(path: Path) -> quota_rows.QuotaRows:
+def quotas_at(path: Path, process: int = 1) -> quota_rows.QuotaRows:
     """The quotas that are kept in a file."""
-    return quota_rows.QuotaRows(open_rows(path, quota_rows.SCHEMA, quota_rows.GUARANTEES))
+    return quota_rows.QuotaRows(open_rows(path, quota_rows.schema_of(process), quota_rows.GUARANTEES), process)
 
 
 class MemoryDocuments:
@@ -34,6 +36,7 @@ class MemoryDocuments:
     def __init__(self) -> None:
         self._kept: dict[str, tuple[bytes, int]] = {}
         self._numbers = itertools.count()
+        self._changing = threading.Lock()
 
     def get(self, name: str) -> bytes | None:
         return self._kept[name][0] if name in self._kept else None
@@ -41,6 +44,10 @@ class MemoryDocuments:
     def put(self, name: str, content: bytes) -> int:
         self._kept[name] = (content, next(self._numbers))
         return self._kept[name][1]
+
+    def change(self, name: str, change: Change) -> int:
+        with self._changing:
+            return self.put(name, change(self.get(name)))
 
     def delete(self, name: str) -> None:
         self._kept.pop(name, None)

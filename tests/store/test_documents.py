@@ -2,6 +2,8 @@
 
 import stat
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,37 @@ def test_every_put_is_another_version(documents: Documents) -> None:
     assert documents.version(NAME) is None
 
 
+def test_a_change_is_made_of_what_is_there(documents: Documents) -> None:
+    """What it cannot be made of stays as it is."""
+    first = documents.change(NAME, lambda before: b"none" if before is None else b"some")
+    assert documents.version(NAME) == first
+    assert documents.change(NAME, lambda before: (before or b"") + b", one") == documents.version(NAME) != first
+
+    def refuse(_before: bytes | None) -> bytes:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        documents.change(NAME, refuse)
+    assert documents.get(NAME) == b"none, one"
+
+
+def test_no_change_is_lost_to_another(documents: Documents) -> None:
+    """Each is made of what the one before it left."""
+    everybody_is_here = threading.Barrier(8)
+
+    def count(before: bytes | None) -> bytes:
+        return str(int(before or b"0") + 1).encode()
+
+    def change(_number: int) -> None:
+        everybody_is_here.wait(20)
+        for _ in range(5):
+            documents.change(NAME, count)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(change, range(8)))
+    assert documents.get(NAME) == b"40"
+
+
 def test_a_place_names_the_document(documents: Documents) -> None:
     assert NAME in documents.place(NAME)
 
@@ -61,6 +94,8 @@ def test_one_of_them_is_the_same_document(documents: Documents) -> None:
     version = one.put(b"content")
     assert (one.get(), documents.get(NAME)) == (b"content", b"content")
     assert one.version() == documents.version(NAME) == version
+    assert one.change(lambda before: (before or b"") + b"s") == one.version()
+    assert documents.get(NAME) == b"contents"
     assert one.place() == documents.place(NAME)
 
 
@@ -91,7 +126,13 @@ def test_a_change_of_another_process_is_another_version(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../up", "deep/er", ".hidden", "..", ""])
 def test_a_name_is_no_path(tmp_path: Path, name: str) -> None:
     documents = FileDocuments(tmp_path / "state")
-    for use in (documents.get, documents.delete, lambda name: documents.put(name, b"")):
+    uses = (
+        documents.get,
+        documents.delete,
+        lambda name: documents.put(name, b""),
+        lambda name: documents.change(name, lambda _before: b""),
+    )
+    for use in uses:
         with pytest.raises(ValueError, match="cannot be the name"):
             use(name)
     assert list(tmp_path.iterdir()) == []

@@ -25,6 +25,20 @@ def test_the_last_state_of_each_account_is_read_back(tmp_path: Path) -> None:
     assert os.stat(tmp_path / "deeper" / "quota.sqlite").st_mode & 0o077 == 0
 
 
+def test_each_of_several_processes_has_its_own_rows(tmp_path: Path) -> None:
+    """One that has none yet knows what the first one does."""
+    path = tmp_path / "quota.sqlite"
+    first, second = quotas_at(path), quotas_at(path, 2)
+    first.write([ROW])
+    assert quotas_at(path, 2).read() == quotas_at(path, 3).read() == [ROW]
+    second.write([ROW._replace(account={"of": 2})])
+    assert quotas_at(path).read() == [ROW]
+    assert quotas_at(path, 2).read() == [ROW._replace(account={"of": 2})]
+    assert quotas_at(path, 3).salt() == first.salt()
+    for rows in (first, second):
+        rows.close()
+
+
 def test_a_file_that_is_no_database_is_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "quota.sqlite"
     path.write_bytes(b"this is no database, and long enough to be looked at" * 20)

@@ -111,11 +111,6 @@ class ChatStream(EventReader):
         frames.clear()
         return taken
 
-    def give_back(self, frames: bytes) -> None:
-        """Have ``take`` hand these out once more, before any other."""
-        if frames:
-            self._frames.insert(0, frames)
-
     def feed(self, piece: bytes) -> None:
         """Take bytes as they came. Raises UpstreamError when the stream says or shows that it failed."""
         events = self._splitter.feed(piece)
@@ -259,7 +254,14 @@ class ChatStream(EventReader):
         except ValueError:
             return False
         if like.is_content:
-            self._keep(content)
+            # As ``_keep``, without a call for each.
+            size = len(content)
+            self.completion_chars += size
+            if self._kept_chars < self.terms.text_cap:
+                self.text.append(content)
+                self._kept_chars += size
+            if self._memory is not None:
+                self._memory.texts.append(content)
         self.moves += 1
         writer = self.writer
         self._frames.append(like.shown_prefix + text + like.shown_suffix if writer is None else writer.text(content))

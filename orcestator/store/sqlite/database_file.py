@@ -7,16 +7,10 @@ program then believes itself alone and removes the write-ahead log under us (sql
 
 import logging
 import os
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from orcestator.store.files import set_aside
-
-if sys.platform != "win32":
-    import fcntl
+from orcestator.store.files import alone_in, make_folder, set_aside
 
 _LEFT_BEHIND = ("-wal", "-shm", "-journal")
 _one_at_a_time = threading.Lock()
@@ -29,8 +23,9 @@ def make(path: Path) -> None:
     if path.exists():
         return
     path = Path(os.path.realpath(path))  # SQLite, too, follows a link that leads nowhere yet
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _one_at_a_time, _alone_in(path.parent):
+    make_folder(path.parent)
+    # On Windows an open file cannot be removed, so there none has to be made beside others that use it.
+    with _one_at_a_time, alone_in(path.parent):
         if path.exists():
             return
         # What a removed database left would be read as part of the new one.
@@ -59,19 +54,3 @@ class Opened:
             return os.path.samestat(os.stat(self._path), self._file)
         except FileNotFoundError:
             return False
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """No other process of ours makes a file in this folder meanwhile. On Windows an open file cannot be removed, so there
-    none has to be made beside others that use it."""
-    if sys.platform == "win32":
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a network share may know no such lock
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

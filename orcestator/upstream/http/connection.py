@@ -23,6 +23,14 @@ _JOIN_UP_TO_BYTES = 64 * 1024
 """Up to this size one copy of the body is cheaper than a second write to the socket."""
 
 
+Step = Callable[[bytes], int]
+"""Takes a piece of a body, and says what was in it, or that it wants no more."""
+SILENCE, LIFE, CONTENT = 0, 1, 2
+"""A sign of life is no content, and yet counts for the time-outs."""
+ENOUGH = 4
+"""Or-ed to what was in a piece: the next one is not wanted."""
+
+
 class Connection(asyncio.Protocol):
     """A connection that is either idle in its pool or busy with one exchange.
 
@@ -34,13 +42,15 @@ class Connection(asyncio.Protocol):
         "_buffered",
         "_deadline",
         "_has_content",
+        "_idle_seconds",
         "_is_paused",
         "_keeps_alive",
         "_loop",
+        "_most_pushed",
         "_on_lost",
         "_parser",
         "_patience",
-        "_sink",
+        "_step",
         "_timer",
         "_timer_at",
         "_total_at",
@@ -56,6 +66,7 @@ class Connection(asyncio.Protocol):
         "name",
         "on_body",
         "pieces",
+        "pushed_bytes",
         "status",
     )
 
@@ -95,7 +106,8 @@ class Connection(asyncio.Protocol):
         self._buffered = 0
         self._is_paused = False
         self._waiter: asyncio.Future[None] | None = None
-        self._sink: Callable[[], bool] | None = None
+        self._step: Step | None = None
+        self.pushed_bytes = 0
 
     # The exchange, as the client and the response drive it.
 
@@ -133,15 +145,16 @@ class Connection(asyncio.Protocol):
         self._waiter = waiter = self._loop.create_future()
         return waiter
 
-    def listen(self, sink: Callable[[], bool]) -> "asyncio.Future[None]":
-        """As ``expect``, but whatever comes is for ``sink``, in the very callback in which it came: nobody is woken for it.
+    def listen(self, step: Step, idle_seconds: float, most_bytes: int) -> "asyncio.Future[None]":
+        """As ``expect``, but whatever comes is for ``step``, in the very callback in which it came: nobody is woken for it.
 
-        The future is done when the body ended, when it failed, and when ``sink``, which takes the pieces, says that it wants no more.
-        It gets what ``sink`` raises.
+        What ``step`` says of a piece moves the deadline as ``allow`` and ``prolong`` do, by ``idle_seconds``. The future is done when the
+        body ended, when it failed, when ``step`` wants no more, and before the piece with which more than ``most_bytes`` would have
+        been pushed. It gets what ``step`` raises.
         """
         waiter = self.expect()
         self._buffered = 0
-        self._sink = sink
+        self._step, self._idle_seconds, self._most_pushed = step, idle_seconds, self.pushed_bytes + most_bytes
         return waiter
 
     def _resume(self) -> None:
@@ -180,7 +193,7 @@ class Connection(asyncio.Protocol):
     def rest(self, keep_alive: float) -> bool:
         """End the exchange; True when the connection is good for another one, which may come within ``keep_alive``."""
         self.is_busy = False
-        self._sink = None
+        self._step = None
         self.pieces.clear()
         is_reusable = self._is_reusable()
         if not is_reusable:
@@ -238,42 +251,43 @@ class Connection(asyncio.Protocol):
                 return
             self.fail(UpstreamBroken(f"{self.name} answered with invalid HTTP: {problem}", cause="garbage"))
             return
-        if self._sink is not None and self._is_pushed(self._sink, len(data)):
+        if self._step is not None and not self.is_complete and (not self.pieces or self._push(self._step)):
             return
         self._buffered += len(data)
-        if self._buffered > PAUSE_AT_BYTES and self.pieces and not self.is_complete:
-            self._pause()
+        # A piece that was handed on to one who has no room for more lies there: the next may be as large.
+        if self._buffered > PAUSE_AT_BYTES and self.has_head and not self.is_complete:
+            self._is_paused = True
+            self._transport.pause_reading()
         if self.has_head:
             self._wake()
         elif len(self.head) > MAX_HEAD_BYTES:
             self.fail(self.too_large_head())
 
-    def _pause(self) -> None:
-        self._is_paused = True
-        self._transport.pause_reading()
-
-    def _is_pushed(self, sink: Callable[[], bool], size: int) -> bool:
-        """Whether nobody has to be woken for what came."""
-        if self.is_complete:
+    def _push(self, step: Step) -> bool:
+        """Hand on what came. False where somebody has to be woken for it."""
+        pieces = self.pieces
+        piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self.pushed_bytes += len(piece)
+        if self.pushed_bytes > self._most_pushed:
+            self.pushed_bytes -= len(piece)
             return False
-        if self.pieces:
-            try:
-                goes_on = sink()
-            except Exception as bug:  # noqa: BLE001 (it is the reader's, and is told to whoever waits for it)
-                self._sink = None
-                if self._waiter is not None and not self._waiter.done():
-                    self._waiter.set_exception(bug)
-                return True
-            if not goes_on:
-                # Whoever has no room for more has this one: it still lies here, and the next may be as large.
-                self._buffered = size
-                if size > PAUSE_AT_BYTES and self.is_open:
-                    self._pause()
-                self._wake()
-                return True
+        pieces.clear()
+        try:
+            said = step(piece)
+        except Exception as bug:  # noqa: BLE001 (it is the reader's, and is told to whoever waits for it)
+            self._step = None
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_exception(bug)
+            return True
+        if said & (LIFE | CONTENT):
+            at = min(self._loop.time() + self._idle_seconds, self._total_at)
+            if said & CONTENT:
+                self._has_content, self._patience, self._deadline = True, self._idle_seconds, at
+            elif self._has_content or at > self._deadline:
+                self._deadline = at
             if self._deadline < self._timer_at:
                 self._arm(self._deadline)
-        return True
+        return not said & ENOUGH
 
     def eof_received(self) -> None:
         """Called by the event loop when the peer has closed its side; the transport closes ours."""
@@ -332,7 +346,7 @@ class Connection(asyncio.Protocol):
         self.is_complete = self.has_head
 
     def _wake(self) -> None:
-        self._sink = None
+        self._step = None
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None

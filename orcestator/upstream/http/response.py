@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from orcestator.errors import UpstreamBroken, UpstreamError
-from orcestator.upstream.http.connection import Connection
+from orcestator.upstream.http.connection import Connection, Step
 from orcestator.upstream.http.decoding import Decoder
 from orcestator.upstream.http.headers import Headers
 from orcestator.upstream.http.pool import OriginPool
@@ -29,7 +29,6 @@ class Response:
         "_max_bytes",
         "_pool",
         "_received",
-        "_step",
         "auto_touch",
         "blame",
         "headers",
@@ -53,7 +52,6 @@ class Response:
         self._received = 0
         self._has_ended = False
         self._failure: UpstreamError | None = None
-        self._step: Callable[[bytes], bool] | None = None
 
     @property
     def failure(self) -> UpstreamError | None:
@@ -97,29 +95,16 @@ class Response:
             piece = await self.read()
         return b"".join(pieces)
 
-    def push(self, step: Callable[[bytes], bool]) -> "asyncio.Future[None] | None":
-        """Have ``step`` called with each piece as it comes, without anybody being woken, as long as it returns true.
+    def push(self, step: Step) -> "asyncio.Future[None] | None":
+        """Have ``step`` called with each piece as it comes, without anybody being woken, until it has enough.
 
         What to await: it is done when ``read`` has something to say, and raises what ``step`` raises. None where that is so now.
         """
         connection = self._connection
         if connection is None or connection.pieces or connection.failure is not None or connection.is_complete:
             return None
-        self._step = step
-        return connection.listen(self._pushed)
-
-    def _pushed(self) -> bool:
-        connection, step = self._connection, self._step
-        if connection is None or step is None:
-            return False
-        pieces = connection.pieces
-        piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._received += len(piece)
-        if self._received > self._max_bytes:
-            self._received -= len(piece)
-            return False
-        pieces.clear()
-        return step(piece)
+        left = self._max_bytes - self._received - connection.pushed_bytes
+        return connection.listen(step, self._idle_seconds, left)
 
     def whole(self) -> bytes | None:
         """The body where all of it is here and nothing was read of it; None otherwise: ``read_all`` waits for it, or tells why not."""
@@ -149,7 +134,6 @@ class Response:
     def close(self) -> None:
         """Let go: a finished connection goes back to its pool, any other is cut. Safe to call again."""
         connection = self._connection
-        self._step = None  # it holds a reader, which holds this
         if connection is not None:
             self._connection = None
             self._pool.end(connection)
@@ -157,7 +141,6 @@ class Response:
     def release(self) -> None:
         """All that matters was read: keep the connection if the body ends within a moment, as after ``[DONE]``."""
         connection = self._connection
-        self._step = None
         if connection is not None:
             self._connection = None
             self._has_ended = True
@@ -166,7 +149,7 @@ class Response:
     def _take(self, connection: Connection) -> bytes:
         piece = connection.take()
         self._received += len(piece)
-        if self._received > self._max_bytes:
+        if self._received + connection.pushed_bytes > self._max_bytes:
             raise self._failed(UpstreamBroken(f"the answer of {connection.name} is too large", cause="too_large"))
         if connection.is_complete and connection.failure is None:
             self._has_ended = True
@@ -222,7 +205,7 @@ class EncodedResponse(Response):
         """It has to be unpacked."""
         return None
 
-    def push(self, step: Callable[[bytes], bool]) -> "asyncio.Future[None] | None":
+    def push(self, step: Step) -> "asyncio.Future[None] | None":
         """Nothing is pushed: it has to be unpacked in bounded steps."""
         return None
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from orcestator.errors import UpstreamBroken, UpstreamTimeout
-from orcestator.upstream.http.connection import PAUSE_AT_BYTES
+from orcestator.upstream.http.connection import CONTENT, ENOUGH, PAUSE_AT_BYTES, SILENCE
 from orcestator.upstream.http.timeouts import Timeouts
 from tests.upstream.scripted_upstream import (
     CHUNKED_HEAD,
@@ -43,7 +43,7 @@ def test_pieces_come_without_anybody_being_woken(run: Run) -> None:
         async with ScriptedUpstream(steps) as upstream, upstream_client() as client:
             response = await post(client, upstream.origin)
             came: list[bytes] = []
-            pushed = response.push(lambda piece: came.append(piece) is None)
+            pushed = response.push(lambda piece: came.append(piece) or SILENCE)
             assert pushed is not None
             for piece in (b"one", b"two"):
                 steps.send(piece)
@@ -66,7 +66,7 @@ def test_a_step_that_has_enough_gets_no_more(run: Run) -> None:
         async with ScriptedUpstream(steps) as upstream, upstream_client() as client:
             response = await post(client, upstream.origin)
             came: list[bytes] = []
-            pushed = response.push(lambda piece: came.append(piece) is not None)
+            pushed = response.push(lambda piece: came.append(piece) or ENOUGH)
             assert pushed is not None
             steps.send(b"one")
             await pushed
@@ -92,9 +92,9 @@ def test_whoever_is_full_of_a_large_piece_is_read_no_second_one(run: Run) -> Non
             response = await post(client, upstream.origin)
             sizes = [len(await response.read())]
 
-            def step(piece: bytes) -> bool:
+            def step(piece: bytes) -> int:
                 sizes.append(len(piece))
-                return len(piece) <= PAUSE_AT_BYTES
+                return CONTENT if len(piece) <= PAUSE_AT_BYTES else CONTENT | ENOUGH
 
             connection = response._connection
             assert connection is not None
@@ -117,7 +117,7 @@ def test_what_a_step_raises_is_raised_to_who_waits(run: Run) -> None:
         async with ScriptedUpstream(steps) as upstream, upstream_client() as client:
             response = await post(client, upstream.origin)
 
-            def broken(_piece: bytes) -> bool:
+            def broken(_piece: bytes) -> int:
                 raise ArithmeticError("a bug")
 
             pushed = response.push(broken)
@@ -134,7 +134,7 @@ def test_there_is_nothing_to_wait_for_where_something_lies_here(run: Run) -> Non
     async def scenario() -> None:
         async with ScriptedUpstream(_answers_whole) as upstream, upstream_client() as client:
             response = await post(client, upstream.origin)
-            assert response.push(lambda _piece: True) is None
+            assert response.push(lambda _piece: SILENCE) is None
             assert await response.read_all() == b"whole"
 
     run(scenario)
@@ -152,7 +152,7 @@ def test_a_cut_is_told_by_the_next_read(run: Run) -> None:
         async with ScriptedUpstream(cuts) as upstream, upstream_client() as client:
             response = await post(client, upstream.origin)
             assert await response.read() == b"one"
-            pushed = response.push(lambda _piece: True)
+            pushed = response.push(lambda _piece: SILENCE)
             assert pushed is not None
             asked.set()
             await pushed
@@ -175,10 +175,9 @@ def test_silence_is_told_in_its_time(run: Run) -> None:
             )
             came: list[bytes] = []
 
-            def step(piece: bytes) -> bool:
+            def step(piece: bytes) -> int:
                 came.append(piece)
-                response.touch()
-                return True
+                return CONTENT
 
             pushed = response.push(step)
             assert pushed is not None
@@ -198,7 +197,7 @@ def test_more_than_a_body_may_have_is_refused(run: Run) -> None:
         async with ScriptedUpstream(steps) as upstream, upstream_client(max_reply_bytes=1024) as client:
             response = await post(client, upstream.origin)
             came: list[bytes] = []
-            pushed = response.push(lambda piece: came.append(piece) is None)
+            pushed = response.push(lambda piece: came.append(piece) or SILENCE)
             assert pushed is not None
             steps.send(b"x" * 1000)
             await eventually(lambda: bool(came))

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,6 +69,22 @@ def test_a_change_made_meanwhile_elsewhere_is_kept(tmp_path: Path) -> None:
     rule = run(first.put(NEW))
     other = run(second.put(NEW))
     assert second.rules == (*CONFIGURED, rule, other)
+
+
+def test_changes_in_two_processes_at_once_are_both_kept(tmp_path: Path) -> None:
+    """Neither has seen the other's when it begins; a new rule with the id of another's is refused all the same."""
+    first, second = book(tmp_path), book(tmp_path)
+
+    async def both() -> list[Rule | BaseException]:
+        named = [NEW._replace(id=name) for name in ("one", "two", "same", "same")]
+        books = (first, second, first, second)
+        changes = [rules.put(rule, is_new=True) for rule, rules in zip(named, books, strict=True)]
+        return await asyncio.gather(*changes, return_exceptions=True)
+
+    outcomes = run(both())
+    assert [type(outcome) for outcome in outcomes].count(Conflict) == 1
+    again = book(tmp_path)
+    assert sorted(rule.id for rule in again.rules) == ["config-1", "config-2", "one", "same", "two"]
 
 
 def test_a_configured_rule_can_be_stood_in_for_but_not_deleted(tmp_path: Path) -> None:
@@ -137,19 +153,19 @@ def test_what_cannot_be_written_is_not_in_use(tmp_path: Path) -> None:
 
 
 class SlowDocument:
-    """Waits before each ``put`` until the test lets it go on."""
+    """Waits before each ``change`` until the test lets it go on."""
 
     def __init__(self, document: Document) -> None:
         self.get, self.version, self.place = document.get, document.version, document.place
-        self._put = document.put
+        self._change = document.change
         self.writes = asyncio.Event()
         self.goes_on = threading.Event()
         self.loop = asyncio.get_running_loop()
 
-    def put(self, content: bytes) -> object:
+    def change(self, change: Callable[[bytes | None], bytes]) -> Hashable:
         self.loop.call_soon_threadsafe(self.writes.set)
         assert self.goes_on.wait(20)
-        return self._put(content)
+        return self._change(change)
 
 
 def test_a_slow_disk_stops_nobody_and_mixes_nothing_up(tmp_path: Path) -> None:

@@ -251,14 +251,11 @@ class Connection(asyncio.Protocol):
                 return
             self.fail(UpstreamBroken(f"{self.name} answered with invalid HTTP: {problem}", cause="garbage"))
             return
-        is_taken = False
-        if self._step is not None and not self.is_complete:
-            if not self.pieces or self._push(self._step):
-                return
-            # Whoever has no room for more has this one: it still lies there, and the next may be as large.
-            is_taken = not self.pieces
+        if self._step is not None and not self.is_complete and (not self.pieces or self._push(self._step)):
+            return
         self._buffered += len(data)
-        if self._buffered > PAUSE_AT_BYTES and (self.pieces or is_taken) and self.is_open and not self.is_complete:
+        # A piece that was handed on to one who has no room for more lies there: the next may be as large.
+        if self._buffered > PAUSE_AT_BYTES and self.has_head and self.is_open and not self.is_complete:
             self._is_paused = True
             self._transport.pause_reading()
         if self.has_head:

@@ -33,13 +33,19 @@ class LineEncoder:
         self._form = _json_line if form == "json" else _text_line
         self._redactor = redactor
 
-    def encode(self, entry: LogEntry) -> str:
-        """The line with its line end."""
+    def encode(self, entries: Sequence[LogEntry]) -> str:
+        """Their lines, each with its line end. Where all of them together hold nothing suspicious, no line does."""
+        lines = "".join([f"{self._form(entry)}\n" for entry in entries])
+        if self._redactor.suspects(lines):
+            lines = "".join([f"{self._cleaned(entry)}\n" for entry in entries])
+        return lines
+
+    def _cleaned(self, entry: LogEntry) -> str:
         line = self._form(entry)
         if self._redactor.suspects(line):
             # Value by value: a mask over a whole JSON line could swallow its quotes.
             line = self._form(LogEntry(*(self._clean(value) for value in entry)))
-        return line + "\n"
+        return line
 
     def _clean(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -70,10 +76,9 @@ class LogStream:
 
     def write(self, items: Sequence[logging.LogRecord | Event]) -> None:
         """Write a line for each item that is worth one. Raises OSError when the stream is gone."""
-        entries = chain.from_iterable(map(_entries, items))
-        lines = [self._encoder.encode(entry) for entry in entries if entry.level >= self._level]
+        entries = [entry for entry in chain.from_iterable(map(_entries, items)) if entry.level >= self._level]
         try:
-            self._stream.write("".join(lines))
+            self._stream.write(self._encoder.encode(entries))
             self._stream.flush()
         except ValueError as problem:
             raise OSError(f"the log stream is closed: {problem}") from problem

@@ -121,8 +121,10 @@ class RequestCycle:
         if not self.has_whole_body or self.disconnected or self.response_complete or not self._has_news:
             return None
         self._has_news = False
-        pieces = self._pieces
-        return pieces.pop() if len(pieces) == 1 else self._taken()
+        if self._unread_bytes > BODY_HIGH_WATER_BYTES:
+            # The caller was asked to wait until somebody takes this; as long as it is, nobody sees it leave.
+            self._edge.resume_reading()
+        return self._taken()
 
     async def receive(self) -> MutableMapping[str, Any]:
         """ASGI's: the next piece of the body, or that the caller is gone."""

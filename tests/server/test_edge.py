@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 import uvicorn
+from uvicorn.server import ServerState
 
 from orcestator.server import connection_limits, edge
 from orcestator.server.edge import EdgeLimits
+from orcestator.server.json_body import read_body
 from orcestator.server.serving import serve_config
 
 DEADLINE = 9.0  # under every limit of the edge: what must come is due by the advanced clock, not by the real one
@@ -893,6 +895,36 @@ def test_a_reset_tells_the_application_too(own: Edge) -> None:
         assert own.application.holding.wait(DEADLINE)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     assert own.application.left.wait(DEADLINE)
+
+
+def test_a_caller_whose_large_body_came_in_one_read_is_seen_to_leave() -> None:
+    """Its body was taken whole: nothing lies here for which it would have to wait."""
+
+    async def scenario() -> bytes:
+        loop, holding, left = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        bodies: list[bytes] = []
+
+        async def application(scope: Any, receive: Any, _send: Any) -> None:
+            scope["orcestator.on_disconnect"] = left.set
+            bodies.append(await read_body(receive, 1 << 20))
+            holding.set()
+            await left.wait()
+
+        config = serve_config(application, EdgeLimits(), date_header=False)
+        config.load()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            transport, protocol = await loop.connect_accepted_socket(
+                lambda: config.http_protocol_class(config, ServerState(), {}), ours
+            )
+            head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n"
+            protocol.data_received(head + b"x" * 100_000)
+            await asyncio.wait_for(holding.wait(), DEADLINE)
+        await asyncio.wait_for(left.wait(), DEADLINE)
+        transport.abort()
+        return bodies[0]
+
+    assert asyncio.run(scenario()) == b"x" * 100_000
 
 
 def test_nobody_is_told_after_a_complete_response(own: Edge) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from orcestator.errors import Forbidden
 from orcestator.gateway.admission import Admission
-from orcestator.server.asgi import Headers, Message, Send
+from orcestator.server.asgi import Headers, Send
+from orcestator.server.request_cycle import cycle_behind
 
 _VARY = (b"vary", b"origin")
 _EXPOSED = (
@@ -30,16 +31,9 @@ def marks_for(origin: bytes, admission: Admission) -> Headers:
     return marks
 
 
-def readable_by(origin: bytes, admission: Admission, send: Send) -> Send:
-    """``send`` for a request of a page: the answer says whether the page may read it, an error's too."""
-    marks = marks_for(origin, admission)
-
-    async def marked(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *marks]
-        await send(message)
-
-    return marked
+def mark_for_page(origin: bytes, admission: Admission, send: Send) -> None:
+    """Let whatever a request of a page is answered say whether the page may read it, an error too."""
+    cycle_behind(send).more_headers = marks_for(origin, admission)
 
 
 async def preflight(origin: bytes, headers: Mapping[bytes, bytes], admission: Admission, send: Send) -> None:

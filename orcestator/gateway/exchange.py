@@ -15,7 +15,7 @@ from orcestator.errors import OrcestatorError, ShuttingDown, StreamInterrupted
 from orcestator.gateway.call_rules import check_call
 from orcestator.gateway.caller import Caller
 from orcestator.gateway.continuing import CONTINUE_HEADER, MOST_TEXT, Continuing
-from orcestator.gateway.cors import marks_for
+from orcestator.gateway.cors import mark_for_page
 from orcestator.gateway.error_reply import outcome_of
 from orcestator.gateway.gateway import Gateway, Route
 from orcestator.gateway.guarding import guarded, guarded_answer
@@ -32,7 +32,7 @@ from orcestator.routing.reading.preferences import flag_in
 from orcestator.server.asgi import Receive, Scope, Send, header_map
 from orcestator.server.json_body import LARGE_BYTES, CallerLeft, parse_object, read_body
 from orcestator.server.large_json import Span, parse_large_object
-from orcestator.server.request_cycle import cycle_of
+from orcestator.server.request_cycle import cycle_behind
 from orcestator.server.request_id import request_id_of
 from orcestator.upstream.call import BYTES_PER_TOKEN, Answer, FlowingAnswer, UpstreamCall, WholeAnswer
 from orcestator.upstream.ids import new_id
@@ -52,11 +52,9 @@ class Exchange:
     def __init__(self, gateway: Gateway, route: Route, scope: Scope, send: Send, from_path: Json | None = None) -> None:
         """``from_path`` has the fields of the body that this dialect puts into the path (``model``, ``stream``)."""
         headers = header_map(scope["headers"])
-        cycle = cycle_of(send)
-        if cycle is None:
-            raise RuntimeError("a model request has to come over a connection of our own server")
         if b"origin" in headers:
-            cycle.more_headers = marks_for(headers[b"origin"], gateway.admission)
+            mark_for_page(headers[b"origin"], gateway.admission, send)
+        cycle = cycle_behind(send)
         self._gateway = gateway
         self._scope = scope
         self._cycle = cycle

@@ -318,3 +318,11 @@ def cycle_of(send: Any) -> RequestCycle | None:
     """The cycle that an application was given as ``send``; None behind somebody else's server or wrapper."""
     owner = getattr(send, "__self__", None)
     return owner if isinstance(owner, RequestCycle) else None
+
+
+def cycle_behind(send: Any) -> RequestCycle:
+    """The same, for what is only served by our own server. Raises RuntimeError elsewhere."""
+    cycle = cycle_of(send)
+    if cycle is None:
+        raise RuntimeError("this has to come over a connection of our own server")
+    return cycle

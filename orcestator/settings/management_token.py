@@ -12,13 +12,10 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from orcestator.providers.secret import Secret
-
-if sys.platform != "win32":
-    import fcntl
+from orcestator.store.files import alone_in, create_file
 
 FILE = "management_token"
 _LENGTH = 43  # of 32 bytes in base64 for URLs
@@ -31,7 +28,7 @@ def made_token(state_dir: str) -> Secret | None:
     path = Path(state_dir) / FILE
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(path.parent):
+        with alone_in(path.parent):
             # Whoever had the lock before may have made it.
             if not kept_token(state_dir):
                 _put(path)
@@ -62,27 +59,12 @@ def _is_private(found: os.stat_result) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and not stat.S_IMODE(found.st_mode) & 0o077
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time judges and replaces what is there. Windows has no lock for a folder: the first link wins there."""
-    if sys.platform == "win32":
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _put(path: Path) -> None:
     """A new token in place of what was just found to be no good: readable by others, cut off. Raises OSError."""
     path.unlink(missing_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.draft")
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(f"{secrets.token_urlsafe(32)}\n")
+        create_file(draft, f"{secrets.token_urlsafe(32)}\n".encode())
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)
     finally:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from orcestator.errors import OrcestatorError, RouteNotFound
-from orcestator.gateway.cors import preflight, readable_by
+from orcestator.gateway.cors import mark_for_page, preflight
 from orcestator.gateway.error_reply import send_failure
 from orcestator.gateway.exchange import Exchange
 from orcestator.gateway.gateway import Gateway, Route
@@ -80,7 +80,7 @@ class ApiApp:
         origin = headers.get(b"origin")
         try:
             if origin is not None and not self._answers_pages(path, scope["method"], headers):
-                send = readable_by(origin, self._gateway.admission, send)
+                mark_for_page(origin, self._gateway.admission, send)
                 if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
                     await preflight(origin, headers, self._gateway.admission, send)
                     return

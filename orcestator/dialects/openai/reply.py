@@ -87,15 +87,8 @@ def _plain_text(body: bytes, wire: Json, terms: ReplyTerms) -> Reply | None:
     usage = read_usage(wire.get("usage"))
     if usage is None or not _is_whole_usage(usage, wire["usage"]):
         return None
-    theirs, ours = wire.get("model"), terms.shown_model
-    if not terms.is_shown:
-        body = b""
-    elif theirs != ours:
-        named = b'"model":' + dumps(theirs)
-        if "model" not in wire or body.count(named) != 1 or body.count(b'"model"') != 1:
-            return None
-        body = body.replace(named, b'"model":' + dumps(ours))
-    return Reply(body, text, usage, wire)
+    shown = _with_model(body, wire, terms.shown_model) if terms.is_shown else b""
+    return None if shown is None else Reply(shown, text, usage, wire)
 
 
 def _is_whole_usage(usage: Usage, told: Json) -> bool:
@@ -197,15 +190,19 @@ def _finished(
 
 def _relayed(body: bytes, wire: Json, shown: Json) -> bytes:
     """The bytes as they came but for the model name, where anyone can read them and it can be told apart."""
-    if not body:
-        return dumps(shown)
-    if wire.get("model") == shown.get("model"):
+    as_it_came = _with_model(body, wire, shown.get("model")) if body else None
+    return dumps(shown) if as_it_came is None else as_it_came
+
+
+def _with_model(body: bytes, wire: Json, model: Any) -> bytes | None:
+    """The bytes with another name of the model; None where the name in them cannot be told apart."""
+    if wire.get("model") == model:
         return body
     theirs = dumps(wire.get("model"))
     for colon in (b'"model":', b'"model": '):
         if "model" in wire and body.count(colon + theirs) == 1 and body.count(b'"model"') == 1:
-            return body.replace(colon + theirs, colon + dumps(shown["model"]))
-    return dumps(shown)
+            return body.replace(colon + theirs, colon + dumps(model))
+    return None
 
 
 def _mended_choice(wire: Any, index: int, terms: ReplyTerms) -> Json:

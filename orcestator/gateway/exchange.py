@@ -28,6 +28,7 @@ from orcestator.gateway.seams import Answers, Lease, Middleware, PlannedCall
 from orcestator.json_text import Json, dumps
 from orcestator.routing.attempts.loop import Tally
 from orcestator.routing.planning.catalog import Candidate
+from orcestator.routing.planning.plan import Plan
 from orcestator.routing.reading.preferences import flag_in
 from orcestator.server.asgi import Receive, Scope, Send, header_map
 from orcestator.server.json_body import LARGE_BYTES, CallerLeft, parse_object, read_body
@@ -95,14 +96,7 @@ class Exchange:
             answer = state.answer = await (
                 self._through_all(PlannedCall(state.caller, order, plan))
                 if gateway.middleware
-                else gateway.attempts.run(
-                    state.request_id,
-                    plan,
-                    self._attempt,
-                    state.tally,
-                    order.deadline,
-                    len(order.body) // BYTES_PER_TOKEN,
-                )
+                else self._attempted(order, plan)
             )
             if plan.ask.conversation and state.tally.served is not None:
                 gateway.planner.served(plan, state.tally.served, gateway.attempts.now())
@@ -240,15 +234,15 @@ class Exchange:
         if state.answer is not None:
             raise RuntimeError("middleware asked for a second answer")
         state.order, state.plan = call.order, call.plan
-        answer = state.answer = await self._gateway.attempts.run(
-            state.request_id,
-            call.plan,
-            self._attempt,
-            state.tally,
-            call.order.deadline,
-            len(call.order.body) // BYTES_PER_TOKEN,
-        )
+        answer = state.answer = await self._attempted(call.order, call.plan)
         return answer
+
+    def _attempted(self, order: UpstreamCall, plan: Plan) -> Awaitable[Answer]:
+        """The answer of the attempt loop."""
+        state = self._state
+        return self._gateway.attempts.run(
+            state.request_id, plan, self._attempt, state.tally, order.deadline, len(order.body) // BYTES_PER_TOKEN
+        )
 
     def _attempt(self, candidate: Candidate, taken_at: float) -> Awaitable[Answer]:
         """One attempt. Of several names, the answer shows the one that led to its model."""

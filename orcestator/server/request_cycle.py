@@ -124,7 +124,8 @@ class RequestCycle:
         if self._unread_bytes > BODY_HIGH_WATER_BYTES:
             # The caller was asked to wait until somebody takes this; as long as it is, nobody sees it leave.
             self._edge.resume_reading()
-        return self._taken()
+        pieces = self._pieces
+        return pieces.pop() if len(pieces) == 1 else self._taken()
 
     async def receive(self) -> MutableMapping[str, Any]:
         """ASGI's: the next piece of the body, or that the caller is gone."""
@@ -322,7 +323,7 @@ def cycle_of(send: Any) -> RequestCycle | None:
 
 def cycle_behind(send: Any) -> RequestCycle:
     """The same, for what is only served by our own server. Raises RuntimeError elsewhere."""
-    cycle = cycle_of(send)
-    if cycle is None:
+    owner = getattr(send, "__self__", None)
+    if not isinstance(owner, RequestCycle):
         raise RuntimeError("this has to come over a connection of our own server")
-    return cycle
+    return owner

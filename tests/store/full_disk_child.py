@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from orcestator.store.ledger import Ledger
-from tests.store.conftest import REQUEST
+from tests.recorded_events import REQUEST
 from tests.store.engines import ledger_rows
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orcestator.store.ledger import Ledger
 from orcestator.telemetry.background import BackgroundWriter
-from tests.store.conftest import REQUEST
+from tests.recorded_events import REQUEST
 from tests.store.engines import ledger_rows
 
 writer = BackgroundWriter("ledger", Ledger(ledger_rows(Path(sys.argv[1])), str, str), keeps_failed=True)

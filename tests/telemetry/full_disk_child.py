@@ -5,9 +5,8 @@ import signal
 import sys
 from pathlib import Path
 
-from conftest import REQUEST
-
 from orcestator.telemetry.traffic_log import TrafficLog
+from tests.recorded_events import REQUEST
 
 
 def attempt(log: TrafficLog, name: str, texts: list[str]) -> None:

@@ -22,7 +22,7 @@ from orcestator.telemetry.notices import (
     reloaded,
 )
 from orcestator.telemetry.redaction import Redactor
-from tests.telemetry.conftest import REQUEST
+from tests.recorded_events import REQUEST
 
 BuildRequest = Callable[..., RequestEnded]
 BuildAttempt = Callable[..., AttemptEnded]

@@ -7,7 +7,7 @@ from orcestator.store.kept_rows import KeptRows
 from orcestator.store.kept_turns import Put
 from orcestator.store.ledger import Ledger
 from orcestator.telemetry.background import BackgroundWriter
-from tests.store.conftest import REQUEST
+from tests.recorded_events import REQUEST
 from tests.store.engines import kept_response_rows, ledger_rows
 
 path, name = Path(sys.argv[1]), sys.argv[2]

@@ -48,9 +48,8 @@ class KeepAlive:
         if not self._has_ended:
             await self._beat()
             if self._cycle is not None:
-                self._seen_writes = (
-                    self._cycle.writes
-                )  # a comment is no content: the next one is due an interval after it
+                # A comment is no content: the next one is due an interval after it.
+                self._seen_writes = self._cycle.writes
 
     async def settle(self) -> None:
         """Wait for a beat that is being sent, so that what is sent next cannot come before it."""
